@@ -1,0 +1,24 @@
+//! parallax: trades price differences between the Extended and Lighter perpetual venues.
+//!
+//! The corridor, drawn once. Bytes come in on the left, orders leave on the right, nothing turns
+//! back; fills return by the same road in the other lane.
+//!
+//! ```text
+//!  socket -> net -> venue/*/wire -> venue/*/feed -> feed ==deltas==> scanner ==orders==> gateway
+//!            tls    JSON, decimals  continuity      full book        mirror, edge,       sign,
+//!            ws                     absolute sizes                   risk, hedge         encode
+//!                                                                              -> net -> socket
+//!
+//!  socket -> net -> venue/*/orders -> gateway ==reports==> scanner (hedge, risk)
+//!  every stage ==journal==> record (histograms, pairs, report)
+//! ```
+//!
+//! Rooms: `market` (the words of trade), `stage` (pinned loops, links, clock), `net` (sockets and
+//! bytes), `venue` (what each exchange says), `feed`, `scanner`, `gateway` (the stages), `record`
+//! (what happened), `keys`, `config`, `topology` (the plant on one page), `session` (one run, from
+//! settings to the report), `sim` (both exchanges, built in), `demo` (a run against them).
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod market;
+pub mod stage;

@@ -1,0 +1,3 @@
+//! The command line; it comes with the stages.
+
+fn main() {}

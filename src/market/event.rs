@@ -1,0 +1,457 @@
+//! What crosses the journal links: one fixed-size record per thing worth knowing afterwards.
+//!
+//! Hot stages push these as plain values and forget them; the recorder counts, sums and prints.
+
+use crate::market::book::Side;
+use crate::market::order::{OrderId, OrderState, Refusal};
+use crate::market::units::{Bps, Nanos, Notional, Price, Size};
+use crate::market::{InstrumentId, Venue};
+
+/// A step of the corridor whose duration is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Step {
+    /// Socket read and decryption until a whole message stands in the buffer.
+    Recv,
+    /// JSON to deltas.
+    Decode,
+    /// Deltas into the full book and onto the link.
+    Book,
+    /// Pushed by the feed to popped by the scanner.
+    Link,
+    /// Mirror update and walk of both ladders, both directions.
+    Scan,
+    /// Limits and sizing.
+    Risk,
+    /// Hash and signature.
+    Sign,
+    /// Request bytes written into the send buffer.
+    Encode,
+    /// Frame, encrypt, write.
+    Send,
+    /// Market-data bytes read to order bytes written, first leg of an entry.
+    TickToSend,
+    /// Order bytes written to the venue's acknowledgement read.
+    SendToAck,
+    /// Order bytes written to the first fill read from the account stream.
+    SendToFill,
+}
+
+/// All steps, in corridor order.
+pub const STEPS: [Step; 12] = [
+    Step::Recv,
+    Step::Decode,
+    Step::Book,
+    Step::Link,
+    Step::Scan,
+    Step::Risk,
+    Step::Sign,
+    Step::Encode,
+    Step::Send,
+    Step::TickToSend,
+    Step::SendToAck,
+    Step::SendToFill,
+];
+
+impl Step {
+    /// Stable JSON name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Step::Recv => "recv",
+            Step::Decode => "decode",
+            Step::Book => "book",
+            Step::Link => "link",
+            Step::Scan => "scan",
+            Step::Risk => "risk",
+            Step::Sign => "sign",
+            Step::Encode => "encode",
+            Step::Send => "send",
+            Step::TickToSend => "tick_to_send",
+            Step::SendToAck => "send_to_ack",
+            Step::SendToFill => "send_to_fill",
+        }
+    }
+}
+
+/// Why an opportunity was not taken. Each is counted under its stable name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Reason {
+    /// Gross edge below MIN_EXECUTION_SPREAD_BPS.
+    GrossBelowMin,
+    /// Net edge below MIN_NET_EDGE_BPS.
+    NetBelowMin,
+    /// The fair basis is not known yet.
+    FairWarmup,
+    /// The basis has moved for good; the fair is being learned anew.
+    RegimeChange,
+    /// A book is stale, crossed or one-sided.
+    StaleBook,
+    /// The edge is too large to be believed.
+    Implausible,
+    /// Walked size is below what both venues accept.
+    SizeBelowMin,
+    /// MAX_POSITION_SIZE_USD is used up.
+    MaxPosition,
+    /// MAX_GROSS_USD is used up.
+    MaxGross,
+    /// Free margin on a venue would not carry it.
+    Margin,
+    /// All pair slots of the instrument are taken.
+    NoSlot,
+    /// A gateway is not live.
+    GatewayDown,
+    /// The venue's order budget must be kept for exits.
+    RateBudget,
+    /// The mode allows no entries, or the run is draining.
+    EntriesOff,
+    /// Too soon after the last pair or failure on this instrument.
+    Cooldown,
+    /// The order link was full.
+    LinkFull,
+}
+
+/// All reasons, for reports.
+pub const REASONS: [Reason; 16] = [
+    Reason::GrossBelowMin,
+    Reason::NetBelowMin,
+    Reason::FairWarmup,
+    Reason::RegimeChange,
+    Reason::StaleBook,
+    Reason::Implausible,
+    Reason::SizeBelowMin,
+    Reason::MaxPosition,
+    Reason::MaxGross,
+    Reason::Margin,
+    Reason::NoSlot,
+    Reason::GatewayDown,
+    Reason::RateBudget,
+    Reason::EntriesOff,
+    Reason::Cooldown,
+    Reason::LinkFull,
+];
+
+impl Reason {
+    /// Stable JSON name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::GrossBelowMin => "gross_below_min",
+            Reason::NetBelowMin => "net_below_min",
+            Reason::FairWarmup => "fair_warmup",
+            Reason::RegimeChange => "regime_change",
+            Reason::StaleBook => "stale_book",
+            Reason::Implausible => "implausible",
+            Reason::SizeBelowMin => "size_below_min",
+            Reason::MaxPosition => "max_position",
+            Reason::MaxGross => "max_gross",
+            Reason::Margin => "margin",
+            Reason::NoSlot => "no_slot",
+            Reason::GatewayDown => "gateway_down",
+            Reason::RateBudget => "rate_budget",
+            Reason::EntriesOff => "entries_off",
+            Reason::Cooldown => "cooldown",
+            Reason::LinkFull => "link_full",
+        }
+    }
+}
+
+/// What a venue message was, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// A book snapshot.
+    Snapshot,
+    /// Book changes.
+    Update,
+    /// Anything else that is understood: acknowledgements, pings, greetings.
+    Control,
+    /// Understood as JSON but of a kind we do not know; ignored.
+    Unknown,
+    /// Not what the venue sends: not JSON, wrong types, out of range. The market resyncs.
+    Malformed,
+    /// A continuity break. The market resyncs.
+    Gap,
+    /// A book that crossed itself. The market resyncs.
+    Crossed,
+}
+
+/// How a pair ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PairEnd {
+    /// Never opened: the first leg did not fill. No money moved.
+    Missed,
+    /// Both legs opened and both closed.
+    Closed,
+    /// One leg filled, the other could not be; the filled one was taken back.
+    Unwound,
+    /// Could not be settled within its bounds; needs a human.
+    Stuck,
+}
+
+/// Why a hedged pair was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExitCause {
+    /// The executable exit basis came back to the pair's fair.
+    Converged,
+    /// The stop-loss.
+    Stop,
+    /// Held as long as allowed.
+    Time,
+    /// The run is draining.
+    Drain,
+    /// It was never hedged (missed, unwound, stuck).
+    NotHedged,
+}
+
+/// The account of one finished pair. All money in quote, signed: positive is ours.
+/// `total = edge + slippage - fees + funding + repair`, exactly.
+#[derive(Clone, Copy, Debug)]
+pub struct PairSummary {
+    /// Pair number within the run.
+    pub pair: u32,
+    /// On which instrument.
+    pub instrument: InstrumentId,
+    /// The venue where the pair bought to open.
+    pub long: Venue,
+    /// How it ended.
+    pub end: PairEnd,
+    /// Why it was left.
+    pub cause: ExitCause,
+    /// When the entry was decided.
+    pub t_entry: Nanos,
+    /// When it was over.
+    pub t_end: Nanos,
+    /// Size opened on both legs (the smaller).
+    pub size: Size,
+    /// Gross edge seen at the decision, bps over the fair.
+    pub gross: Bps,
+    /// Net edge expected at the decision, bps.
+    pub net: Bps,
+    /// What the two ladders promised at the decisions (entry and exit), for the size that filled.
+    pub edge: Notional,
+    /// Fills against those promises; negative is worse.
+    pub slippage: Notional,
+    /// Fees paid, positive.
+    pub fees: Notional,
+    /// Funding received, negative when paid.
+    pub funding: Notional,
+    /// Cost of unwinding or re-hedging, as its own cause; negative is a cost.
+    pub repair: Notional,
+    /// What the pair made.
+    pub total: Notional,
+}
+
+/// One record on a journal link.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// A duration of one corridor step.
+    Latency {
+        /// Which step.
+        step: Step,
+        /// How long.
+        ns: u64,
+    },
+    /// A venue message was handled by a feed.
+    Frame {
+        /// From where.
+        venue: Venue,
+        /// What it was.
+        kind: FrameKind,
+        /// Level changes it carried.
+        deltas: u32,
+    },
+    /// A feed asked for a market anew.
+    Resync {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        instrument: InstrumentId,
+    },
+    /// A connection came up (`up`) or was lost.
+    Link {
+        /// Whose.
+        venue: Venue,
+        /// Up or down.
+        up: bool,
+        /// Which kind of stage: true for the gateway, false for the feed.
+        gateway: bool,
+    },
+    /// The start of an episode in which a direction's gross edge stood above the minimum.
+    Seen {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Where we would buy.
+        long: Venue,
+        /// Gross edge at the touch.
+        gross: Bps,
+        /// When.
+        t: Nanos,
+    },
+    /// The episode was refused, first reason only, once per episode and reason.
+    Refused {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Where we would have bought.
+        long: Venue,
+        /// Why.
+        reason: Reason,
+        /// When.
+        t: Nanos,
+    },
+    /// The opportunity was taken: a pair's entry was sent.
+    Taken {
+        /// The pair.
+        pair: u32,
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Where we buy.
+        long: Venue,
+        /// Size asked.
+        size: Size,
+        /// Gross edge.
+        gross: Bps,
+        /// Net edge.
+        net: Bps,
+        /// When.
+        t: Nanos,
+    },
+    /// Both legs of a pair are filled.
+    Hedged {
+        /// The pair.
+        pair: u32,
+        /// When.
+        t: Nanos,
+    },
+    /// How long a leg stood alone, from its first fill to its hedge or unwind.
+    Unhedged {
+        /// The pair.
+        pair: u32,
+        /// Duration.
+        ns: u64,
+    },
+    /// A pair is over.
+    Pair(PairSummary),
+    /// An order left.
+    OrderSent {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        order: OrderId,
+        /// Buys or sells.
+        side: Side,
+        /// Limit.
+        price: Price,
+        /// Size.
+        size: Size,
+    },
+    /// An order's state changed.
+    OrderState {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        order: OrderId,
+        /// To what.
+        state: OrderState,
+        /// The venue's code when rejected, else 0.
+        code: u32,
+    },
+    /// A gateway refused to send.
+    NotSent {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        order: OrderId,
+        /// Why.
+        why: Refusal,
+    },
+    /// A trade of ours.
+    Fill {
+        /// Where.
+        venue: Venue,
+        /// Of which order.
+        order: OrderId,
+        /// Bought or sold.
+        side: Side,
+        /// Price.
+        price: Price,
+        /// Size.
+        size: Size,
+        /// Fee paid.
+        fee: Notional,
+    },
+    /// How a signature was made: nonce point ahead (`true`) or in full.
+    Signed {
+        /// From a prepared point.
+        ahead: bool,
+    },
+    /// Position by the venue.
+    Position {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        instrument: InstrumentId,
+        /// Signed size.
+        size: Size,
+    },
+    /// Account by the venue.
+    Balance {
+        /// Where.
+        venue: Venue,
+        /// Collateral and unrealised profit.
+        equity: Notional,
+        /// Free.
+        available: Notional,
+    },
+    /// A stage raised halt.
+    Halt {
+        /// Why.
+        why: HaltCause,
+    },
+}
+
+/// Why halt was raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HaltCause {
+    /// A hedge could not be pushed to its gateway.
+    HedgeLinkFull,
+    /// The gateway's report backlog is full.
+    ReportBacklogFull,
+    /// A pair is stuck.
+    PairStuck,
+    /// A report named a position or order that nobody explains.
+    Unexplained,
+}
+
+/// What `main` tells the scanner. Cold, rare.
+#[derive(Clone, Copy, Debug)]
+pub enum Control {
+    /// No new pairs from now on; open pairs go on as they would.
+    EntriesOff,
+    /// No new pairs, and leave every open pair now; then report `drained`.
+    Drain,
+    /// What the fair basis was before the run began (Lighter mid over Extended mid, bps).
+    FairSeed {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// The basis.
+        basis: Bps,
+    },
+}
+
+/// What the scanner tells `main` at every beat; the latest counts, a full link drops it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Status {
+    /// Pairs that are hedged or on their way in or out.
+    pub pairs_open: u32,
+    /// Pairs with exposure on one venue only.
+    pub pairs_legged: u32,
+    /// Pairs that need a human.
+    pub pairs_stuck: u32,
+    /// Pairs finished so far, missed ones included.
+    pub pairs_done: u32,
+    /// Both gateways report their streams live.
+    pub gateways_up: bool,
+    /// Instruments whose fair is known and whose books are both live.
+    pub instruments_live: u32,
+    /// Nothing is open and nothing will be opened.
+    pub drained: bool,
+}
