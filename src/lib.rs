@@ -21,4 +21,5 @@
 #![warn(missing_docs)]
 
 pub mod market;
+pub mod net;
 pub mod stage;
