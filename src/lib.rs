@@ -23,3 +23,4 @@
 pub mod market;
 pub mod net;
 pub mod stage;
+pub mod venue;

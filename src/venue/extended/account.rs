@@ -1,0 +1,474 @@
+//! Start-up REST: markets, fees, account, balance, positions, orders. Cold, blocking.
+//!
+//! Promises: numbers exact where orders depend on them (grid, ids, fee rates); every failure says
+//! whose fault it is; the API key appears in no error and no debug output.
+//! Refuses: guessing. A market whose grid or ids cannot be read exactly is an error, not a default.
+//!
+//! Sources: D1 (public REST, private REST, error responses), S1 (`models.market`), C1.
+
+mod read;
+
+use crate::market::book::Side;
+use crate::market::order::OrderId;
+use crate::market::units::{Bps, Notional, Price, Size};
+use crate::market::{InstrumentId, Market, Name, Venue};
+use crate::venue::extended::sign::Felt;
+use crate::venue::extended::{MarketConfig, USER_AGENT};
+use read::{
+    list, number, read_account, read_balance, read_fees, read_list, read_market, read_order,
+    read_position,
+};
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use zeroize::Zeroizing;
+
+/// Longest wait for one answer. Larger: a dead venue holds the start up for longer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest answer taken: all markets are about 2 MiB.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Why a REST call failed, and whose fault it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestError {
+    /// Ours: a setting that cannot work.
+    Settings(&'static str),
+    /// The network's, or the venue is down: no answer.
+    Unreachable(String),
+    /// The venue said no.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The venue's own code, or 0.
+        code: u32,
+        /// The venue's own words.
+        message: String,
+    },
+    /// The venue answered something that is not documented.
+    Unreadable(&'static str),
+}
+
+impl fmt::Display for RestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RestError::Settings(what) => write!(f, "Extended: setting: {what}"),
+            RestError::Unreachable(why) => write!(f, "Extended: no answer: {why}"),
+            RestError::Refused {
+                status,
+                code,
+                message,
+            } => write!(f, "Extended: refused ({status}, code {code}): {message}"),
+            RestError::Unreadable(what) => write!(f, "Extended: answer not understood: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for RestError {}
+
+/// A market as the venue lists it.
+#[derive(Clone, Debug)]
+pub struct MarketInfo {
+    /// `BTC-USD`.
+    pub name: Name,
+    /// The underlying, `BTC`.
+    pub base: String,
+    /// ACTIVE, REDUCE_ONLY, DELISTED, PRELISTED or DISABLED.
+    pub status: String,
+    /// Perpetual, active, in status ACTIVE, trading all hours, and not a request-for-quote market:
+    /// those show an indicative book on the normal stream.
+    pub is_tradable: bool,
+    /// `isRfq`.
+    pub is_rfq: bool,
+    /// CONTINUOUS, WEEKDAYS, REGULAR or NO_OVERNIGHT.
+    pub trading_hours: String,
+    /// Price step.
+    pub tick: Price,
+    /// Size step.
+    pub lot: Size,
+    /// Smallest order size.
+    pub size_min: Size,
+    /// Largest value of a limit order, USD.
+    pub order_value_max: Notional,
+    /// Largest value of a position, USD.
+    pub position_value_max: Notional,
+    /// A buy's limit may be at most mark * (1 + cap); ratio at 10^-9.
+    pub price_cap: i64,
+    /// A sale's limit may be at least mark * (1 - floor); ratio at 10^-9.
+    pub price_floor: i64,
+    /// Mark price, rounded.
+    pub mark: Price,
+    /// Index price, rounded.
+    pub index: Price,
+    /// Funding rate per hour, a ratio at 10^-9 (not per cent).
+    pub funding_rate: i64,
+    /// When funding is next charged, epoch milliseconds; 0 when not said.
+    pub funding_next_ms: u64,
+    /// Initial margin by position value: upper bound in USD and ratio at 10^-9, ascending.
+    pub margins: Vec<(Notional, i64)>,
+    /// `l2Config.syntheticId`.
+    pub base_asset: Felt,
+    /// `l2Config.syntheticResolution`.
+    pub base_resolution: u64,
+    /// `l2Config.collateralId`.
+    pub quote_asset: Felt,
+    /// `l2Config.collateralResolution`.
+    pub quote_resolution: u64,
+}
+
+/// Fee rates of the account on one market; ratios at 10^-9.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fees {
+    /// Market name.
+    pub market: String,
+    /// Maker rate.
+    pub maker_rate: i64,
+    /// Taker rate.
+    pub taker_rate: i64,
+}
+
+/// The account behind the API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountInfo {
+    /// Account number.
+    pub account_id: u64,
+    /// ACTIVE, or why not.
+    pub status: String,
+    /// Public Stark key; must equal that of our private key. `None` when the venue's text is not
+    /// a field element.
+    pub public_key: Option<Felt>,
+    /// Vault (position id).
+    pub vault: u32,
+}
+
+/// Money of the account, USD.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BalanceInfo {
+    /// Deposits, withdrawals and realised profit.
+    pub balance: Notional,
+    /// Balance and unrealised profit.
+    pub equity: Notional,
+    /// Equity less initial margin.
+    pub available: Notional,
+    /// Initial margin in use.
+    pub initial_margin: Notional,
+    /// Maintenance margin over equity, ratio at 10^-9; above one is liquidation.
+    pub margin_ratio: i64,
+}
+
+/// One open position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PositionInfo {
+    /// Market name.
+    pub market: String,
+    /// Signed size, long positive.
+    pub size: Size,
+    /// Average entry price, rounded.
+    pub entry: Price,
+    /// Mark price, rounded.
+    pub mark: Price,
+    /// Unrealised profit.
+    pub unrealised: Notional,
+}
+
+/// One order as the venue lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderInfo {
+    /// The venue's id.
+    pub venue_id: u64,
+    /// Our id, or [`OrderId::NONE`] for somebody else's order.
+    pub id: OrderId,
+    /// The id as text.
+    pub external_id: String,
+    /// Market name.
+    pub market: String,
+    /// Buys or sells.
+    pub side: Side,
+    /// The venue's word on its state.
+    pub status: String,
+    /// Limit price, rounded.
+    pub price: Price,
+    /// Size asked.
+    pub size: Size,
+    /// Cumulative filled size.
+    pub filled: Size,
+}
+
+/// The venue's REST interface for one API key.
+///
+/// Calls block; no more of them than the start, the doctor and `flatten` need. They count against
+/// the same budget per address as orders do.
+pub struct ExtendedRest {
+    agent: ureq::Agent,
+    /// Without a slash at its end.
+    base_url: String,
+    api_key: Zeroizing<String>,
+}
+
+impl fmt::Debug for ExtendedRest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExtendedRest({}, key redacted)", self.base_url)
+    }
+}
+
+impl ExtendedRest {
+    /// For a base URL such as [`super::REST_URL_MAIN`]. `api_key` may be empty for public data.
+    /// With `ca_pem`, the certificates in it are the only roots trusted; without, the public ones.
+    pub fn new(
+        base_url: &str,
+        api_key: &str,
+        ca_pem: Option<&[u8]>,
+    ) -> Result<ExtendedRest, RestError> {
+        if !base_url.starts_with("https://") && !base_url.starts_with("http://") {
+            return Err(RestError::Settings("the REST URL must start with https://"));
+        }
+        if !api_key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(RestError::Settings("the API key is not plain text"));
+        }
+        let roots = match ca_pem {
+            None => RootCerts::WebPki,
+            Some(pem) => RootCerts::new_with_certs(&read_certificates(pem)?),
+        };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(provider)
+            .root_certs(roots)
+            .build();
+        let config = ureq::Agent::config_builder()
+            .tls_config(tls)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(TIMEOUT))
+            .user_agent(USER_AGENT)
+            .accept("application/json")
+            .build();
+        Ok(ExtendedRest {
+            agent: config.new_agent(),
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            api_key: Zeroizing::new(api_key.to_owned()),
+        })
+    }
+
+    /// The named markets, or all when `names` is empty. One that cannot be read exactly is an
+    /// error when it was named and left out otherwise.
+    pub fn markets(&self, names: &[&str]) -> Result<Vec<MarketInfo>, RestError> {
+        let data = self.call("GET", &["/info/markets", &market_query(names)].concat())?;
+        let markets = list(&data, "markets")?.iter().map(read_market);
+        if names.is_empty() {
+            return Ok(markets.flatten().collect());
+        }
+        markets
+            .map(|market| market.ok_or(RestError::Unreadable("market")))
+            .collect()
+    }
+
+    /// Fee rates of the account on the named markets, or on all.
+    pub fn fees(&self, names: &[&str]) -> Result<Vec<Fees>, RestError> {
+        let data = self.call("GET", &["/user/fees", &market_query(names)].concat())?;
+        read_list(&data, "fees", read_fees)
+    }
+
+    /// Number, public key and vault of the account: the start's proof that the keys belong to it.
+    pub fn account_info(&self) -> Result<AccountInfo, RestError> {
+        let data = self.call("GET", "/user/account/info")?;
+        read_account(&data).ok_or(RestError::Unreadable("account info"))
+    }
+
+    /// Money. The venue answers 404 for an account that never had any: that is all zero.
+    pub fn balance(&self) -> Result<BalanceInfo, RestError> {
+        match self.call("GET", "/user/balance") {
+            Ok(data) => read_balance(&data).ok_or(RestError::Unreadable("balance")),
+            Err(RestError::Refused { status: 404, .. }) => Ok(BalanceInfo::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Open positions; flat ones are left out.
+    pub fn positions(&self) -> Result<Vec<PositionInfo>, RestError> {
+        let data = self.call("GET", "/user/positions")?;
+        let mut positions = read_list(&data, "positions", read_position)?;
+        positions.retain(|position| position.size != Size::ZERO);
+        Ok(positions)
+    }
+
+    /// Orders that are still open, everybody's on this account.
+    pub fn open_orders(&self) -> Result<Vec<OrderInfo>, RestError> {
+        read_list(&self.call("GET", "/user/orders")?, "orders", read_order)
+    }
+
+    /// One order by our own id; `None` when the venue does not know it.
+    pub fn order(&self, id: OrderId) -> Result<Option<OrderInfo>, RestError> {
+        let path = format!("/user/orders/external/px-{}", id.0);
+        let data = match self.call("GET", &path) {
+            Err(RestError::Refused { status: 404, .. }) => return Ok(None),
+            data => data?,
+        };
+        let orders = read_list(&data, "order", read_order)?;
+        Ok(orders.into_iter().find(|order| order.id == id))
+    }
+
+    /// Cancels every open order of the account. The end of each comes on the stream or in
+    /// [`Self::open_orders`].
+    pub fn cancel_all(&self) -> Result<(), RestError> {
+        let url = [&self.base_url, "/user/order/massCancel"].concat();
+        let request = self.agent.post(url).header("X-Api-Key", &*self.api_key);
+        let request = request.header("Content-Type", "application/json");
+        finish(request.send(r#"{"cancelAll":true}"#)).map(|_| ())
+    }
+
+    /// Cancels one order by its text id, ours or not.
+    pub fn cancel(&self, external_id: &str) -> Result<(), RestError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if !external_id.bytes().all(plain) {
+            return Err(RestError::Settings("the order id is not plain text"));
+        }
+        let path = ["/user/order?externalId=", external_id].concat();
+        self.call("DELETE", &path).map(|_| ())
+    }
+
+    /// One request without a body. The key is sent where there is one; public data needs none.
+    fn call(&self, method: &'static str, path: &str) -> Result<Value, RestError> {
+        let url = [&self.base_url, path].concat();
+        let request = match method {
+            "DELETE" => self.agent.delete(url),
+            _ => self.agent.get(url),
+        };
+        let request = match self.api_key.is_empty() {
+            true => request,
+            false => request.header("X-Api-Key", &*self.api_key),
+        };
+        finish(request.call())
+    }
+}
+
+impl MarketInfo {
+    /// The market for the engine's tables: grid, ids and the account's fees.
+    pub fn config(&self, instrument: InstrumentId, fees: &Fees) -> MarketConfig {
+        // 10^-9 of a ratio is 10^-5 of a basis point.
+        let bps = |rate: i64| Bps::from_milli(rate / 100);
+        MarketConfig {
+            market: Market {
+                venue: Venue::Extended,
+                instrument,
+                name: self.name,
+                venue_market: 0,
+                tick: self.tick,
+                lot: self.lot,
+                size_min: self.size_min,
+                notional_min: Notional::ZERO,
+                fee_taker: bps(fees.taker_rate),
+                fee_maker: bps(fees.maker_rate),
+            },
+            base_asset: self.base_asset,
+            base_resolution: self.base_resolution,
+            quote_asset: self.quote_asset,
+            quote_resolution: self.quote_resolution,
+            fee_rate_taker: fees.taker_rate,
+        }
+    }
+}
+
+/// All certificates of a PEM text; a private key in it is left alone.
+fn read_certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, RestError> {
+    let items = ureq::tls::parse_pem(pem);
+    let certificates: Vec<_> = items
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(RestError::Settings("the CA file holds no certificate"));
+    }
+    Ok(certificates)
+}
+
+/// Repeated filters are written out in full (`market=A&market=B`), the form the SDK sends (S1).
+fn market_query(names: &[&str]) -> String {
+    let mut query = String::new();
+    for name in names {
+        query.push(if query.is_empty() { '?' } else { '&' });
+        query.push_str("market=");
+        query.push_str(name);
+    }
+    query
+}
+
+type HttpAnswer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
+/// Turns what came back, or did not, into data or into whose fault it is. HTTP errors still have a
+/// body worth reading.
+fn finish(answer: HttpAnswer) -> Result<Value, RestError> {
+    let unreachable = |error: ureq::Error| RestError::Unreachable(error.to_string());
+    let mut answer = answer.map_err(unreachable)?;
+    let status = answer.status().as_u16();
+    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+    open(status, &body.read_to_vec().map_err(unreachable)?)
+}
+
+/// Opens the venue's envelope: `data` of a success (null where there is none), or the error.
+fn open(status: u16, body: &[u8]) -> Result<Value, RestError> {
+    let is_success = (200..300).contains(&status);
+    if is_success && body.trim_ascii().is_empty() {
+        return Ok(Value::Null);
+    }
+    let mut root: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let word = root["status"].as_str().unwrap_or("");
+    if is_success && word.eq_ignore_ascii_case("OK") {
+        return Ok(root["data"].take());
+    }
+    if is_success && !word.eq_ignore_ascii_case("ERROR") {
+        return Err(RestError::Unreadable("envelope"));
+    }
+    let error = &root["error"];
+    Err(RestError::Refused {
+        status,
+        code: number(&error["code"]).map_or(0, |code| code as u32),
+        message: error["message"].as_str().unwrap_or("no reason").to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envelopes_say_whose_fault_it_is() {
+        assert_eq!(open(200, b""), Ok(Value::Null));
+        assert_eq!(open(200, b"<html>"), Err(RestError::Unreadable("envelope")));
+        let refused = |status, body: &str| match open(status, body.as_bytes()) {
+            Err(RestError::Refused { status, code, .. }) => (status, code),
+            other => panic!("{other:?}"),
+        };
+        let error = r#"{"status":"ERROR","error":{"code":1140,"message":"no"}}"#;
+        assert_eq!(refused(400, error), (400, 1140));
+        assert_eq!(refused(200, error), (200, 1140));
+        let named = r#"{"status":"ERROR","error":{"code":"NOT_FOUND"}}"#;
+        assert_eq!(refused(404, named), (404, 0));
+        assert_eq!(refused(403, "<html>"), (403, 0));
+    }
+
+    #[test]
+    fn settings_are_checked_and_the_key_stays_secret() {
+        let url = "https://127.0.0.1:9/api/v1";
+        let wrong = |url, key, ca| ExtendedRest::new(url, key, ca).err();
+        assert!(matches!(
+            wrong("ftp://x", "k", None),
+            Some(RestError::Settings(_))
+        ));
+        assert!(matches!(
+            wrong(url, "a b", None),
+            Some(RestError::Settings(_))
+        ));
+        let no_certificate = Some(b"nothing".as_slice());
+        assert!(matches!(
+            wrong(url, "k", no_certificate),
+            Some(RestError::Settings(_))
+        ));
+        let rest = ExtendedRest::new(url, "secret-key", None).unwrap();
+        assert!(!format!("{rest:?}").contains("secret-key"));
+        assert!(rest.cancel("px-1?x=2").is_err());
+        assert_eq!(market_query(&["A", "B"]), "?market=A&market=B");
+    }
+}

@@ -1,0 +1,480 @@
+//! Lighter's account stream: four channels kept subscribed, their frames turned into reports.
+//!
+//! Promises: a fill is reported once per trade id; a position comes from the venue's own figure,
+//! never from adding up trades; an order's state never goes back in venue time. Tokens are renewed
+//! half way through their life, channel by channel, so that at most one is off the air, for under a
+//! second.
+//! Refuses: frames it cannot read in full; the connection is then made anew, because a fill may
+//! have been in them.
+
+use super::keyring::ApiKey;
+use super::ledger::Ledger;
+use super::pulse::Pulse;
+use super::sign::NonceSource;
+use super::sign::transaction::AuthToken;
+use super::wire::{self, Json, Kind};
+use crate::market::book::Side;
+use crate::market::event::FrameKind;
+use crate::market::order::{OrderId, OrderState, Report, ReportKind};
+use crate::market::units::{Nanos, Notional, Price, SECOND, Size, parse_decimal};
+use crate::market::{InstrumentId, Market, Venue};
+use crate::venue::{Lane, OutKind, Outbox, Reports};
+
+/// The account connection's lane within the gateway.
+pub const ACCOUNT_LANE: Lane = 1;
+/// Channels, in the order they are subscribed (source *ws*). All with a token: harmless where it is
+/// not asked for.
+const CHANNELS: [&str; 4] = [
+    "account_all_orders",
+    "account_all_trades",
+    "account_all_positions",
+    "user_stats",
+];
+/// How long a subscribe or unsubscribe may go unanswered before the connection is given up.
+const ANSWER_NS_MAX: u64 = 10 * SECOND;
+/// Life of a token: the venue refuses more than 8 h; ten minutes off for clocks that disagree.
+const TOKEN_LIFE_NS: u64 = (8 * 3600 - 600) * SECOND;
+/// Millionths: the unit of `taker_fee` and `maker_fee` in a trade (source *fees*).
+const FEE_SCALE: i128 = 1_000_000;
+
+/// Where one channel stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channel {
+    /// Not asked for yet, or the request did not fit the outbox.
+    Off,
+    /// Asked for; its snapshot is the answer.
+    Subscribing { until: Nanos },
+    /// Its snapshot has come.
+    Live,
+    /// Left for renewal; the acknowledgement brings the subscribe.
+    Leaving { until: Nanos },
+}
+
+/// The account stream.
+///
+/// Token renewal, in short: a subscription may or may not outlive its token (the venue does not
+/// say), and subscribing anew without leaving is refused. So half way through a token's life each
+/// channel is left and taken again under a new one, one after the other. What is missed in between
+/// is made good by the snapshot that opens the channel again: open orders, positions and money are
+/// whole in it, and trades are told apart by their ids.
+pub struct Stream {
+    account_index: u64,
+    channels: [Channel; CHANNELS.len()],
+    /// Live channels that are to be left and taken again with a new token.
+    renew: [bool; CHANNELS.len()],
+    token: Option<AuthToken>,
+    token_minted: Nanos,
+    pulse: Pulse,
+    /// Venue microseconds before which a trade belongs to an earlier run; set at the first link.
+    start_us: Option<u64>,
+    markets: Box<[(u64, InstrumentId)]>,
+}
+
+/// What a frame's reading needs besides the stream itself.
+pub struct Sink<'a> {
+    /// The gateway's memory.
+    pub ledger: &'a mut Ledger,
+    /// Where reports go.
+    pub reports: &'a mut Reports,
+    /// When the bytes were read.
+    pub now: Nanos,
+}
+
+impl Sink<'_> {
+    /// Pushes a report; `None` when the batch is full.
+    fn push(&mut self, instrument: InstrumentId, order: OrderId, kind: ReportKind) -> Option<()> {
+        let report = Report {
+            venue: Venue::Lighter,
+            instrument,
+            order,
+            t: self.now,
+            kind,
+        };
+        self.reports.push(report).then_some(())
+    }
+}
+
+impl Stream {
+    /// For one account and the Lighter markets among `markets`.
+    pub fn new(account_index: u64, markets: &[Market]) -> Stream {
+        Stream {
+            account_index,
+            channels: [Channel::Off; CHANNELS.len()],
+            renew: [false; CHANNELS.len()],
+            token: None,
+            token_minted: Nanos::ZERO,
+            pulse: Pulse::new(ACCOUNT_LANE),
+            start_us: None,
+            markets: markets
+                .iter()
+                .filter(|market| market.venue == Venue::Lighter)
+                .map(|market| (u64::from(market.venue_market), market.instrument))
+                .collect(),
+        }
+    }
+
+    /// The connection went up or down. A fresh token is signed for every new connection.
+    #[cold]
+    pub fn on_link(&mut self, up: bool, now: Nanos, who: &ApiKey, source: &mut NonceSource) {
+        self.pulse.on_link(up, now);
+        self.channels = [Channel::Off; CHANNELS.len()];
+        self.renew = [false; CHANNELS.len()];
+        if up {
+            self.start_us.get_or_insert(now.0 / 1000);
+            self.mint(now, who, source);
+        }
+    }
+
+    /// All channels are confirmed; one that is only being renewed counts.
+    pub fn is_complete(&self) -> bool {
+        let mut pairs = self.channels.iter().zip(self.renew);
+        self.pulse.is_live()
+            && pairs.all(|(channel, renew)| {
+                *channel == Channel::Live || (renew && *channel != Channel::Off)
+            })
+    }
+
+    /// One message. `Malformed` has asked for a new connection: better a second without the stream
+    /// than a position that is off by one fill.
+    pub fn on_message(&mut self, root: Json, sink: &mut Sink, out: &mut Outbox) -> FrameKind {
+        let (kind, name) = wire::classify(root);
+        if self.pulse.take(kind, sink.now, out) {
+            if kind == Kind::Connected {
+                self.subscribe_all(sink.now, out);
+            }
+            return FrameKind::Control;
+        }
+        let channel_idx = CHANNELS.iter().position(|channel| *channel == name);
+        let Some(channel_idx) = channel_idx else {
+            if kind == Kind::Error {
+                return self.on_refusal(root, out);
+            }
+            return FrameKind::Unknown;
+        };
+        if kind == Kind::Unsubscribed {
+            self.subscribe(channel_idx, sink.now, out);
+            return FrameKind::Control;
+        }
+        let is_snapshot = kind == Kind::Subscribed;
+        if !is_snapshot && kind != Kind::Update {
+            return FrameKind::Unknown;
+        }
+        let read = match channel_idx {
+            0 => self.on_orders(root, is_snapshot, sink),
+            1 => self.on_trades(root, is_snapshot, sink),
+            2 => self.on_positions(root, is_snapshot, sink),
+            _ => on_stats(root, sink),
+        };
+        if read.is_none() {
+            out.reconnect(ACCOUNT_LANE);
+            return FrameKind::Malformed;
+        }
+        if is_snapshot {
+            self.channels[channel_idx] = Channel::Live;
+            self.renew[channel_idx] = false;
+            return FrameKind::Snapshot;
+        }
+        FrameKind::Update
+    }
+
+    /// Deadlines and token renewal.
+    #[cold]
+    pub fn on_beat(
+        &mut self,
+        now: Nanos,
+        who: &ApiKey,
+        source: &mut NonceSource,
+        out: &mut Outbox,
+    ) {
+        self.pulse.on_beat(now, out);
+        if !self.pulse.is_live() {
+            return;
+        }
+        if now.since(self.token_minted) >= TOKEN_LIFE_NS / 2 && self.mint(now, who, source) {
+            self.renew = [true; CHANNELS.len()];
+        }
+        let mut is_quiet = true;
+        for channel in self.channels {
+            if let Channel::Subscribing { until } | Channel::Leaving { until } = channel {
+                is_quiet = false;
+                if now >= until {
+                    out.reconnect(ACCOUNT_LANE);
+                    self.pulse.on_link(false, now);
+                    return;
+                }
+            }
+        }
+        let waiting = self.channels.iter().position(|c| *c == Channel::Off);
+        if let Some(channel_idx) = waiting {
+            self.subscribe(channel_idx, now, out);
+        } else if is_quiet && let Some(channel_idx) = self.renew.iter().position(|renew| *renew) {
+            self.leave(channel_idx, now, out);
+        }
+    }
+
+    /// Whether a new token was signed.
+    fn mint(&mut self, now: Nanos, who: &ApiKey, source: &mut NonceSource) -> bool {
+        let deadline_s = now.plus(TOKEN_LIFE_NS).0 / SECOND;
+        let token = AuthToken::sign(
+            &who.private,
+            deadline_s,
+            self.account_index,
+            who.index,
+            source,
+        );
+        let Ok(token) = token else { return false };
+        self.token = Some(token);
+        self.token_minted = now;
+        true
+    }
+
+    #[cold]
+    fn subscribe_all(&mut self, now: Nanos, out: &mut Outbox) {
+        for channel_idx in 0..CHANNELS.len() {
+            self.subscribe(channel_idx, now, out);
+        }
+    }
+
+    /// Subscribes; what does not fit the outbox stays off until the next beat.
+    #[cold]
+    fn subscribe(&mut self, channel_idx: usize, now: Nanos, out: &mut Outbox) {
+        let Some(token) = &self.token else { return };
+        let account_index = self.account_index;
+        let sent = out.message(ACCOUNT_LANE, OutKind::Text, |text| {
+            text.put(b"{\"type\":\"subscribe\",\"channel\":\"");
+            text.put(CHANNELS[channel_idx].as_bytes()).put(b"/");
+            text.put_integer(account_index).put(b"\",\"auth\":\"");
+            text.put(token.text()).put(b"\"}");
+        });
+        self.channels[channel_idx] = if sent {
+            Channel::Subscribing {
+                until: now.plus(ANSWER_NS_MAX),
+            }
+        } else {
+            Channel::Off
+        };
+    }
+
+    #[cold]
+    fn leave(&mut self, channel_idx: usize, now: Nanos, out: &mut Outbox) {
+        let account_index = self.account_index;
+        let sent = out.message(ACCOUNT_LANE, OutKind::Text, |text| {
+            text.put(b"{\"type\":\"unsubscribe\",\"channel\":\"");
+            text.put(CHANNELS[channel_idx].as_bytes()).put(b"/");
+            text.put_integer(account_index).put(b"\"}");
+        });
+        if sent {
+            self.channels[channel_idx] = Channel::Leaving {
+                until: now.plus(ANSWER_NS_MAX),
+            };
+        }
+    }
+
+    /// A refused token (20013, 20001) needs a new one, which every new connection brings. Other
+    /// refusals leave a channel unanswered, and its deadline acts.
+    #[cold]
+    fn on_refusal(&mut self, root: Json, out: &mut Outbox) -> FrameKind {
+        if let (Some(20_001 | 20_013), _) = wire::refusal(root) {
+            out.reconnect(ACCOUNT_LANE);
+        }
+        FrameKind::Control
+    }
+
+    fn instrument(&self, venue_market: u64) -> Option<InstrumentId> {
+        let mut markets = self.markets.iter();
+        markets.find_map(|(id, instrument)| (*id == venue_market).then_some(*instrument))
+    }
+
+    /// Lists by market. A snapshot holds every open order: one we believe open and do not find
+    /// there has ended while nobody listened.
+    fn on_orders(&self, root: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
+        if is_snapshot {
+            for entry in sink.ledger.entries() {
+                if entry.state == OrderState::Working {
+                    entry.state = OrderState::Unknown;
+                }
+            }
+        }
+        for (_, orders) in lists(root, "orders")? {
+            for order in orders.items()? {
+                self.on_order(order, sink)?;
+            }
+        }
+        if is_snapshot {
+            report_unknown(sink)?;
+        }
+        Some(())
+    }
+
+    /// One order. Orders of earlier runs, or placed by hand, are reported with the id they carry;
+    /// only what is in the ledger is kept in sequence, by the venue's microseconds (`created_at`
+    /// and `updated_at` can tie between two states).
+    fn on_order(&self, order: Json, sink: &mut Sink) -> Option<()> {
+        let Some(instrument) = self.instrument(order.field("market_index")?.integer()?) else {
+            return Some(());
+        };
+        let id = OrderId(order.field("client_order_index")?.integer()?);
+        if id == OrderId::NONE {
+            return Some(());
+        }
+        let filled = wire::size(order.field("filled_base_amount")?.text()?.as_bytes())?;
+        let state = order_state(order.field("status")?.text()?);
+        let updated_us = order.field("transaction_time").and_then(Json::integer);
+        let updated_us = updated_us.unwrap_or(0);
+        if let Some(entry) = sink.ledger.find(id) {
+            if updated_us < entry.updated_us {
+                return Some(());
+            }
+            entry.updated_us = updated_us;
+            entry.state = state;
+            entry.filled = filled;
+        }
+        sink.push(instrument, id, ReportKind::State { state, filled })
+    }
+
+    /// Lists by market. A snapshot repeats old trades: those before our first connection are not
+    /// news.
+    fn on_trades(&self, root: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
+        for (_, trades) in lists(root, "trades")? {
+            for trade in trades.items()? {
+                self.on_trade(trade, is_snapshot, sink)?;
+            }
+        }
+        Some(())
+    }
+
+    /// One trade. Our side is where our account stands; if both sides are ours (a self-trade that
+    /// was not cancelled), it is two fills under one id. It is remembered only after all its
+    /// reports found room: a trade that did not fit comes again with the snapshot of the new
+    /// connection.
+    fn on_trade(&self, trade: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
+        let Some(instrument) = self.instrument(trade.field("market_id")?.integer()?) else {
+            return Some(());
+        };
+        let number = trade.field("trade_id")?.integer()?;
+        let is_old = is_snapshot && trade_us(trade)? < self.start_us.unwrap_or(0);
+        if is_old || sink.ledger.is_seen(number) {
+            return Some(());
+        }
+        let price = wire::price(trade.field("price")?.text()?.as_bytes())?;
+        let size = wire::size(trade.field("size")?.text()?.as_bytes())?;
+        let is_maker_ask = trade.field("is_maker_ask")?.boolean()?;
+        for (side, account, client) in [
+            (Side::Ask, "ask_account_id", "ask_client_id"),
+            (Side::Bid, "bid_account_id", "bid_client_id"),
+        ] {
+            if trade.field(account)?.integer()? != self.account_index {
+                continue;
+            }
+            let order = trade.field(client).and_then(Json::integer).unwrap_or(0);
+            let is_maker = is_maker_ask == (side == Side::Ask);
+            let rate = trade.field(if is_maker { "maker_fee" } else { "taker_fee" });
+            let rate = rate.and_then(Json::signed).unwrap_or(0);
+            let fill = ReportKind::Fill {
+                trade: number,
+                side,
+                price,
+                size,
+                fee: fee_of(price, size, rate),
+            };
+            sink.push(instrument, OrderId(order), fill)?;
+        }
+        sink.ledger.see(number);
+        Some(())
+    }
+
+    /// Positions by market. A snapshot leaves flat markets out: they are reported as zero.
+    fn on_positions(&self, root: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
+        let positions = || lists(root, "positions");
+        for (_, position) in positions()? {
+            let Some(instrument) = self.instrument(position.field("market_id")?.integer()?) else {
+                continue;
+            };
+            let size = wire::size(position.field("position")?.text()?.as_bytes())?;
+            let is_short = position.field("sign")?.signed()? < 0;
+            let size = if is_short { -size } else { size };
+            sink.push(instrument, OrderId::NONE, ReportKind::Position { size })?;
+        }
+        if !is_snapshot {
+            return Some(());
+        }
+        for (venue_market, instrument) in &self.markets {
+            let is_listed = positions()?.any(|(_, position)| {
+                position.field("market_id").and_then(Json::integer) == Some(*venue_market)
+            });
+            if !is_listed {
+                let size = Size::ZERO;
+                sink.push(*instrument, OrderId::NONE, ReportKind::Position { size })?;
+            }
+        }
+        Some(())
+    }
+}
+
+/// The entries of a map field, none for `null`; `None` when it is missing or something else.
+fn lists<'t, 'm>(
+    root: Json<'t, 'm>,
+    key: &str,
+) -> Option<impl Iterator<Item = (&'m str, Json<'t, 'm>)>> {
+    let map = root.field(key)?;
+    (map.is_object() || map.is_null()).then(|| map.entries())
+}
+
+/// Equity is the portfolio value: collateral and unrealised profit.
+fn on_stats(root: Json, sink: &mut Sink) -> Option<()> {
+    let stats = root.field("stats")?;
+    let amount = |key: &str| {
+        let text = stats.field(key)?.text()?;
+        parse_decimal(text.as_bytes()).ok().map(Notional::from_nano)
+    };
+    let kind = ReportKind::Balance {
+        equity: amount("portfolio_value")?,
+        available: amount("available_balance")?,
+    };
+    sink.push(InstrumentId(0), OrderId::NONE, kind)
+}
+
+/// Says of every order in doubt that it is.
+#[cold]
+fn report_unknown(sink: &mut Sink) -> Option<()> {
+    for entry in sink.ledger.entries() {
+        if entry.state != OrderState::Unknown {
+            continue;
+        }
+        let report = Report {
+            venue: Venue::Lighter,
+            instrument: entry.instrument,
+            order: entry.id,
+            t: sink.now,
+            kind: ReportKind::State {
+                state: entry.state,
+                filled: entry.filled,
+            },
+        };
+        sink.reports.push(report).then_some(())?;
+    }
+    Some(())
+}
+
+/// The venue's status words (source *orders*): every kind of `canceled-...` is over. A word we do
+/// not know is not guessed at.
+pub fn order_state(status: &str) -> OrderState {
+    match status {
+        "open" | "pending" | "in-progress" => OrderState::Working,
+        "filled" => OrderState::Filled,
+        _ if status.starts_with("canceled") => OrderState::Cancelled,
+        _ => OrderState::Unknown,
+    }
+}
+
+/// Venue time of a trade in microseconds; `timestamp` is in milliseconds.
+fn trade_us(trade: Json) -> Option<u64> {
+    let exact = trade.field("transaction_time").and_then(Json::integer);
+    exact.or_else(|| trade.field("timestamp")?.integer()?.checked_mul(1000))
+}
+
+/// A rate in millionths of the notional, rounded up; a rebate counts as nothing.
+fn fee_of(price: Price, size: Size, rate_e6: i64) -> Notional {
+    let part = (price * size).0.saturating_mul(i128::from(rate_e6.max(0)));
+    Notional(part.saturating_add(FEE_SCALE - 1) / FEE_SCALE)
+}

@@ -1,0 +1,4 @@
+//! The official vectors of both venues: hashes and signatures equal, wrong fields refused.
+
+mod extended;
+mod lighter;
