@@ -22,5 +22,6 @@
 
 pub mod market;
 pub mod net;
+pub mod scanner;
 pub mod stage;
 pub mod venue;

@@ -1,0 +1,372 @@
+//! What the scanner knows of one instrument: both mirror books, their state, the fair, and the
+//! episodes in which a direction's edge stood out.
+//!
+//! Promises: a book is looked at only after its last `CLEAR`..`LAST` and never at half a message;
+//! the last good touch of each venue is kept, because a hedge must be priced even on a bad day.
+//! Refuses: to decide anything.
+
+use crate::market::book::{Book, Delta, Side, flags};
+use crate::market::event::Reason;
+use crate::market::units::{Bps, Nanos, Notional, Price, Size};
+use crate::market::{Instrument, Market, VENUE_COUNT, Venue};
+use crate::scanner::fair::Fair;
+use crate::scanner::risk::Limits;
+use crate::scanner::spread::joint_step;
+
+/// The gross edge must stay below half of its minimum this long before an episode is over.
+/// Larger: fewer, longer episodes.
+const EPISODE_END_NS: u64 = 50 * crate::market::units::MS;
+/// Pairs that may be tried in one episode while none of them fills.
+const TRIES_PER_EPISODE: u8 = 3;
+
+/// Best prices of a book that was good: two-sided and not crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// Best bid.
+    pub bid: Price,
+    /// Best ask.
+    pub ask: Price,
+}
+
+impl Touch {
+    /// The price an order of this side meets first.
+    pub fn against(&self, side: Side) -> Price {
+        match side {
+            Side::Bid => self.ask,
+            Side::Ask => self.bid,
+        }
+    }
+
+    /// Half-way.
+    pub fn mid(&self) -> Price {
+        Price(self.bid.0 + (self.ask.0 - self.bid.0) / 2)
+    }
+}
+
+/// One venue's mirror.
+struct Mirror {
+    /// A `CLEAR` has come since the last `STALE`.
+    is_filling: bool,
+    /// And a `LAST` after it.
+    is_whole: bool,
+    /// The book is two-sided and not crossed right now.
+    is_good: bool,
+    t_recv: Nanos,
+    touch: Option<Touch>,
+}
+
+/// Everything about one instrument except its pairs.
+pub struct Board {
+    /// The instrument and its markets.
+    pub instrument: Instrument,
+    /// Mirror books, by venue.
+    pub books: [Book; VENUE_COUNT],
+    mirrors: [Mirror; VENUE_COUNT],
+    /// The fair basis.
+    pub fair: Fair,
+    /// By the venue where the direction buys.
+    pub episodes: [Episode; VENUE_COUNT],
+    /// Joint size step of both venues; zero when their lots do not meet: never traded.
+    pub step: Size,
+    /// No entry before this.
+    pub t_rest: Nanos,
+    /// Position on each venue that no pair of ours explains (it was there before).
+    pub base: [Size; VENUE_COUNT],
+    /// Since when a venue's position has been another than what explains it.
+    pub drift_since: [Option<Nanos>; VENUE_COUNT],
+}
+
+impl Board {
+    /// Empty books, unknown fair.
+    pub fn new(instrument: &Instrument, limits: &Limits) -> Board {
+        let mirror = || Mirror {
+            is_filling: false,
+            is_whole: false,
+            is_good: false,
+            t_recv: Nanos::ZERO,
+            touch: None,
+        };
+        let [extended, lighter] = &instrument.markets;
+        Board {
+            instrument: *instrument,
+            books: [Book::new(extended.tick), Book::new(lighter.tick)],
+            mirrors: [mirror(), mirror()],
+            fair: Fair::new(
+                limits.fair_window_ns,
+                limits.fair_samples_min,
+                limits.regime_after_ns,
+            ),
+            episodes: [Episode::default(); VENUE_COUNT],
+            step: joint_step([extended.lot, lighter.lot]).unwrap_or(Size::ZERO),
+            t_rest: Nanos::ZERO,
+            base: [Size::ZERO; VENUE_COUNT],
+            drift_since: [None; VENUE_COUNT],
+        }
+    }
+
+    /// Mirrors a change. True when a whole message has been applied and the book is to be looked
+    /// at.
+    #[inline]
+    pub fn apply(&mut self, delta: &Delta) -> bool {
+        let idx = delta.venue.idx();
+        let mirror = &mut self.mirrors[idx];
+        if delta.flags & flags::STALE != 0 {
+            mirror.is_filling = false;
+            mirror.is_whole = false;
+        }
+        if delta.flags & flags::CLEAR != 0 {
+            mirror.is_filling = true;
+            mirror.is_whole = false;
+        }
+        self.books[idx].apply_delta(delta);
+        if delta.flags & flags::LAST == 0 || !mirror.is_filling {
+            return false;
+        }
+        mirror.is_whole = true;
+        mirror.t_recv = delta.t_recv;
+        let book = &self.books[idx];
+        // A crossed or one-sided book is kept and repaired by the next deltas, but not looked at.
+        mirror.is_good = false;
+        if let (Some(bid), Some(ask)) = (book.best(Side::Bid), book.best(Side::Ask)) {
+            mirror.is_good = bid.price < ask.price;
+            if mirror.is_good {
+                let (bid, ask) = (bid.price, ask.price);
+                mirror.touch = Some(Touch { bid, ask });
+            }
+        }
+        true
+    }
+
+    /// Both touches, when both books are whole, two-sided and not crossed.
+    #[inline]
+    pub fn touches(&self) -> Option<[Touch; VENUE_COUNT]> {
+        let good = self.mirrors.iter().all(|m| m.is_whole && m.is_good);
+        let [extended, lighter] = &self.mirrors;
+        Some([extended.touch?, lighter.touch?]).filter(|_| good)
+    }
+
+    /// The last good touch of a venue, however old.
+    pub fn touch_last(&self, venue: Venue) -> Option<Touch> {
+        self.mirrors[venue.idx()].touch
+    }
+
+    /// Both books have spoken within `stale_after_ns`.
+    #[inline]
+    pub fn is_fresh(&self, now: Nanos, stale_after_ns: u64) -> bool {
+        let fresh = |mirror: &Mirror| now.since(mirror.t_recv) < stale_after_ns;
+        self.mirrors.iter().all(fresh)
+    }
+
+    /// One of the markets.
+    pub fn market(&self, venue: Venue) -> &Market {
+        &self.instrument.markets[venue.idx()]
+    }
+
+    /// Whether a venue takes an order of this size at this limit: on its lot, at least its smallest
+    /// size and its smallest notional.
+    pub fn is_placeable(&self, venue: Venue, size: Size, price: Price) -> bool {
+        let market = self.market(venue);
+        let size = size.floor_to(market.lot);
+        size.0 > 0 && size >= market.size_min && price * size >= market.notional_min
+    }
+
+    /// A limit `beyond` worse than `price` for an order of this side, on the tick and never past
+    /// the allowance.
+    pub fn limit(&self, venue: Venue, side: Side, price: Price, beyond: Bps) -> Price {
+        let tick = self.market(venue).tick;
+        let allowance = beyond.of_price(price);
+        match side {
+            Side::Bid => (price + allowance).floor_to(tick),
+            Side::Ask => (price - allowance).ceil_to(tick).max(tick),
+        }
+    }
+
+    /// Taker fees of all four legs: both markets, in and out.
+    pub fn fees_round(&self) -> Bps {
+        let [extended, lighter] = &self.instrument.markets;
+        let once = extended.fee_taker + lighter.fee_taker;
+        once + once
+    }
+
+    /// Smallest size both venues take at these prices, on the joint step.
+    pub fn size_min(&self, prices: [Price; VENUE_COUNT]) -> Size {
+        let mut least = self.step;
+        for (market, price) in self.instrument.markets.iter().zip(prices) {
+            let by_notional = ceil_div(market.notional_min, price);
+            least = least.max(market.size_min).max(by_notional);
+        }
+        least.ceil_to(self.step)
+    }
+}
+
+/// The smallest size whose notional at a price is at least this; out of any order's reach where it
+/// does not fit.
+fn ceil_div(notional: Notional, price: Price) -> Size {
+    let price = i128::from(price.0.max(1));
+    let size = (notional.0 + price - 1) / price;
+    Size(i64::try_from(size).unwrap_or(i64::MAX / 2))
+}
+
+/// A stretch of time in which one direction's gross edge stood above the minimum.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Episode {
+    is_open: bool,
+    low_since: Option<Nanos>,
+    refused: u32,
+    tries: u8,
+    is_taken: bool,
+}
+
+impl Episode {
+    /// Follows the edge; true at the moment an episode begins. `above`: at least the minimum;
+    /// `low`: below half of it.
+    pub fn follow(&mut self, now: Nanos, above: bool, low: bool) -> bool {
+        if above {
+            self.low_since = None;
+            let begins = !self.is_open;
+            if begins {
+                *self = Episode {
+                    is_open: true,
+                    ..Episode::default()
+                };
+            }
+            return begins;
+        }
+        if !low {
+            self.low_since = None;
+        } else if self.is_open {
+            let since = *self.low_since.get_or_insert(now);
+            self.is_open = now.since(since) < EPISODE_END_NS;
+        }
+        false
+    }
+
+    /// True the first time this episode is refused for this reason.
+    pub fn refuse(&mut self, reason: Reason) -> bool {
+        let bit = 1 << (reason as u32);
+        let first = self.refused & bit == 0;
+        self.refused |= bit;
+        first
+    }
+
+    /// A pair may still be made of it: none is out, and not too many have missed. An edge that
+    /// stays must not be entered again and again.
+    pub fn is_ripe(&self) -> bool {
+        self.is_open && !self.is_taken && self.tries < TRIES_PER_EPISODE
+    }
+
+    /// A pair was made of it.
+    pub fn take(&mut self) {
+        self.is_taken = true;
+        self.tries += 1;
+    }
+
+    /// That pair missed.
+    pub fn miss(&mut self) {
+        self.is_taken = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::units::{MS, SCALE};
+    use crate::market::{InstrumentId, Name};
+
+    fn instrument() -> Instrument {
+        let market = |venue, tick, lot| Market {
+            venue,
+            instrument: InstrumentId(0),
+            name: Name::new("BTC").unwrap(),
+            venue_market: 1,
+            tick: Price(tick),
+            lot: Size(lot),
+            size_min: Size(lot * 10),
+            notional_min: Notional::from_usd(10),
+            fee_taker: Bps::from_milli(2_500),
+            fee_maker: Bps::ZERO,
+        };
+        Instrument {
+            id: InstrumentId(0),
+            name: Name::new("BTC").unwrap(),
+            markets: [
+                market(Venue::Extended, SCALE, 10_000),
+                market(Venue::Lighter, SCALE / 10, 15_000),
+            ],
+        }
+    }
+
+    fn delta(side: Side, price: i64, size: i64, flags: u8) -> Delta {
+        Delta {
+            price: Price(price * SCALE),
+            size: Size(size * SCALE),
+            t_recv: Nanos(7),
+            t_push: Nanos(8),
+            instrument: InstrumentId(0),
+            venue: Venue::Lighter,
+            side,
+            flags,
+        }
+    }
+
+    #[test]
+    fn a_book_counts_from_clear_to_last() {
+        let mut board = Board::new(&instrument(), &Limits::default());
+        assert!(!board.apply(&delta(Side::Bid, 99, 1, flags::LAST)));
+        assert!(!board.apply(&delta(Side::Bid, 99, 1, flags::CLEAR)));
+        assert!(board.apply(&delta(Side::Ask, 101, 1, flags::LAST)));
+        assert_eq!(
+            board.touch_last(Venue::Lighter).map(|t| t.mid()),
+            Some(Price(100 * SCALE))
+        );
+        // The other book is not there yet.
+        assert_eq!(board.touches(), None);
+        let stale = delta(Side::Bid, 0, 0, flags::STALE | flags::LAST | flags::EMPTY);
+        assert!(!board.apply(&stale));
+        assert!(!board.apply(&delta(Side::Bid, 98, 1, flags::LAST)));
+        assert!(board.touch_last(Venue::Lighter).is_some());
+        assert!(!board.is_fresh(Nanos(8), 5));
+    }
+
+    #[test]
+    fn orders_lie_on_both_grids() {
+        let board = Board::new(&instrument(), &Limits::default());
+        assert_eq!(board.step, Size(30_000));
+        // 10 USD at 50,000 is 200,000 units of 10^-9; the next whole step is 210,000.
+        let least = board.size_min([Price(50_000 * SCALE); 2]);
+        assert_eq!(least, Size(210_000));
+        let price = Price(50_000 * SCALE);
+        assert!(board.is_placeable(Venue::Extended, Size(200_000), price));
+        assert!(!board.is_placeable(Venue::Extended, Size(199_999), price));
+        assert!(!board.is_placeable(Venue::Lighter, Size(209_999), price));
+        let beyond = Bps::from_milli(333);
+        let buy = board.limit(Venue::Extended, Side::Bid, price, beyond);
+        let sell = board.limit(Venue::Lighter, Side::Ask, price, beyond);
+        assert_eq!(buy, Price(50_001 * SCALE));
+        assert_eq!(sell, Price(49_998 * SCALE + SCALE / 10 * 4));
+    }
+
+    #[test]
+    fn episodes_have_hysteresis_and_few_tries() {
+        let mut episode = Episode::default();
+        let at = |ms: u64| Nanos(ms * MS);
+        assert!(episode.follow(at(0), true, false));
+        assert!(!episode.follow(at(1), true, false));
+        assert!(episode.refuse(Reason::NoSlot) && !episode.refuse(Reason::NoSlot));
+        episode.follow(at(10), false, true);
+        episode.follow(at(40), false, false);
+        episode.follow(at(50), false, true);
+        episode.follow(at(99), false, true);
+        assert!(!episode.follow(at(100), true, false), "still the same");
+        for _ in 0..TRIES_PER_EPISODE {
+            assert!(episode.is_ripe());
+            episode.take();
+            assert!(!episode.is_ripe());
+            episode.miss();
+        }
+        assert!(!episode.is_ripe());
+        episode.follow(at(200), false, true);
+        episode.follow(at(250), false, true);
+        assert!(episode.follow(at(260), true, false) && episode.is_ripe());
+    }
+}

@@ -1,0 +1,91 @@
+//! What leaves the scanner: orders, journal records, halt. And what the venues say of our accounts.
+//!
+//! Promises: nothing here blocks or waits. A full journal link drops the record and counts it; a
+//! full order link hands the refusal to the caller, who knows whether it may be dropped.
+
+use crate::market::VENUE_COUNT;
+use crate::market::event::{Event, HaltCause};
+use crate::market::order::{Action, Order};
+use crate::market::units::Nanos;
+use crate::scanner::risk::{Account, Budget};
+use crate::stage::halt::Halt;
+use crate::stage::link::Tx;
+
+/// The outward side of the scanner.
+pub struct Desk {
+    /// This run's number, in every order id.
+    pub run: u16,
+    /// Order links, by venue.
+    pub orders: [Tx<Order>; VENUE_COUNT],
+    /// Order budgets, by venue.
+    pub budgets: [Budget; VENUE_COUNT],
+    /// What each venue says of our account.
+    pub accounts: [Account; VENUE_COUNT],
+    /// Pairs finished, missed ones included.
+    pub pairs_done: u32,
+    /// Journal records dropped because the link was full.
+    pub dropped_count: u64,
+    journal: Tx<Event>,
+    halt: Halt,
+    halted: bool,
+}
+
+impl Desk {
+    /// Takes the links.
+    pub fn new(
+        run: u16,
+        orders: [Tx<Order>; VENUE_COUNT],
+        journal: Tx<Event>,
+        halt: Halt,
+        (budgets, accounts): ([Budget; VENUE_COUNT], [Account; VENUE_COUNT]),
+    ) -> Desk {
+        Desk {
+            run,
+            orders,
+            budgets,
+            accounts,
+            pairs_done: 0,
+            dropped_count: 0,
+            journal,
+            halt,
+            halted: false,
+        }
+    }
+
+    /// Pushes an order to its gateway; false when the link is full.
+    pub fn send(&mut self, order: &Order, now: Nanos) -> bool {
+        let sent = self.orders[order.venue.idx()].push(*order).is_ok();
+        if sent && order.action == Action::Place {
+            self.budgets[order.venue.idx()].spend(now);
+        }
+        sent
+    }
+
+    /// Tells the journal.
+    #[inline]
+    pub fn note(&mut self, event: Event) {
+        if self.journal.push(event).is_err() {
+            self.dropped_count += 1;
+        }
+    }
+
+    /// Someone has raised halt.
+    #[inline]
+    pub fn is_halted(&self) -> bool {
+        self.halted
+    }
+
+    /// Reads the shared flag: once a turn, so that a turn decides on one state of it.
+    #[inline]
+    pub fn look_at_halt(&mut self) {
+        self.halted = self.halt.is_raised();
+    }
+
+    /// Raises halt and says why.
+    #[cold]
+    pub fn raise(&mut self, why: HaltCause) {
+        self.halt.raise();
+        self.halted = true;
+        self.note(Event::Halt { why });
+    }
+}

@@ -1,0 +1,397 @@
+//! The scanner: one stage that mirrors both books, finds edges, applies limits and runs the pairs.
+//!
+//! One turn, in this order: reports (what happened to us), control, deltas (what happened in the
+//! markets), each in a bounded chunk. It looks only when the last delta of a venue message has been
+//! applied. `spread` says whether there is an edge, `risk` whether we may, `hedge` what now.
+//!
+//! Promises: no allocation after `new`; decisions depend on links and `now` alone (the clock only
+//! stamps latencies), so a recorded run replays to the same orders.
+//! Refuses: to know sockets, signatures, or how a venue spells anything.
+
+mod audit;
+mod board;
+mod desk;
+mod enter;
+pub mod fair;
+mod hedge;
+mod leave;
+mod pair;
+pub mod risk;
+mod send;
+pub mod spread;
+
+use crate::market::book::Delta;
+use crate::market::event::{Control, Event, ExitCause, HaltCause, PairEnd, Status, Step};
+use crate::market::order::{Order, OrderId, Report, ReportKind};
+use crate::market::units::{Nanos, Size};
+use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, VENUE_COUNT, VENUES, Venue};
+use crate::scanner::board::Board;
+use crate::scanner::desk::Desk;
+use crate::scanner::pair::{Pair, State};
+use crate::scanner::risk::{Account, Budget, SLOTS_MAX};
+use crate::scanner::send::Scene;
+use crate::stage::Stage;
+use crate::stage::clock::Clock;
+use crate::stage::halt::Halt;
+use crate::stage::link::{Rx, Tx};
+
+pub use crate::scanner::risk::{LegOrder, Limits};
+
+/// Most deltas of one venue in a turn. Larger: reports wait longer behind a burst. Smaller: more
+/// turns for a snapshot.
+const DELTAS_PER_TURN: usize = 256;
+/// Most reports of one venue, and control words, in a turn.
+const REPORTS_PER_TURN: usize = 256;
+const CONTROLS_PER_TURN: usize = 16;
+/// Words of the dirty set: one bit per slot.
+const DIRTY_LEN: usize = INSTRUMENTS_MAX * SLOTS_MAX / 64;
+
+/// The scanner's ends of all its links. Arrays are by [`Venue::idx`].
+pub struct Ends {
+    /// Book changes from the feeds.
+    pub deltas: [Rx<Delta>; VENUE_COUNT],
+    /// What the gateways heard.
+    pub reports: [Rx<Report>; VENUE_COUNT],
+    /// Orders to the gateways.
+    pub orders: [Tx<Order>; VENUE_COUNT],
+    /// What `main` wants.
+    pub control: Rx<Control>,
+    /// What `main` may know.
+    pub status: Tx<Status>,
+    /// Everything worth keeping.
+    pub journal: Tx<Event>,
+    /// The halt flag.
+    pub halt: Halt,
+    /// Stamps latencies; decisions use `now`.
+    pub clock: Clock,
+}
+
+/// The scanner stage.
+pub struct Scanner {
+    boards: Box<[Board]>,
+    /// `limits.slots` for each instrument, in its order.
+    pairs: Box<[Pair]>,
+    limits: Limits,
+    desk: Desk,
+    deltas: [Rx<Delta>; VENUE_COUNT],
+    reports: [Rx<Report>; VENUE_COUNT],
+    control: Rx<Control>,
+    status: Tx<Status>,
+    clock: Clock,
+    /// Slots with news since they were last advanced.
+    dirty: [u64; DIRTY_LEN],
+    /// Number of the last pair made.
+    pairs_made: u32,
+    /// `Control::EntriesOff` and `Control::Drain` clear it for good.
+    entries_on: bool,
+    /// Every pair is being left.
+    draining: bool,
+}
+
+impl Scanner {
+    /// Takes all memory it will ever use. `instruments` are in the order of their ids; `run` stands
+    /// in every order id and differs from run to run.
+    pub fn new(instruments: &[Instrument], limits: Limits, run: u16, ends: Ends) -> Scanner {
+        assert!(
+            instruments.len() <= INSTRUMENTS_MAX,
+            "the instrument table was checked when it was made"
+        );
+        let in_order = |(idx, instrument): (usize, &Instrument)| instrument.id.idx() == idx;
+        assert!(
+            instruments.iter().enumerate().all(in_order),
+            "ids index the instrument table"
+        );
+        let mut limits = limits;
+        limits.slots = limits.slots.clamp(1, SLOTS_MAX);
+        let account = || Account::new(instruments.len());
+        let [extended, lighter] = limits.orders_per_minute.map(Budget::new);
+        let outside = ([extended, lighter], [account(), account()]);
+        let slots = |instrument: &Instrument| [Pair::new(instrument.id); SLOTS_MAX];
+        Scanner {
+            boards: instruments.iter().map(|i| Board::new(i, &limits)).collect(),
+            pairs: instruments
+                .iter()
+                .flat_map(|instrument| slots(instrument).into_iter().take(limits.slots))
+                .collect(),
+            limits,
+            desk: Desk::new(run, ends.orders, ends.journal, ends.halt, outside),
+            deltas: ends.deltas,
+            reports: ends.reports,
+            control: ends.control,
+            status: ends.status,
+            clock: ends.clock,
+            dirty: [0; DIRTY_LEN],
+            pairs_made: 0,
+            entries_on: true,
+            draining: false,
+        }
+    }
+
+    /// Indexes of an instrument's slots in `pairs`.
+    fn slots_of(&self, instrument: InstrumentId) -> std::ops::Range<usize> {
+        let first = instrument.idx() * self.limits.slots;
+        first..first + self.limits.slots
+    }
+
+    // --- reports ---
+
+    /// All waiting reports first, then the pairs they concern: fills that came together are hedged
+    /// together.
+    fn take_reports(&mut self, now: Nanos) -> usize {
+        let mut work = 0;
+        for venue in VENUES {
+            for _ in 0..REPORTS_PER_TURN {
+                let Some(report) = self.reports[venue.idx()].pop() else {
+                    break;
+                };
+                work += 1;
+                self.hear(venue, &report);
+            }
+        }
+        if work > 0 {
+            self.advance_dirty(now);
+        }
+        work
+    }
+
+    /// One report: the account takes its part, a pair of this run takes the rest. Orders of other
+    /// runs are not ours to act on.
+    fn hear(&mut self, venue: Venue, report: &Report) {
+        self.desk.accounts[venue.idx()].hear(report);
+        if let ReportKind::Position { size } = report.kind {
+            self.note_base(venue, report.instrument, size);
+        }
+        if report.order == OrderId::NONE || report.order.run() != self.desk.run {
+            return;
+        }
+        let number = report.order.pair();
+        let slot = self
+            .pairs
+            .iter()
+            .position(|pair| pair.is_active() && pair.number == number);
+        match slot {
+            Some(slot) => {
+                hedge::hear(
+                    &mut self.pairs[slot],
+                    venue,
+                    report.order,
+                    report.t,
+                    &report.kind,
+                );
+                self.dirty[slot / 64] |= 1 << (slot % 64);
+            }
+            None => self.hear_of_nobody(report),
+        }
+    }
+
+    /// A fill of this run that no pair explains is exposure that nobody manages.
+    #[cold]
+    fn hear_of_nobody(&mut self, report: &Report) {
+        if let ReportKind::Fill { .. } = report.kind {
+            self.desk.raise(HaltCause::Unexplained);
+        }
+    }
+
+    /// Lets every pair act that has news, in slot order.
+    fn advance_dirty(&mut self, now: Nanos) {
+        for word in 0..DIRTY_LEN {
+            let mut bits = std::mem::take(&mut self.dirty[word]);
+            while bits != 0 {
+                let slot = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                self.act(slot, now, hedge::advance);
+            }
+        }
+    }
+
+    // --- pairs ---
+
+    /// Lets one pair act, and clears up behind it when that ended it.
+    fn act(&mut self, slot: usize, now: Nanos, deed: impl FnOnce(&mut Pair, &mut Scene<'_>)) {
+        let ours = VENUES.map(|venue| self.ours(slot, venue));
+        let pair = &mut self.pairs[slot];
+        if !pair.is_active() {
+            return;
+        }
+        let board = &mut self.boards[pair.instrument.idx()];
+        let mut scene = Scene {
+            board,
+            limits: &self.limits,
+            desk: &mut self.desk,
+            ours,
+            now,
+        };
+        deed(pair, &mut scene);
+        if pair.is_active() {
+            return;
+        }
+        // The pair is gone. What it may have left on a venue (dust) is from now on accounted for as
+        // a position that was there before.
+        board.t_rest = now.plus(self.limits.cooldown_ns);
+        if pair.end == PairEnd::Missed {
+            board.episodes[pair.long.idx()].miss();
+        }
+        for venue in VENUES {
+            board.base[venue.idx()] += pair.position(venue);
+        }
+    }
+
+    /// What the venue's position says that this pair holds there: all of it, less what was there
+    /// before and what the other pairs explain. `None` while another pair has an order there.
+    fn ours(&self, slot: usize, venue: Venue) -> Option<Size> {
+        let instrument = self.pairs[slot].instrument;
+        let mut ours = self.desk.accounts[venue.idx()].position(instrument)?
+            - self.boards[instrument.idx()].base[venue.idx()];
+        for other in self.slots_of(instrument).filter(|other| *other != slot) {
+            let pair = &self.pairs[other];
+            if pair.is_active() {
+                ours -= pair.position(venue);
+                if pair.legs[venue.idx()].order.is_some() {
+                    return None;
+                }
+            }
+        }
+        Some(ours)
+    }
+
+    /// Leaves a hedged pair when its time has come. A drain takes every pair; halt alone takes
+    /// none: a hedged pair is safe where it is, and what to do with it is a human's choice.
+    fn look_at_exit(&mut self, slot: usize, now: Nanos) {
+        let pair = &mut self.pairs[slot];
+        if self.draining && pair.state == State::Leaving {
+            pair.cause = ExitCause::Drain;
+        }
+        if pair.state != State::Hedged || now < pair.t_retry {
+            return;
+        }
+        let cause = match (self.draining, self.desk.is_halted()) {
+            (true, _) => Some(ExitCause::Drain),
+            (false, true) => None,
+            (false, false) => {
+                let board = &self.boards[pair.instrument.idx()];
+                leave::exit_cause(pair, board, &self.limits, now)
+            }
+        };
+        if let Some(cause) = cause {
+            self.act(slot, now, |pair, scene| leave::leave(pair, cause, scene));
+        }
+    }
+
+    // --- control and deltas ---
+
+    /// Rare words from `main`.
+    fn take_control(&mut self) -> usize {
+        for count in 0..CONTROLS_PER_TURN {
+            match self.control.pop() {
+                None => return count,
+                Some(Control::EntriesOff) => self.entries_on = false,
+                Some(Control::Drain) => {
+                    self.entries_on = false;
+                    self.draining = true;
+                }
+                Some(Control::FairSeed { instrument, basis }) => {
+                    if let Some(board) = self.boards.get_mut(instrument.idx()) {
+                        board.fair.seed(basis);
+                    }
+                }
+            }
+        }
+        CONTROLS_PER_TURN
+    }
+
+    /// Mirrors a bounded chunk of each venue's deltas, looking at the end of each message.
+    fn take_deltas(&mut self, now: Nanos) -> usize {
+        let mut work = 0;
+        for venue in VENUES {
+            for _ in 0..DELTAS_PER_TURN {
+                let Some(delta) = self.deltas[venue.idx()].pop() else {
+                    break;
+                };
+                work += 1;
+                let Some(board) = self.boards.get_mut(delta.instrument.idx()) else {
+                    continue;
+                };
+                if board.apply(&delta) {
+                    self.look_stamped(&delta, now);
+                }
+            }
+        }
+        work
+    }
+
+    /// Looks at an instrument, and notes how long the delta waited and the look took.
+    fn look_stamped(&mut self, delta: &Delta, now: Nanos) {
+        let t_pop = self.clock.now();
+        self.latency(Step::Link, t_pop.since(delta.t_push));
+        self.look(delta.instrument, delta.t_recv, now);
+        let ns = self.clock.now().since(t_pop);
+        self.latency(Step::Scan, ns);
+    }
+
+    /// One duration for the journal; the recorder makes the histogram.
+    fn latency(&mut self, step: Step, ns: u64) {
+        self.desk.note(Event::Latency { step, ns });
+    }
+
+    // --- status ---
+
+    /// What `main` may know, counted afresh: cold, at the beat.
+    fn status_now(&self) -> Status {
+        let count = |test: fn(&Pair) -> bool| self.pairs.iter().filter(|p| test(p)).count() as u32;
+        let stuck = count(|pair| pair.state == State::Stuck);
+        let open = count(Pair::is_active) - stuck;
+        let moving = count(Pair::is_moving);
+        let live = |board: &&Board| board.fair.known().is_some() && board.touches().is_some();
+        Status {
+            pairs_open: open,
+            pairs_legged: count(|pair| pair.is_moving() && pair.excess().1.0 > 0),
+            pairs_stuck: stuck,
+            pairs_done: self.desk.pairs_done,
+            gateways_up: self.desk.accounts.iter().all(|account| account.is_up),
+            instruments_live: self.boards.iter().filter(live).count() as u32,
+            drained: match (self.draining, self.desk.is_halted()) {
+                (true, _) => open == 0,
+                (false, true) => moving == 0,
+                (false, false) => false,
+            },
+        }
+    }
+}
+
+impl Stage for Scanner {
+    fn name(&self) -> &'static str {
+        "scanner"
+    }
+
+    /// Nothing to open: all memory was taken in `new`.
+    fn start(&mut self, _now: Nanos) {}
+
+    /// What happened to us comes before what happened in the markets: a fill that waits is
+    /// exposure.
+    fn turn(&mut self, now: Nanos) -> usize {
+        self.desk.look_at_halt();
+        self.take_reports(now) + self.take_control() + self.take_deltas(now)
+    }
+
+    /// Everything that time alone brings about: time-outs, retries, late fills that can no longer
+    /// come, exits by time or drain, the audit. None of it waits longer than a beat.
+    fn housekeeping(&mut self, now: Nanos) {
+        self.desk.look_at_halt();
+        for slot in 0..self.pairs.len() {
+            if self.pairs[slot].is_active() {
+                self.act(slot, now, hedge::advance);
+                self.look_at_exit(slot, now);
+            }
+        }
+        self.audit(now);
+        let status = self.status_now();
+        // A full link holds newer news than this for its reader: dropping is right.
+        let _ = self.status.push(status);
+    }
+
+    /// Nothing to close: whoever stops the stage has drained it before. Says how many journal
+    /// records were dropped because the link was full: the journal is incomplete then.
+    fn stop(&mut self, _now: Nanos) -> u64 {
+        self.desk.dropped_count
+    }
+}

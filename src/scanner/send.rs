@@ -1,0 +1,303 @@
+//! One order's life as the pair sees it: made, pushed, asked about, and ended.
+//!
+//! Promises: an order whose fate is unknown is asked about each second, and never forgotten: it
+//! ends by the venue's word and its fills, at last by the venue's position, or the pair is stuck.
+//! Refuses: to price anything off the tick, or to send past the attempts an id can number.
+
+use crate::market::book::Side;
+use crate::market::event::HaltCause;
+use crate::market::order::{Action, Order, OrderId, OrderState};
+use crate::market::units::{Bps, MS, Nanos, Price, SECOND, Size};
+use crate::market::{VENUE_COUNT, Venue};
+use crate::scanner::board::Board;
+use crate::scanner::desk::Desk;
+use crate::scanner::hedge::{fold, give_up};
+use crate::scanner::pair::{Fill, LATE_FILL_NS, Leg, Pair, Role, Standing, Working};
+use crate::scanner::risk::Limits;
+
+/// Orders of one pair, all told: the attempt field of an id has seven bits.
+const ORDERS_MAX: u8 = 120;
+/// Those seven bits; the eighth names the venue.
+const ORDERS_MASK: u8 = 0x7F;
+/// Pause after an order that fell short, times the tries so far. Larger: longer alone. Smaller:
+/// the next try meets the same book.
+const RETRY_NS: u64 = 20 * MS;
+/// Pause after an order that its gateway would not send.
+const UNSENT_RETRY_NS: u64 = 100 * MS;
+/// An unexplained order is asked about this often, and judged by the position after so long with
+/// the gateway up. After so much longer a human is called: nothing was heard that could settle it.
+const QUERY_NS: u64 = SECOND;
+const UNSURE_NS_MAX: u64 = 10 * SECOND;
+const DOUBT_NS_MAX: u64 = 60 * SECOND;
+
+/// What a decision about one pair looks at, and where its orders go.
+pub struct Scene<'a> {
+    /// The instrument's books.
+    pub board: &'a Board,
+    /// The run's limits.
+    pub limits: &'a Limits,
+    /// Links and accounts.
+    pub desk: &'a mut Desk,
+    /// What each venue's position says of this pair alone; `None` when others are in the way.
+    pub ours: [Option<Size>; VENUE_COUNT],
+    /// Now.
+    pub now: Nanos,
+}
+
+/// One order about to be made.
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    pub venue: Venue,
+    pub side: Side,
+    pub size: Size,
+    pub price: Price,
+    pub role: Role,
+    pub planned: bool,
+}
+
+/// Lowers a leg, reduce-only, within a band that widens with each try. A size below the venue's
+/// minimum is asked all the same: the venue may take a reduce-only remainder, and a refusal counts
+/// as a try.
+pub(super) fn close(
+    pair: &mut Pair,
+    venue: Venue,
+    size: Size,
+    planned: bool,
+    scene: &mut Scene<'_>,
+) {
+    let side = pair.opening_side(venue).other();
+    let band = widened(scene.limits.hedge_band, pair.close_tries);
+    let Some(price) = price_at_touch(scene.board, venue, side, band) else {
+        return;
+    };
+    let lot = scene.board.market(venue).lot;
+    let floored = size.floor_to(lot);
+    let wish = Wish {
+        venue,
+        side,
+        size: if floored.0 > 0 { floored } else { lot },
+        price,
+        role: Role::Close,
+        planned,
+    };
+    place(pair, wish, scene);
+}
+
+/// Each try goes one band further: a price worse by a known amount beats a leg that stands alone
+/// for an unknown time.
+pub(super) fn widened(band: Bps, tries: u8) -> Bps {
+    Bps::from_bits(band.bits() * (i64::from(tries) + 1))
+}
+
+/// A limit one band beyond the last good touch, however old: with the feed gone a hedge is still
+/// better than none, and the venue's own price band guards the rest.
+pub(super) fn price_at_touch(board: &Board, venue: Venue, side: Side, band: Bps) -> Option<Price> {
+    let touch = board.touch_last(venue)?;
+    Some(board.limit(venue, side, touch.against(side), band))
+}
+
+/// Whether a venue takes an order that lowers a leg by so much: above its minimum size and
+/// notional. Below is dust.
+pub(super) fn is_closable(pair: &Pair, venue: Venue, size: Size, board: &Board) -> bool {
+    let side = pair.opening_side(venue).other();
+    let touch = board.touch_last(venue);
+    touch.is_some_and(|touch| board.is_placeable(venue, size, touch.against(side)))
+}
+
+/// Pushes an order and remembers it. A link that is full for anything but an entry raises halt; the
+/// order is made again at the next beat.
+pub(super) fn place(pair: &mut Pair, wish: Wish, scene: &mut Scene<'_>) {
+    // A number that never left is as good as new; a long outage must not use them all up.
+    let spare = pair.legs[wish.venue.idx()].spare;
+    if spare.is_none() && pair.orders >= ORDERS_MAX {
+        return give_up(pair, scene, HaltCause::PairStuck);
+    }
+    let number = spare.unwrap_or(pair.orders + 1);
+    pair.orders = pair.orders.max(number);
+    let attempt = (wish.venue.idx() as u8) << 7 | number;
+    let id = OrderId::new(scene.desk.run, pair.number, attempt);
+    let order = order(pair, id, &wish, scene.now);
+    // Only now does the leg know of it: an order that was not pushed was never made.
+    if !scene.desk.send(&order, scene.now) {
+        pair.t_retry = scene.now.plus(RETRY_NS);
+        return scene.desk.raise(HaltCause::HedgeLinkFull);
+    }
+    let leg = &mut pair.legs[wish.venue.idx()];
+    leg.spare = None;
+    leg.order = Some(Working {
+        id,
+        role: wish.role,
+        side: wish.side,
+        price: wish.price,
+        size: wish.size,
+        filled: Size::ZERO,
+        promise: promise_of(leg, wish.role),
+        planned: wish.planned,
+        state: OrderState::Sent,
+        said: None,
+        never_left: false,
+        has_left: false,
+        t_push: scene.now,
+        t_said: Nanos::ZERO,
+        unsure_since: None,
+        t_query: Nanos::ZERO,
+    });
+}
+
+/// A close outside an exit takes back what the entry promised.
+fn promise_of(leg: &Leg, role: Role) -> Price {
+    match role {
+        Role::Entry | Role::Hedge => leg.entry_promise,
+        Role::Exit | Role::Close if leg.exit_promise.0 > 0 => leg.exit_promise,
+        Role::Exit | Role::Close => leg.entry_promise,
+    }
+}
+
+/// The order as it crosses the link. Only an entry answers to a tick of market data.
+fn order(pair: &Pair, id: OrderId, wish: &Wish, now: Nanos) -> Order {
+    Order {
+        id,
+        action: Action::Place,
+        venue: wish.venue,
+        instrument: pair.instrument,
+        side: wish.side,
+        price: wish.price,
+        size: wish.size,
+        reduce_only: !wish.role.opens(),
+        t_tick: match wish.role {
+            Role::Entry => pair.t_tick,
+            Role::Hedge | Role::Exit | Role::Close => Nanos::ZERO,
+        },
+        t_decide: now,
+    }
+}
+
+/// Ends the order of a leg when it is over, or asks about it when nobody knows.
+pub(super) fn settle_order(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) {
+    let Some(order) = pair.legs[venue.idx()].order else {
+        return;
+    };
+    match order.standing(scene.now, scene.limits.order_timeout_ns) {
+        Standing::Open => {}
+        Standing::Over => end_order(pair, venue, scene.now),
+        Standing::Unsure => ask_about(pair, venue, scene),
+    }
+}
+
+/// Forgets an order that is over, counts it when it fell short, and sets the pause before the next.
+fn end_order(pair: &mut Pair, venue: Venue, now: Nanos) {
+    let Some(order) = pair.legs[venue.idx()].order else {
+        return;
+    };
+    if order.never_left {
+        pair.t_retry = now.plus(UNSENT_RETRY_NS);
+        pair.legs[venue.idx()].spare = Some(order.id.leg_attempt() & ORDERS_MASK);
+    } else if order.filled >= order.size {
+        pair.unsent = 0;
+    } else {
+        pair.unsent = 0;
+        count_try(pair, venue);
+        let tries = match order.role {
+            Role::Hedge => pair.hedge_tries,
+            Role::Close => pair.close_tries,
+            Role::Entry | Role::Exit => 0,
+        };
+        pair.t_retry = now.plus(RETRY_NS * u64::from(tries));
+        if order.state != OrderState::Rejected {
+            pair.t_late = pair.t_late.max(order.t_said.plus(LATE_FILL_NS));
+        }
+    }
+    pair.legs[venue.idx()].order = None;
+}
+
+/// Asks the venue what became of an order. Until it answers, the order counts as if it had filled;
+/// without an answer, the position decides.
+#[cold]
+fn ask_about(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) {
+    let now = scene.now;
+    let Some(order) = pair.legs[venue.idx()].order.as_mut() else {
+        return;
+    };
+    let since = *order.unsure_since.get_or_insert(now);
+    if now >= order.t_query {
+        order.t_query = now.plus(QUERY_NS);
+        let wish = Wish {
+            venue,
+            side: order.side,
+            size: order.size,
+            price: order.price,
+            role: order.role,
+            planned: order.planned,
+        };
+        let (id, resting) = (order.id, order.state == OrderState::Working);
+        let mut asked = self::order(pair, id, &wish, now);
+        // An order that still works after its time must not fill behind our back.
+        if resting {
+            asked.action = Action::Cancel;
+            scene.desk.send(&asked, now);
+        }
+        asked.action = Action::Query;
+        scene.desk.send(&asked, now);
+    }
+    // With the gateway down nobody can answer, and the position is the one from before: its return
+    // brings the true one.
+    let waited_ns = now.since(since);
+    let is_up = scene.desk.accounts[venue.idx()].is_up;
+    let is_settled = is_up && waited_ns >= UNSURE_NS_MAX && judge_by_position(pair, venue, scene);
+    if !is_settled && waited_ns >= DOUBT_NS_MAX {
+        give_up(pair, scene, HaltCause::PairStuck);
+    }
+}
+
+/// The last resort: what the venue says we hold, less what everything else explains, is what the
+/// order did. A move that the order can't have made is unexplained, and halts. False when the
+/// position can't judge yet: others are in the way, or the venue's own word says that more has
+/// filled than the position shows. Then the stream that tells positions is the one to be doubted:
+/// a broken one is found by its silence, and comes back with the true position.
+#[cold]
+fn judge_by_position(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) -> bool {
+    let Some(order) = pair.legs[venue.idx()].order else {
+        return true;
+    };
+    let Some(ours) = scene.ours[venue.idx()] else {
+        return false;
+    };
+    let moved = ours - pair.position(venue);
+    let size = match order.side {
+        Side::Bid => moved,
+        Side::Ask => -moved,
+    };
+    if size.0 < 0 || size > order.rest() {
+        give_up(pair, scene, HaltCause::Unexplained);
+        return true;
+    }
+    if order.said.is_some_and(|said| said > order.filled + size) {
+        return false;
+    }
+    // The fill itself never came: its price is taken at the limit and its fee at the taker's rate,
+    // the worst it can have been, until the true one corrects it.
+    if size.0 > 0 {
+        let fee = scene.board.market(venue).fee_taker.of(order.price * size);
+        let fill = Fill {
+            id: order.id,
+            side: order.side,
+            price: order.price,
+            size,
+            fee,
+            t: scene.now,
+        };
+        pair.assume(venue, &fill);
+        fold(pair, order.side == pair.opening_side(venue));
+    }
+    end_order(pair, venue, scene.now);
+    true
+}
+
+/// A hedge or a close fell short. First orders of an entry or an exit may miss freely.
+pub(super) fn count_try(pair: &mut Pair, venue: Venue) {
+    match pair.legs[venue.idx()].order.map(|order| order.role) {
+        Some(Role::Hedge) => pair.hedge_tries += 1,
+        Some(Role::Close) => pair.close_tries += 1,
+        Some(Role::Entry | Role::Exit) | None => {}
+    }
+}

@@ -1,0 +1,383 @@
+//! A scanner on hand-turned links with a scripted venue on either side: the test says what each
+//! book shows and what becomes of each order. No threads, no sockets, time is an argument.
+#![allow(dead_code)]
+
+use parallax::market::book::{Delta, Side, flags};
+use parallax::market::event::{Control, Event, PairSummary, Reason, Status};
+use parallax::market::order::{Action, Order, OrderId, OrderState, Report, ReportKind};
+use parallax::market::units::{Bps, MS, Nanos, Notional, Price, SCALE, SECOND, Size};
+use parallax::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
+use parallax::scanner::risk::Limits;
+use parallax::scanner::{Ends, Scanner};
+use parallax::stage::Stage;
+use parallax::stage::clock::Clock;
+use parallax::stage::halt::Halt;
+use parallax::stage::link::{Rx, Tx, link};
+
+pub const RUN: u16 = 77;
+pub const BTC: InstrumentId = InstrumentId(0);
+pub use parallax::market::Venue::{Extended, Lighter};
+
+pub fn price(text: &str) -> Price {
+    Price::parse(text.as_bytes()).unwrap()
+}
+
+pub fn size(text: &str) -> Size {
+    Size::parse(text.as_bytes()).unwrap()
+}
+
+pub fn bps(text: &str) -> Bps {
+    Bps::parse(text).unwrap()
+}
+
+/// Grids like the venues' own: ticks 0.1 and 0.01, lots 0.001 and 0.0005, least 10 USD.
+pub fn instrument(id: u16) -> Instrument {
+    let market = |venue, tick, lot, size_min, fee| Market {
+        venue,
+        instrument: InstrumentId(id),
+        name: Name::new("BTC").unwrap(),
+        venue_market: 1,
+        tick: price(tick),
+        lot: size(lot),
+        size_min: size(size_min),
+        notional_min: Notional::from_usd(10),
+        fee_taker: bps(fee),
+        fee_maker: Bps::ZERO,
+    };
+    Instrument {
+        id: InstrumentId(id),
+        name: Name::new("BTC").unwrap(),
+        markets: [
+            market(Extended, "0.1", "0.001", "0.01", "2.5"),
+            market(Lighter, "0.01", "0.0005", "0.005", "0"),
+        ],
+    }
+}
+
+pub struct Rig {
+    pub scanner: Scanner,
+    pub now: Nanos,
+    pub halt: Halt,
+    deltas: [Tx<Delta>; 2],
+    reports: [Tx<Report>; 2],
+    orders: [Rx<Order>; 2],
+    control: Tx<Control>,
+    status: Rx<Status>,
+    journal: Rx<Event>,
+    pub events: Vec<Event>,
+    pub last_status: Status,
+    /// Orders seen so far and not yet taken by the test.
+    pub seen: Vec<Order>,
+    trade: u64,
+    /// Whether a fill is followed by the position it makes, as the venues do.
+    pub positions_follow: bool,
+    positions: [Size; 2],
+}
+
+impl Rig {
+    pub fn new(limits: Limits) -> Rig {
+        Rig::sized(limits, 64)
+    }
+
+    /// With order links of a given capacity.
+    pub fn sized(limits: Limits, order_capacity: usize) -> Rig {
+        let [d0, d1] = [link("deltas", 1024), link("deltas", 1024)];
+        let [r0, r1] = [link("reports", 1024), link("reports", 1024)];
+        let [o0, o1] = [
+            link("orders", order_capacity),
+            link("orders", order_capacity),
+        ];
+        let (control, control_rx) = link("control", 16);
+        let (status_tx, status) = link("status", 4);
+        let (journal_tx, journal) = link("journal", 1 << 14);
+        let halt = Halt::default();
+        let ends = Ends {
+            deltas: [d0.1, d1.1],
+            reports: [r0.1, r1.1],
+            orders: [o0.0, o1.0],
+            control: control_rx,
+            status: status_tx,
+            journal: journal_tx,
+            halt: halt.clone(),
+            clock: Clock::new(),
+        };
+        let instruments = [instrument(0), instrument(1)];
+        Rig {
+            scanner: Scanner::new(&instruments, limits, RUN, ends),
+            now: Nanos(1_000_000 * SECOND),
+            halt,
+            deltas: [d0.0, d1.0],
+            reports: [r0.0, r1.0],
+            orders: [o0.1, o1.1],
+            control,
+            status,
+            journal,
+            events: Vec::new(),
+            last_status: Status::default(),
+            seen: Vec::new(),
+            trade: 0,
+            positions_follow: true,
+            positions: [Size::ZERO; 2],
+        }
+    }
+
+    /// Up, funded, fair known to be zero, both books at 1000: ready to trade.
+    pub fn ready(limits: Limits) -> Rig {
+        let mut rig = Rig::new(limits);
+        rig.open_for_business();
+        rig
+    }
+
+    pub fn open_for_business(&mut self) {
+        for venue in VENUES {
+            self.tell(venue, OrderId::NONE, ReportKind::Up);
+            let equity = Notional::from_usd(5_000);
+            let available = equity;
+            self.tell(
+                venue,
+                OrderId::NONE,
+                ReportKind::Balance { equity, available },
+            );
+            let size = Size::ZERO;
+            self.tell(venue, OrderId::NONE, ReportKind::Position { size });
+        }
+        let (instrument, basis) = (BTC, Bps::ZERO);
+        self.command(Control::FairSeed { instrument, basis });
+        self.turn();
+        self.calm();
+    }
+
+    /// Both books at 1000, one basis point wide on either side.
+    pub fn calm(&mut self) {
+        self.book(Extended, "999.9", "1000.1");
+        self.book(Lighter, "999.9", "1000.1");
+    }
+
+    /// Lighter stands 15 bps over Extended.
+    pub fn edge(&mut self) {
+        self.book(Lighter, "1001.4", "1001.6");
+    }
+
+    pub fn command(&mut self, control: Control) {
+        self.control.push(control).unwrap();
+        self.turn();
+    }
+
+    /// A whole new book: ten levels a side, two units each, ten ticks of 0.1 apart.
+    pub fn book(&mut self, venue: Venue, bid: &str, ask: &str) {
+        self.book_of(BTC, venue, (bid, ask), "2");
+    }
+
+    pub fn book_of(&mut self, at: InstrumentId, venue: Venue, best: (&str, &str), each: &str) {
+        let step = SCALE;
+        let mut flags = flags::CLEAR | flags::SNAPSHOT;
+        for level in 0..10 {
+            for (side, best, sign) in [(Side::Bid, best.0, -1), (Side::Ask, best.1, 1)] {
+                if level == 9 && side == Side::Ask {
+                    flags |= flags::LAST;
+                }
+                let at_price = Price(price(best).0 + sign * level * step);
+                self.delta(at, venue, (side, at_price, size(each)), flags);
+                flags = flags::SNAPSHOT;
+            }
+        }
+        self.turn();
+    }
+
+    /// Puts a bid of 1001.4 on Lighter's book and takes the ask away to 1001.6, unheard as yet.
+    pub fn shift_unheard(&mut self, at: InstrumentId) {
+        let mut flags = flags::CLEAR | flags::SNAPSHOT;
+        for (side, best) in [(Side::Bid, "1001.4"), (Side::Ask, "1001.6")] {
+            self.delta(at, Lighter, (side, price(best), size("2")), flags);
+            flags = flags::SNAPSHOT | flags::LAST;
+        }
+    }
+
+    pub fn delta(
+        &mut self,
+        instrument: InstrumentId,
+        venue: Venue,
+        (side, price, size): (Side, Price, Size),
+        flags: u8,
+    ) {
+        let delta = Delta {
+            price,
+            size,
+            t_recv: self.now,
+            t_push: self.now,
+            instrument,
+            venue,
+            side,
+            flags,
+        };
+        self.deltas[venue.idx()].push(delta).unwrap();
+    }
+
+    /// Marks a book stale.
+    pub fn stale(&mut self, venue: Venue) {
+        let mark = flags::STALE | flags::EMPTY | flags::LAST;
+        self.delta(BTC, venue, (Side::Bid, Price::ZERO, Size::ZERO), mark);
+        self.turn();
+    }
+
+    pub fn tell(&mut self, venue: Venue, order: OrderId, kind: ReportKind) {
+        let report = Report {
+            venue,
+            instrument: BTC,
+            order,
+            t: self.now,
+            kind,
+        };
+        self.reports[venue.idx()].push(report).unwrap();
+    }
+
+    /// One trade on an order. Not yet heard: `turn` does that.
+    pub fn fill(&mut self, order: &Order, of: Size, at: Price) {
+        self.trade += 1;
+        let kind = ReportKind::Fill {
+            trade: self.trade,
+            side: order.side,
+            price: at,
+            size: of,
+            fee: Notional((at * of).0 / 4_000),
+        };
+        self.tell(order.venue, order.id, kind);
+        if self.positions_follow && order.instrument == BTC {
+            let held = self.positions[order.venue.idx()];
+            let held = match order.side {
+                Side::Bid => held + of,
+                Side::Ask => held - of,
+            };
+            self.position(order.venue, held);
+        }
+    }
+
+    pub fn state(&mut self, order: &Order, state: OrderState, filled: Size) {
+        self.tell(order.venue, order.id, ReportKind::State { state, filled });
+    }
+
+    /// Fills an order whole at its own limit and lets the scanner hear of it.
+    pub fn fill_all(&mut self, order: &Order) {
+        self.fill(order, order.size, order.price);
+        self.state(order, OrderState::Filled, order.size);
+        self.turn();
+    }
+
+    /// Ends an order after a partial fill (or none) at its limit.
+    pub fn fill_part(&mut self, order: &Order, of: Size) {
+        if of.0 > 0 {
+            self.fill(order, of, order.price);
+        }
+        self.state(order, OrderState::Cancelled, of);
+        self.turn();
+    }
+
+    pub fn reject(&mut self, order: &Order) {
+        self.tell(order.venue, order.id, ReportKind::Rejected { code: 1140 });
+        self.turn();
+    }
+
+    pub fn position(&mut self, venue: Venue, size: Size) {
+        self.positions[venue.idx()] = size;
+        self.tell(venue, OrderId::NONE, ReportKind::Position { size });
+    }
+
+    pub fn turn(&mut self) {
+        self.scanner.turn(self.now);
+        self.collect();
+    }
+
+    /// Lets time pass, with a beat each 10 ms and both books alive at what they last showed.
+    pub fn pass(&mut self, ms: u64) {
+        for _ in 0..ms.div_ceil(10) {
+            self.now = self.now.plus(10 * MS);
+            self.scanner.turn(self.now);
+            self.scanner.housekeeping(self.now);
+            self.collect();
+        }
+    }
+
+    fn collect(&mut self) {
+        for orders in &mut self.orders {
+            while let Some(order) = orders.pop() {
+                self.seen.push(order);
+            }
+        }
+        while let Some(event) = self.journal.pop() {
+            self.events.push(event);
+        }
+        while let Some(status) = self.status.pop() {
+            self.last_status = status;
+        }
+    }
+
+    /// The only order placed since the last look, on this venue.
+    pub fn only(&mut self, venue: Venue) -> Order {
+        let orders = self.placed();
+        assert_eq!(orders.len(), 1, "{orders:?}");
+        assert_eq!(orders[0].venue, venue);
+        orders[0]
+    }
+
+    /// Orders placed since the last look.
+    pub fn placed(&mut self) -> Vec<Order> {
+        let is_place = |order: &Order| order.action == Action::Place;
+        let placed = self.seen.iter().copied().filter(is_place).collect();
+        self.seen.retain(|order| !is_place(order));
+        placed
+    }
+
+    /// Questions and cancels since the last look.
+    pub fn asked(&mut self, action: Action) -> Vec<Order> {
+        let asked = self.seen.iter().copied().filter(|o| o.action == action);
+        let asked = asked.collect();
+        self.seen.retain(|order| order.action != action);
+        asked
+    }
+
+    /// Enters the standing edge and fills both legs: (Lighter, Extended).
+    pub fn hedged(&mut self) -> (Order, Order) {
+        self.edge();
+        let slow = self.only(Lighter);
+        self.fill_all(&slow);
+        let fast = self.only(Extended);
+        self.fill(&fast, fast.size, price("1000.1"));
+        self.state(&fast, OrderState::Filled, fast.size);
+        self.turn();
+        (slow, fast)
+    }
+
+    pub fn summaries(&self) -> Vec<PairSummary> {
+        let pair = |event: &Event| match event {
+            Event::Pair(summary) => Some(*summary),
+            _ => None,
+        };
+        self.events.iter().filter_map(pair).collect()
+    }
+
+    /// The summary of the only pair that has ended.
+    pub fn summary(&self) -> PairSummary {
+        let all = self.summaries();
+        assert_eq!(all.len(), 1, "{all:?}");
+        let one = all[0];
+        let sum = one.edge + one.slippage - one.fees + one.funding + one.repair;
+        assert_eq!(one.total, sum);
+        one
+    }
+
+    pub fn reasons(&self) -> Vec<Reason> {
+        let reason = |event: &Event| match event {
+            Event::Refused { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        self.events.iter().filter_map(reason).collect()
+    }
+
+    pub fn count(&self, test: impl Fn(&Event) -> bool) -> usize {
+        self.events.iter().filter(|event| test(event)).count()
+    }
+
+    pub fn halts(&self) -> usize {
+        self.count(|event| matches!(event, Event::Halt { .. }))
+    }
+}
