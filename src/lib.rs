@@ -20,8 +20,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod cli;
+pub mod config;
+pub mod keys;
 pub mod market;
 pub mod net;
+pub mod record;
 pub mod scanner;
 pub mod stage;
 pub mod venue;

@@ -1,0 +1,283 @@
+//! The command line as data: which commands there are, their flags, defaults and help.
+//!
+//! Promises: what comes out of [`Cli`] is in range; wrong usage ends with exit status 2 and a text
+//! that says how to do it right. Refuses: doing anything. `main` carries the commands out.
+
+use clap::builder::RangedI64ValueParser;
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Finds and trades price differences between the Extended and Lighter perpetual venues.
+///
+/// Without a command: `run` when there is a configuration (.env here, or settings in the
+/// environment), else `demo`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "parallax",
+    version,
+    after_help = "Example:\n  parallax demo --seconds 30"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Trade against both simulated venues on this machine: no account, no network, no real money.
+    #[command(after_help = "Example:\n  parallax demo --seconds 30 --seed 11 --json")]
+    Demo(Demo),
+    /// Run on the configured venues until Ctrl-C, SIGTERM, or the given time.
+    #[command(after_help = "Example:\n  parallax run --env ./test.env --seconds 600")]
+    Run(Run),
+    /// Serve both simulated venues for other clients; the first line of output says where.
+    #[command(
+        after_help = "Example:\n  parallax sim --plain --listen-lighter 127.0.0.1:9001 \
+                      --log-requests requests.jsonl"
+    )]
+    Sim(Sim),
+    /// Work on tapes: recorded market data.
+    #[command(after_help = "Example:\n  parallax tape convert capture.jsonl.gz btc.tape")]
+    Tape(Tape),
+}
+
+/// `parallax demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// How long to run.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = at_least_one())]
+    pub seconds: u64,
+    /// What the venues show.
+    #[command(flatten)]
+    pub show: Show,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Default for Demo {
+    /// What `parallax` without a command and without a configuration does.
+    fn default() -> Demo {
+        Demo {
+            seconds: 60,
+            show: Show::default(),
+            json: false,
+        }
+    }
+}
+
+/// `parallax run`.
+#[derive(Debug, Default, Args)]
+pub struct Run {
+    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
+    #[arg(long, value_name = "FILE")]
+    pub env: Option<PathBuf>,
+    /// Drain and end after this time. Default: run until stopped.
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub seconds: Option<u64>,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `parallax sim`.
+#[derive(Debug, Args)]
+pub struct Sim {
+    /// Where the simulated Extended listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen_extended: SocketAddr,
+    /// Where the simulated Lighter listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen_lighter: SocketAddr,
+    /// Serve http and ws instead of https and wss.
+    #[arg(long)]
+    pub plain: bool,
+    /// Write every request received to this file, one JSON object a line, without secrets.
+    #[arg(long, value_name = "FILE")]
+    pub log_requests: Option<PathBuf>,
+    /// What the venues show.
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// What simulated venues show, for `demo` and `sim`.
+#[derive(Clone, Debug, Args)]
+pub struct Show {
+    /// Seed of everything random.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// A tape by name (of those built in) or by path. Default: the one that ships.
+    #[arg(long, value_name = "NAME|PATH")]
+    pub tape: Option<String>,
+    /// Planted dislocations on top of the tape: on, off, or a file with one JSON object a line
+    /// (at_ms, market, venue, bps, size, life_ms, shape).
+    #[arg(long, value_name = "on|off|FILE", default_value = "on", value_parser = parse_plant)]
+    pub plant: Plant,
+    /// How long the simulated Lighter holds takers back, and what it charges.
+    #[arg(long, value_enum, default_value_t = LighterTier::Standard)]
+    pub lighter_tier: LighterTier,
+    /// Multiply the tape's markets up to this many.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub markets: Option<u16>,
+    /// Multiply the tape's message rate.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = rate_range())]
+    pub rate: u32,
+}
+
+impl Default for Show {
+    fn default() -> Show {
+        Show {
+            seed: 1,
+            tape: None,
+            plant: Plant::On,
+            lighter_tier: LighterTier::Standard,
+            markets: None,
+            rate: 1,
+        }
+    }
+}
+
+/// Where planted dislocations come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// From the seed.
+    On,
+    /// Nowhere: the tape alone.
+    Off,
+    /// From this file.
+    File(PathBuf),
+}
+
+/// Lighter's account tiers, by the time takers are held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LighterTier {
+    /// 300 ms, no fees.
+    #[value(name = "standard")]
+    Standard,
+    /// 200 ms.
+    #[value(name = "premium-200")]
+    Premium200,
+    /// 140 ms.
+    #[value(name = "premium-140")]
+    Premium140,
+}
+
+/// `parallax tape`.
+#[derive(Debug, Args)]
+pub struct Tape {
+    /// What to do with tapes.
+    #[command(subcommand)]
+    pub command: TapeCommand,
+}
+
+/// The commands of `parallax tape`.
+#[derive(Debug, Subcommand)]
+pub enum TapeCommand {
+    /// Turn a capture of venue messages into a tape.
+    #[command(after_help = "Example:\n  parallax tape convert capture.jsonl.gz btc.tape")]
+    Convert {
+        /// The capture.
+        #[arg(value_name = "IN")]
+        input: PathBuf,
+        /// The tape to write.
+        #[arg(value_name = "OUT")]
+        output: PathBuf,
+    },
+}
+
+fn at_least_one() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..)
+}
+
+/// Beyond a thousandfold even an empty exchange would be busy.
+fn rate_range() -> RangedI64ValueParser<u32> {
+    RangedI64ValueParser::new().range(1..=1000)
+}
+
+fn parse_plant(text: &str) -> Result<Plant, String> {
+    match text {
+        "on" => Ok(Plant::On),
+        "off" => Ok(Plant::Off),
+        "" => Err("is empty: use on, off, or a file".to_owned()),
+        path => Ok(Plant::File(PathBuf::from(path))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    fn demo(line: &str) -> Demo {
+        match parse(line).unwrap().command {
+            Some(Command::Demo(demo)) => demo,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+        assert!(parse("parallax").unwrap().command.is_none());
+    }
+
+    #[test]
+    fn demo_defaults_agree_with_its_default() {
+        let (parsed, default) = (demo("parallax demo"), Demo::default());
+        assert_eq!(format!("{parsed:?}"), format!("{default:?}"));
+        assert_eq!((default.seconds, default.show.seed), (60, 1));
+    }
+
+    #[test]
+    fn flags_are_read() {
+        let demo = demo("parallax demo --plant off --lighter-tier premium-140 --markets 200");
+        assert_eq!(demo.show.plant, Plant::Off);
+        assert_eq!(demo.show.lighter_tier, LighterTier::Premium140);
+        assert_eq!(demo.show.markets, Some(200));
+        let sim = parse("parallax sim --plain --listen-extended 127.0.0.1:9000 --plant p.jsonl");
+        match sim.unwrap().command {
+            Some(Command::Sim(sim)) => {
+                assert!(sim.plain);
+                assert_eq!(sim.listen_extended.port(), 9000);
+                assert_eq!(sim.show.plant, Plant::File(PathBuf::from("p.jsonl")));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_status_two() {
+        for line in [
+            "parallax demo --seconds 0",
+            "parallax demo --markets 257",
+            "parallax demo --rate 0",
+            "parallax demo --lighter-tier gold",
+            "parallax demo --plant=",
+            "parallax sim --listen-extended nowhere",
+            "parallax run --secconds 5",
+            "parallax tape",
+            "parallax tape convert one",
+            "parallax dance",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_has_help_with_an_example() {
+        for words in ["", "demo", "run", "sim", "tape", "tape convert"] {
+            let error = parse(&format!("parallax {words} --help")).unwrap_err();
+            assert_eq!(error.exit_code(), 0);
+            assert!(error.to_string().contains("Example:"), "{words}");
+        }
+    }
+}

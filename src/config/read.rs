@@ -1,0 +1,536 @@
+//! `Raw` → `Config`: the values put together and judged against each other.
+//!
+//! Promises: goes through to the end whatever it finds, so that all faults are told at once.
+//! Refuses: making a `Config` while there is any fault.
+
+use crate::config::fault::Faults;
+use crate::config::names::LIVE_MUST_HAVE;
+use crate::config::raw::Raw;
+use crate::config::values::{Reader, known};
+use crate::config::{
+    Config, Extended, ExtendedAccount, LegOrder, Lighter, LighterAccount, LighterKey, Limits,
+    Markets, Mode, STAGE_COUNT, Seats, StarknetChain,
+};
+use crate::keys;
+use crate::market::units::{MS, SCALE, SECOND};
+use crate::market::{INSTRUMENTS_MAX, Name};
+
+/// Validates everything, or tells every fault.
+pub fn config(mut raw: Raw) -> Result<Config, Faults> {
+    let faults = std::mem::take(&mut raw.faults);
+    let mut reader = Reader {
+        raw,
+        faults,
+        notes: Vec::new(),
+        is_conservative: false,
+    };
+    reader.is_conservative = reader.word("CONSERVATIVE_MODE") == "true";
+    reader.refuse_later_settings();
+    // From here on every reader is called whatever the others found: each adds its own faults.
+    let mode = match reader.word("TRADING_MODE") {
+        "live" => Mode::Live,
+        _ => Mode::DryRun,
+    };
+    let auto_execution = reader.word("AUTO_EXECUTION_ENABLED") == "true";
+    if mode == Mode::DryRun && auto_execution {
+        reader.refuse_paper();
+    }
+    let is_signing = mode == Mode::Live || auto_execution;
+    let extended = reader.extended(is_signing);
+    let lighter = reader.lighter(is_signing);
+    let markets = reader.markets();
+    let seats = reader.seats();
+    let extra_root_pem = reader.extra_root();
+    let limits = reader.limits(auto_execution);
+    reader.note_unused();
+    // Without its addresses there is no `Config` to judge further.
+    let (Some(extended), Some(lighter)) = (extended, lighter) else {
+        return Err(Faults(reader.faults));
+    };
+    let config = Config {
+        mode,
+        auto_execution,
+        conservative: reader.is_conservative,
+        markets,
+        seats,
+        extra_root_pem,
+        extended,
+        lighter,
+        limits,
+        notes: std::mem::take(&mut reader.notes),
+    };
+    if mode == Mode::Live && !config.is_loopback() {
+        reader.refuse_live();
+    }
+    if reader.faults.is_empty() {
+        Ok(config)
+    } else {
+        Err(Faults(reader.faults))
+    }
+}
+
+impl Reader {
+    /// Everything of venue Extended. All addresses are read before any is missed, so that their
+    /// faults come together.
+    fn extended(&mut self, is_signing: bool) -> Option<Extended> {
+        let base = self.url("EXTENDED_BASE_URL");
+        let stream = self.url("EXTENDED_STREAM_URL");
+        let order = self.url("EXTENDED_ORDER_URL").or_else(|| base.clone());
+        let rpc = self.url("EXTENDED_RPC_URL");
+        let onboarding = self.url("EXTENDED_ONBOARDING_URL");
+        let chain = match self.word("EXTENDED_CHAIN_ID") {
+            "SN_SEPOLIA" => StarknetChain::Sepolia,
+            _ => StarknetChain::Main,
+        };
+        let signing_domain = self.text("EXTENDED_SIGNING_DOMAIN");
+        let order_lanes = self.count("EXTENDED_ORDER_LANES") as usize;
+        let account = self.extended_account(is_signing);
+        Some(Extended {
+            base: base?,
+            stream: stream?,
+            order: order?,
+            rpc: rpc?,
+            onboarding: onboarding?,
+            chain,
+            signing_domain,
+            order_lanes,
+            account,
+        })
+    }
+
+    /// The account on Extended, when all three of its settings are there and sound.
+    fn extended_account(&mut self, is_signing: bool) -> Option<ExtendedAccount> {
+        const NAMES: [&str; 3] = ["EXTENDED_API_KEY", "EXTENDED_PRIVATE_KEY", "EXTENDED_VAULT"];
+        self.require_together(&NAMES, is_signing, "app.extended.exchange, API management");
+        let api_key = self.secret(NAMES[0], keys::api_key);
+        let private_key = self.secret(NAMES[1], keys::stark_key);
+        let vault = self.account_number(NAMES[2], u64::from(u32::MAX));
+        Some(ExtendedAccount {
+            api_key: api_key?,
+            private_key: private_key?,
+            vault: u32::try_from(vault?).ok()?,
+        })
+    }
+
+    /// Everything of venue Lighter.
+    fn lighter(&mut self, is_signing: bool) -> Option<Lighter> {
+        let base = self.url("LIGHTER_BASE_URL");
+        let ws = self.url("LIGHTER_WS_URL");
+        let chain_id = self.count("LIGHTER_CHAIN_ID") as u32;
+        const NAMES: [&str; 2] = ["LIGHTER_ACCOUNT_INDEX", "LIGHTER_API_KEYS"];
+        self.require_together(&NAMES, is_signing, "app.lighter.xyz, API keys");
+        // Account indexes have 48 bits (Lighter's transaction constraints).
+        let index = self.account_number(NAMES[0], (1 << 48) - 1);
+        let account = self
+            .lighter_keys(NAMES[1])
+            .zip(index)
+            .map(|(keys, index)| LighterAccount { index, keys });
+        Some(Lighter {
+            base: base?,
+            ws: ws?,
+            chain_id,
+            account,
+        })
+    }
+
+    /// The list of API keys. Faults name entries by their place, never by their text.
+    fn lighter_keys(&mut self, name: &str) -> Option<Vec<LighterKey>> {
+        let parsed = parse_lighter_keys(self.raw.value(name)?);
+        match parsed {
+            Ok(keys) => Some(keys),
+            Err(wrong) => {
+                let fix = "write index:hex,index:hex with indexes 0 to 254, each once";
+                self.fault(name, &wrong, fix);
+                None
+            }
+        }
+    }
+
+    /// Names are checked for their form only: whether both venues list them is known at the start
+    /// of the run, when they have been asked.
+    fn markets(&mut self) -> Markets {
+        let text = self.text("MARKETS");
+        if text == "ALL" {
+            return Markets::All;
+        }
+        let mut names: Vec<Name> = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let is_plain = part
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+            match Name::new(part) {
+                Some(name) if is_plain && !names.contains(&name) => names.push(name),
+                _ => {
+                    let wrong =
+                        format!("has {part:?}, which is not a market's name, or stands twice");
+                    self.fault("MARKETS", &wrong, "use ALL, or names such as BTC,ETH");
+                }
+            }
+        }
+        if names.len() > INSTRUMENTS_MAX {
+            let wrong = format!("names more than {INSTRUMENTS_MAX} markets");
+            self.fault("MARKETS", &wrong, "name fewer");
+        }
+        Markets::Only(names)
+    }
+
+    /// A word, or a core for each stage. Whether the host has these cores is `topology`'s question.
+    fn seats(&mut self) -> Seats {
+        let text = self.text("SEATS");
+        match text.as_str() {
+            "auto" => return Seats::Auto,
+            "fused" => return Seats::Fused,
+            "shared" => return Seats::Shared,
+            "own" => return Seats::Own,
+            _ => {}
+        }
+        let cores: Option<Vec<usize>> = text
+            .split(',')
+            .map(|core| core.trim().parse().ok().filter(|core| *core < CORES_MAX))
+            .collect();
+        match cores.and_then(|cores| <[usize; STAGE_COUNT]>::try_from(cores).ok()) {
+            Some(cores) => Seats::Cores(cores),
+            None => {
+                let wrong = format!("is {text:?}, which it cannot be");
+                let fix = "use auto, fused, shared, own, or five core numbers such as 2,3,4,5,6";
+                self.fault("SEATS", &wrong, fix);
+                Seats::Auto
+            }
+        }
+    }
+
+    /// Reads the file now: a certificate that is missing is a fault of the configuration, and not
+    /// an error of the first connection.
+    fn extra_root(&mut self) -> Option<Vec<u8>> {
+        let path = self.text("TLS_CA_FILE");
+        if path.is_empty() {
+            return None;
+        }
+        let wrong = match std::fs::read(&path) {
+            Ok(pem) if pem.windows(PEM_MARK.len()).any(|bytes| bytes == PEM_MARK) => {
+                return Some(pem);
+            }
+            Ok(_) => "holds no certificate".to_owned(),
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        let fix = "name a PEM file with at least one certificate, or remove it";
+        self.fault("TLS_CA_FILE", &wrong, fix);
+        None
+    }
+
+    /// Every limit of the scanner, each in the unit the scanner wants. The bounds of the table keep
+    /// all conversions below in range.
+    fn limits(&mut self, entries_enabled: bool) -> Limits {
+        let limits = Limits {
+            entries_enabled,
+            gross_min: self.bps("MIN_EXECUTION_SPREAD_BPS"),
+            net_min: self.bps("MIN_NET_EDGE_BPS"),
+            exit_over_fair: self.bps("EXIT_BPS"),
+            position_max: self.usd("MAX_POSITION_SIZE_USD"),
+            gross_max: self.usd("MAX_GROSS_USD"),
+            depth_haircut_e4: (self.number("DEPTH_HAIRCUT_PCT") * 100 / SCALE) as u32,
+            plausible_max: self.bps("EDGE_PLAUSIBLE_MAX_BPS"),
+            stale_after_ns: self.count("STALE_AFTER_MS") * MS,
+            slippage: self.bps("SLIPPAGE_BPS"),
+            hedge_band: self.bps("HEDGE_BAND_BPS"),
+            fair_window_ns: self.count("FAIR_WINDOW_S") * SECOND,
+            fair_samples_min: self.count("FAIR_SAMPLES_MIN") as u32,
+            regime_after_ns: self.count("REGIME_AFTER_S") * SECOND,
+            stop: self.bps("STOP_LOSS_BPS"),
+            hold_max_ns: self.count("HOLD_MAX_S") * SECOND,
+            slots: self.count("PAIR_SLOTS") as u8,
+            leg_order: match self.word("LEG_ORDER") {
+                "fast-first" => LegOrder::FastFirst,
+                "both" => LegOrder::Both,
+                _ => LegOrder::SlowFirst,
+            },
+            order_timeout_ns: self.count("ORDER_TIMEOUT_MS") * MS,
+            cooldown_ns: self.count("COOLDOWN_MS") * MS,
+            orders_per_minute: [
+                self.count("EXTENDED_ORDERS_PER_MIN") as u32,
+                self.count("LIGHTER_ORDERS_PER_MIN") as u32,
+            ],
+        };
+        self.check_relations(&limits);
+        limits
+    }
+
+    /// Limits that are each in bounds and still make no sense together.
+    fn check_relations(&mut self, limits: &Limits) {
+        if limits.position_max > limits.gross_max {
+            self.fault(
+                "MAX_GROSS_USD",
+                "is below MAX_POSITION_SIZE_USD, so that limit could never be reached",
+                "raise it, or lower MAX_POSITION_SIZE_USD",
+            );
+        }
+        if limits.gross_min >= limits.plausible_max {
+            self.fault(
+                "EDGE_PLAUSIBLE_MAX_BPS",
+                "is not above MIN_EXECUTION_SPREAD_BPS, so every edge would be refused",
+                "raise it, or lower MIN_EXECUTION_SPREAD_BPS",
+            );
+        }
+        // A sample every 100 ms: a window of n seconds never holds more than 10 n of them.
+        let samples_max = limits.fair_window_ns / (100 * MS);
+        if u64::from(limits.fair_samples_min) > samples_max {
+            self.fault(
+                "FAIR_SAMPLES_MIN",
+                "is more than FAIR_WINDOW_S can hold at ten a second, so no fair is ever known",
+                &format!("use at most {samples_max}, or a longer FAIR_WINDOW_S"),
+            );
+        }
+    }
+
+    /// Settings that may well stand in a file made for a later version: they are checked, and the
+    /// user is told that they have no effect. The key is forgotten at once.
+    fn note_unused(&mut self) {
+        self.secret("ETH_PRIVATE_KEY", keys::ethereum_key);
+        for name in [
+            "ETH_PRIVATE_KEY",
+            "EXTENDED_RPC_URL",
+            "EXTENDED_ONBOARDING_URL",
+        ] {
+            let value = self.raw.value(name).map(str::trim);
+            if value.is_some_and(|value| value != known(name).default) {
+                let note = format!("{name} is set; nothing in this version uses it");
+                self.notes.push(note);
+            }
+        }
+    }
+
+    /// `dry_run` with entries is paper trading. Until it exists, a run that entered nothing would
+    /// look like one that found nothing.
+    fn refuse_paper(&mut self) {
+        self.fault(
+            "AUTO_EXECUTION_ENABLED",
+            "is true with TRADING_MODE=dry_run: paper trading is not available in this version",
+            "set it to false, or remove it",
+        );
+    }
+
+    /// Live trading beyond loopback. What would be missing is told along with the refusal, so that
+    /// the file can be made ready in one go.
+    fn refuse_live(&mut self) {
+        for name in LIVE_MUST_HAVE {
+            if self.raw.value(name).is_none() {
+                let fix = format!("write it down, even when it is {}", known(name).default);
+                self.fault(
+                    name,
+                    "is missing; live trading takes no default for it",
+                    &fix,
+                );
+            }
+        }
+        self.fault(
+            "TRADING_MODE",
+            "is live, and this version trades live against loopback addresses only",
+            "use TRADING_MODE=dry_run; live needs `parallax check`, which a later version has",
+        );
+    }
+}
+
+/// `index:hex,index:hex`; each index once, since two keys of one index would share a nonce.
+fn parse_lighter_keys(text: &str) -> Result<Vec<LighterKey>, String> {
+    let mut keys: Vec<LighterKey> = Vec::new();
+    for (at, part) in text.split(',').enumerate() {
+        let place = at + 1;
+        let Some((index, hex)) = part.trim().split_once(':') else {
+            return Err(format!("has no colon in its entry {place}"));
+        };
+        let is_plain = index.bytes().all(|byte| byte.is_ascii_digit());
+        let index = match index.parse::<u8>() {
+            Ok(index) if is_plain && index <= API_KEY_INDEX_MAX => index,
+            _ => return Err(format!("has an index out of range in its entry {place}")),
+        };
+        let private_key = keys::lighter_key(hex.trim())
+            .map_err(|fault| format!("has a key in its entry {place} that {fault}"))?;
+        if keys.iter().any(|key| key.index == index) {
+            return Err(format!("names index {index} twice"));
+        }
+        keys.push(LighterKey { index, private_key });
+    }
+    Ok(keys)
+}
+
+/// Cores a host can have in a core list; larger is a slip.
+const CORES_MAX: usize = 1024;
+/// Largest API key index on Lighter; 255 means "all" in its queries (apidocs.lighter.xyz, apikeys).
+const API_KEY_INDEX_MAX: u8 = 254;
+/// What a PEM file with a certificate contains (RFC 7468).
+const PEM_MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::units::{Bps, Notional};
+
+    fn settings(list: &[(&str, &str)]) -> Result<Config, Faults> {
+        let own = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        Config::for_simulation(list.iter().map(own).collect())
+    }
+
+    fn wrongs(list: &[(&str, &str)]) -> Vec<String> {
+        let faults = settings(list)
+            .err()
+            .map(|faults| faults.0)
+            .unwrap_or_default();
+        faults
+            .iter()
+            .map(|f| format!("{} {}", f.name, f.wrong))
+            .collect()
+    }
+
+    #[test]
+    fn defaults_are_a_whole_configuration() {
+        let config = settings(&[]).unwrap();
+        assert_eq!(config.mode, Mode::DryRun);
+        assert!(!config.auto_execution && !config.conservative);
+        assert_eq!(config.markets, Markets::All);
+        assert_eq!(config.seats, Seats::Auto);
+        assert_eq!(config.extended.order, config.extended.base);
+        assert!(config.extended.account.is_none() && config.lighter.account.is_none());
+        assert!(config.notes.is_empty());
+        let limits = config.limits;
+        assert_eq!(limits.gross_min, Bps::from_milli(3000));
+        assert_eq!(limits.exit_over_fair, Bps::from_milli(500));
+        assert_eq!(limits.position_max, Notional::from_usd(500));
+        assert_eq!(limits.depth_haircut_e4, 5000);
+        assert_eq!(limits.stale_after_ns, 5_000_000_000);
+        assert_eq!(limits.orders_per_minute, [800, 40]);
+    }
+
+    #[test]
+    fn conservative_tightens_but_never_loosens() {
+        let tight = settings(&[("CONSERVATIVE_MODE", "true")]).unwrap().limits;
+        assert_eq!(tight.net_min, Bps::from_milli(2500));
+        assert_eq!(tight.slots, 1);
+        assert_eq!(tight.position_max, Notional::from_usd(250));
+        let own = [
+            ("CONSERVATIVE_MODE", "true"),
+            ("MIN_NET_EDGE_BPS", "7.5"),
+            ("MAX_POSITION_SIZE_USD", "100"),
+        ];
+        let own = settings(&own).unwrap().limits;
+        assert_eq!(own.net_min, Bps::from_milli(7500));
+        assert_eq!(own.position_max, Notional::from_usd(100));
+    }
+
+    #[test]
+    fn numbers() {
+        for (value, wrong) in [
+            ("abc", "is \"abc\", which is not a number"),
+            ("-1", "is \"-1\", which is out of bounds"),
+            ("1e3", "is \"1e3\", which is not a number"),
+            (
+                "99999999999999",
+                "is \"99999999999999\", which is out of bounds",
+            ),
+            (
+                "0.0000000001",
+                "is \"0.0000000001\", which has more than nine decimals",
+            ),
+            ("", "is empty"),
+        ] {
+            let found = wrongs(&[("MAX_POSITION_SIZE_USD", value)]);
+            assert_eq!(found, [format!("MAX_POSITION_SIZE_USD {wrong}")]);
+        }
+        assert_eq!(
+            wrongs(&[("PAIR_SLOTS", "1.5")]),
+            ["PAIR_SLOTS is \"1.5\", which is not a whole number"]
+        );
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let found = wrongs(&[
+            ("TRADING_MODE", "yolo"),
+            ("SEATS", "1,2"),
+            ("MARKETS", "BTC,btc,BTC"),
+            ("HOLD_MAX_S", "0"),
+            ("EXTENDED_BASE_URL", "http://example.com"),
+            ("AUTO_REBALANCE", "true"),
+            ("NOT_OURS", "1"),
+            ("EXTENDED_VAULT", "-5"),
+        ]);
+        for name in [
+            "TRADING_MODE",
+            "SEATS",
+            "MARKETS",
+            "HOLD_MAX_S",
+            "EXTENDED_BASE_URL",
+            "AUTO_REBALANCE",
+            "NOT_OURS",
+            "EXTENDED_VAULT",
+            "EXTENDED_API_KEY",
+        ] {
+            assert!(
+                found.iter().any(|line| line.starts_with(name)),
+                "{name}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn relations() {
+        for (list, name) in [
+            (
+                [("MAX_GROSS_USD", "400"), ("SEATS", "auto")],
+                "MAX_GROSS_USD",
+            ),
+            (
+                [("EDGE_PLAUSIBLE_MAX_BPS", "3"), ("SEATS", "auto")],
+                "EDGE_PLAUSIBLE_MAX_BPS",
+            ),
+            (
+                [("FAIR_WINDOW_S", "10"), ("FAIR_SAMPLES_MIN", "101")],
+                "FAIR_SAMPLES_MIN",
+            ),
+        ] {
+            let found = wrongs(&list);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with(name));
+        }
+    }
+
+    #[test]
+    fn lighter_key_lists() {
+        let key = "11".repeat(40);
+        let keys = parse_lighter_keys(&format!("2:{key}, 254:0x{key}")).unwrap();
+        assert_eq!(keys.iter().map(|k| k.index).collect::<Vec<_>>(), [2, 254]);
+        for (text, wrong) in [
+            (key.clone(), "has no colon in its entry 1"),
+            (
+                format!("255:{key}"),
+                "has an index out of range in its entry 1",
+            ),
+            (
+                format!("+1:{key}"),
+                "has an index out of range in its entry 1",
+            ),
+            (format!("1:{key},1:{key}"), "names index 1 twice"),
+            (format!("1:{key},"), "has no colon in its entry 2"),
+        ] {
+            assert_eq!(parse_lighter_keys(&text).unwrap_err(), wrong);
+        }
+        let short = parse_lighter_keys("1:abcd").unwrap_err();
+        assert!(short.contains("4 hexadecimal digits") && !short.contains("abcd"));
+    }
+
+    #[test]
+    fn seats() {
+        let seats = |text| settings(&[("SEATS", text)]).unwrap().seats;
+        assert_eq!(seats("fused"), Seats::Fused);
+        assert_eq!(seats("2, 3,4,5,6"), Seats::Cores([2, 3, 4, 5, 6]));
+        assert!(settings(&[("SEATS", "1,2,3,4,5000")]).is_err());
+    }
+
+    #[test]
+    fn unused_settings_are_noted() {
+        let key = "01".repeat(32);
+        let config = settings(&[("ETH_PRIVATE_KEY", &key)]).unwrap();
+        assert_eq!(config.notes.len(), 1);
+        assert!(!format!("{config:?}").contains(&key));
+        assert_eq!(wrongs(&[("ETH_PRIVATE_KEY", "0x12")]).len(), 1);
+    }
+}

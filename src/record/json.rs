@@ -1,0 +1,307 @@
+//! The report of `demo` and `run` as one JSON object, for programs.
+//!
+//! Promises: the field names are stable; a figure that nobody knows is null, never 0; money is in
+//! dollars, durations say their unit in their name. Refuses: text for people, which is `report`.
+
+use crate::market::event::{PairEnd, REASONS, STEPS};
+use crate::market::units::{Notional, SCALE, Size};
+use crate::market::{VENUES, Venue};
+use crate::record::durations::{Durations, Quantiles};
+use crate::record::{Facts, Money, Origins, Totals, names};
+use serde_json::{Map, Value, json};
+
+/// The whole object. Print it on one line, the last of standard output.
+pub fn report(totals: &Totals, facts: &Facts) -> Value {
+    let origins = totals.by_origin(facts.planted.as_deref());
+    let markets: Vec<&str> = facts.markets.iter().map(|name| name.as_str()).collect();
+    let venues = if facts.is_simulated {
+        "simulated"
+    } else {
+        "live"
+    };
+    json!({
+        "mode": facts.mode,
+        "venues": venues,
+        "seconds": facts.seconds(),
+        "seats": seats(facts),
+        "markets": markets,
+        "frames": by_venue(|venue| totals.frames[venue.idx()].iter().sum::<u64>().into()),
+        "frame_kinds": by_venue(|venue| frame_kinds(totals, venue)),
+        "deltas": totals.deltas,
+        "gaps": frames_of(totals, names::FRAME_KINDS[GAP]),
+        "resyncs": totals.resyncs.iter().sum::<u64>(),
+        "links_lost": by_venue(|venue| {
+            let [feed, gateway] = totals.links_lost[venue.idx()];
+            json!({"feed": feed, "gateway": gateway})
+        }),
+        "opportunities": {
+            "seen": totals.seen,
+            "taken": totals.taken,
+            "refused": counts(REASONS.iter().map(|reason| reason.name()), &totals.refused),
+            "edge_bps_max": totals.edge_best.to_f64(),
+        },
+        "pairs": pairs(totals, origins),
+        "orders": by_venue(|venue| orders(totals, venue)),
+        "fills": by_venue(|venue| {
+            let fills = &totals.fills[venue.idx()];
+            json!({
+                "count": fills.count,
+                "notional_usd": fills.notional.to_usd_f64(),
+                "fees_usd": fills.fees.to_usd_f64(),
+            })
+        }),
+        "unhedged_ms": unhedged(&totals.unhedged),
+        "pnl_usd": money(&totals.money, origins),
+        "positions": positions(totals, facts),
+        "balances": by_venue(|venue| match totals.balances[venue.idx()] {
+            Some((equity, available)) => json!({
+                "equity_usd": equity.to_usd_f64(),
+                "available_usd": available.to_usd_f64(),
+            }),
+            None => Value::Null,
+        }),
+        // Ready-signed orders come with a later version; nothing is counted as one until then.
+        "signing": {
+            "ready": 0,
+            "nonce_ahead": totals.signed_ahead,
+            "full": totals.signed_full,
+        },
+        "latency_ns": latency(totals),
+        "halts": halts(totals),
+        "journal_dropped": facts.journal_dropped,
+        "unbalanced_pairs": totals.unbalanced,
+    })
+}
+
+/// An object with one entry for each venue, under its stable name.
+fn by_venue(value: impl Fn(Venue) -> Value) -> Value {
+    let object: Map<String, Value> = VENUES
+        .iter()
+        .map(|&venue| (venue.name().to_owned(), value(venue)))
+        .collect();
+    Value::Object(object)
+}
+
+/// Counters under their names. Those at zero are there too, so that a reader never has to ask
+/// whether a name is missing or spelled otherwise.
+fn counts(names: impl Iterator<Item = &'static str>, counts: &[u64]) -> Value {
+    let object: Map<String, Value> = names
+        .zip(counts)
+        .map(|(name, &count)| (name.to_owned(), count.into()))
+        .collect();
+    Value::Object(object)
+}
+
+/// Stage and core; null where the stage is not pinned.
+fn seats(facts: &Facts) -> Value {
+    let object: Map<String, Value> = facts
+        .seats
+        .iter()
+        .map(|(stage, core)| (stage.clone(), json!(core)))
+        .collect();
+    Value::Object(object)
+}
+
+/// What the messages of a venue were.
+fn frame_kinds(totals: &Totals, venue: Venue) -> Value {
+    let kinds = names::FRAME_KINDS
+        .iter()
+        .map(|&kind| names::frame_kind(kind));
+    counts(kinds, &totals.frames[venue.idx()])
+}
+
+/// Messages of one kind from both venues.
+fn frames_of(totals: &Totals, kind: crate::market::event::FrameKind) -> u64 {
+    totals.frames.iter().map(|kinds| kinds[kind as usize]).sum()
+}
+
+/// Raised halts by cause; all zero after a run that ended well.
+fn halts(totals: &Totals) -> Value {
+    let whys = names::HALT_CAUSES.iter().map(|&why| names::halt_cause(why));
+    counts(whys, &totals.halts)
+}
+
+/// Pairs by end. `opened` counts those of which any leg filled; `planted` and `natural` divide the
+/// finished ones among them.
+fn pairs(totals: &Totals, origins: Option<Origins>) -> Value {
+    let causes = names::EXIT_CAUSES
+        .iter()
+        .map(|&cause| names::exit_cause(cause));
+    json!({
+        "opened": totals.opened(),
+        "closed": totals.ended(PairEnd::Closed),
+        "hedged": totals.hedged,
+        "unwound": totals.ended(PairEnd::Unwound),
+        "stuck": totals.ended(PairEnd::Stuck),
+        "missed": totals.ended(PairEnd::Missed),
+        "planted": origins.map(|origins| origins.planted.count),
+        "natural": origins.map(|origins| origins.natural.count),
+        "causes": counts(causes, &totals.causes),
+    })
+}
+
+/// Orders of a venue by state, and those that never left by the gateway's reason.
+fn orders(totals: &Totals, venue: Venue) -> Value {
+    let orders = &totals.orders[venue.idx()];
+    let whys = names::REFUSALS.iter().map(|&why| names::refusal(why));
+    json!({
+        "sent": orders.sent,
+        "working": orders.working,
+        "filled": orders.filled,
+        "cancelled": orders.cancelled,
+        "rejected": orders.rejected,
+        "unknown": orders.unknown,
+        "not_sent": counts(whys, &orders.not_sent),
+    })
+}
+
+/// How long one leg stood alone, in milliseconds: the venues' own delay is most of it.
+fn unhedged(durations: &Durations) -> Value {
+    let ms = |pick: fn(&Quantiles) -> u64| durations.quantiles().map(|q| pick(&q) as f64 / 1e6);
+    json!({
+        "count": durations.count(),
+        "p50": ms(|q| q.p50),
+        "p99": ms(|q| q.p99),
+        "max": ms(|q| q.max),
+    })
+}
+
+/// Profit and loss of finished pairs. Floats only here, at the very end: the sums are exact.
+fn money(money: &Money, origins: Option<Origins>) -> Value {
+    let usd = |amount: Notional| amount.to_usd_f64();
+    json!({
+        "edge": usd(money.edge),
+        "slippage": usd(money.slippage),
+        "fees": usd(money.fees),
+        "funding": usd(money.funding),
+        "repair": usd(money.repair),
+        "total": usd(money.total),
+        "planted": origins.map(|origins| usd(origins.planted.total)),
+        "natural": origins.map(|origins| usd(origins.natural.total)),
+    })
+}
+
+/// Positions by the venue's word. `net` is computed before the floats, so that hedged reads 0.
+fn positions(totals: &Totals, facts: &Facts) -> Value {
+    let whole = |size: Size| size.0 as f64 / SCALE as f64;
+    let object: Map<String, Value> = facts
+        .markets
+        .iter()
+        .zip(totals.positions.iter())
+        .map(|(name, [extended, lighter])| {
+            let position = json!({
+                "extended": whole(*extended),
+                "lighter": whole(*lighter),
+                "net": whole(*extended + *lighter),
+            });
+            (name.as_str().to_owned(), position)
+        })
+        .collect();
+    Value::Object(object)
+}
+
+/// Every step, also those never taken: count 0 and null figures.
+fn latency(totals: &Totals) -> Value {
+    let object: Map<String, Value> = STEPS
+        .iter()
+        .map(|&step| {
+            let durations = totals.step(step);
+            let ns = |pick: fn(&Quantiles) -> u64| durations.quantiles().map(|q| pick(&q));
+            let figures = json!({
+                "count": durations.count(),
+                "p50": ns(|q| q.p50),
+                "p90": ns(|q| q.p90),
+                "p99": ns(|q| q.p99),
+                "p999": ns(|q| q.p999),
+                "max": ns(|q| q.max),
+            });
+            (step.name().to_owned(), figures)
+        })
+        .collect();
+    Value::Object(object)
+}
+
+/// Place of gaps among the kinds of frames.
+const GAP: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::event::FrameKind;
+    use crate::record::tests::{facts, run};
+
+    /// Every path of the stable part, as promised to programs.
+    const PATHS: &str = "mode venues seconds seats markets frames/extended frames/lighter deltas \
+        gaps resyncs opportunities/seen opportunities/taken opportunities/refused/net_below_min \
+        pairs/opened pairs/closed pairs/hedged pairs/unwound pairs/stuck pairs/planted \
+        pairs/natural orders/extended/sent orders/lighter/rejected unhedged_ms/p50 \
+        unhedged_ms/p99 unhedged_ms/max pnl_usd/edge pnl_usd/slippage pnl_usd/fees \
+        pnl_usd/funding pnl_usd/repair pnl_usd/total pnl_usd/planted pnl_usd/natural \
+        positions/BTC/extended positions/BTC/lighter positions/BTC/net signing/ready \
+        signing/nonce_ahead signing/full";
+
+    #[test]
+    fn every_promised_field_is_there() {
+        let (totals, facts) = run();
+        let report = report(&totals, &facts);
+        for path in PATHS.split_whitespace() {
+            let found = report.pointer(&format!("/{path}"));
+            assert!(found.is_some_and(|value| !value.is_null()), "{path}");
+        }
+        for step in STEPS {
+            for figure in ["count", "p50", "p90", "p99", "p999", "max"] {
+                let path = format!("/latency_ns/{}/{figure}", step.name());
+                assert!(report.pointer(&path).is_some_and(Value::is_u64), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn figures() {
+        let (totals, facts) = run();
+        let report = report(&totals, &facts);
+        assert_eq!(report["venues"], "simulated");
+        assert_eq!(report["seconds"], 60.0);
+        assert_eq!(report["gaps"], 1);
+        assert_eq!(names::FRAME_KINDS[GAP], FrameKind::Gap);
+        assert_eq!(report["frames"], json!({"extended": 0, "lighter": 2}));
+        assert_eq!(
+            report["seats"],
+            json!({"scanner": 1, "feed-extended": null})
+        );
+        assert_eq!(report["pnl_usd"]["total"], 0.14);
+        assert_eq!(report["pnl_usd"]["planted"], 0.31);
+        assert_eq!(report["pairs"]["opened"], 4);
+        assert_eq!(report["positions"]["BTC"]["extended"], -0.005);
+        assert_eq!(report["positions"]["BTC"]["net"], 0.0);
+        assert_eq!(report["opportunities"]["refused"]["fair_warmup"], 2);
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let facts = Facts {
+            planted: None,
+            is_simulated: false,
+            ..facts()
+        };
+        let report = report(&Totals::new(), &facts);
+        assert_eq!(report["venues"], "live");
+        for path in [
+            "/pairs/planted",
+            "/pairs/natural",
+            "/pnl_usd/planted",
+            "/unhedged_ms/p50",
+            "/latency_ns/sign/p99",
+            "/balances/lighter",
+        ] {
+            assert_eq!(report.pointer(path), Some(&Value::Null), "{path}");
+        }
+        assert_eq!(report["latency_ns"]["sign"]["count"], 0);
+    }
+
+    #[test]
+    fn it_is_one_line() {
+        let (totals, facts) = run();
+        assert!(!report(&totals, &facts).to_string().contains('\n'));
+    }
+}

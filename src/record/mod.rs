@@ -1,0 +1,424 @@
+//! What happened: drains the journal links of all stages into totals. Cold; one thread of its own.
+//!
+//! Promises: every event is counted once; sums of money are exact; memory is bounded whatever the
+//! length of the run (the last 10,000 pairs are kept whole, everything else as counters).
+//! Refuses: judging, printing and clocks. `report` prints for people, `json` for programs,
+//! `progress` while it runs; time is an argument.
+
+pub mod durations;
+pub mod json;
+pub mod names;
+pub mod progress;
+pub mod report;
+
+use crate::market::event::{Event, PairEnd, PairSummary, REASONS, STEPS, Step};
+use crate::market::order::OrderState;
+use crate::market::units::{Bps, Nanos, Notional, Size};
+use crate::market::{INSTRUMENTS_MAX, InstrumentId, Name, VENUE_COUNT};
+use crate::stage::link::Rx;
+use durations::Durations;
+use std::collections::VecDeque;
+
+/// Owns the reading ends of the journal links and the totals.
+pub struct Recorder {
+    links: Vec<Rx<Event>>,
+    totals: Totals,
+}
+
+impl Recorder {
+    /// Takes all memory the run will need.
+    pub fn new(links: Vec<Rx<Event>>) -> Recorder {
+        Recorder {
+            links,
+            totals: Totals::new(),
+        }
+    }
+
+    /// Takes what stands on the links, at most [`DRAIN_MAX`] events of each, and returns how many
+    /// events there were. Nothing waiting: 0, and the caller may rest for a moment.
+    pub fn drain(&mut self) -> usize {
+        let mut count = 0;
+        for link in &mut self.links {
+            for _ in 0..DRAIN_MAX {
+                let Some(event) = link.pop() else { break };
+                self.totals.add(&event);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// All writers are gone and everything was read.
+    pub fn is_finished(&self) -> bool {
+        self.links.iter().all(Rx::is_finished)
+    }
+
+    /// What was counted so far.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+}
+
+/// Everything that was counted. Arrays with [`VENUE_COUNT`] places go by `Venue::idx`, the others
+/// by the lists in [`names`].
+pub struct Totals {
+    /// By step, in the order of `STEPS`.
+    pub latency: [Durations; STEPS.len()],
+    /// How long single legs stood alone.
+    pub unhedged: Durations,
+    /// Venue messages by kind.
+    pub frames: [[u64; names::FRAME_KINDS.len()]; VENUE_COUNT],
+    /// Level changes that the messages carried.
+    pub deltas: u64,
+    /// Markets asked for anew.
+    pub resyncs: [u64; VENUE_COUNT],
+    /// Connections lost: feed, gateway.
+    pub links_lost: [[u64; 2]; VENUE_COUNT],
+    /// Opportunities: episodes above the minimum.
+    pub seen: u64,
+    /// Of these: a pair's entry was sent.
+    pub taken: u64,
+    /// Refusals, in the order of `REASONS`.
+    pub refused: [u64; REASONS.len()],
+    /// The largest gross edge seen.
+    pub edge_best: Bps,
+    /// Pairs of which both legs filled.
+    pub hedged: u64,
+    /// Finished pairs by end.
+    pub ends: [u64; names::PAIR_ENDS.len()],
+    /// Finished pairs by cause of exit.
+    pub causes: [u64; names::EXIT_CAUSES.len()],
+    /// Orders by state.
+    pub orders: [OrderCounts; VENUE_COUNT],
+    /// Fills.
+    pub fills: [FillCounts; VENUE_COUNT],
+    /// Profit and loss of finished pairs.
+    pub money: Money,
+    /// Finished pairs whose parts do not add up to their total: always 0, or the sums are not true.
+    pub unbalanced: u64,
+    /// Positions by the venue's word, by instrument.
+    pub positions: Box<[[Size; VENUE_COUNT]]>,
+    /// Equity and free money by the venue's word.
+    pub balances: [Option<(Notional, Notional)>; VENUE_COUNT],
+    /// Signatures made from a prepared nonce point.
+    pub signed_ahead: u64,
+    /// Signatures made in full.
+    pub signed_full: u64,
+    /// Raised halts by cause.
+    pub halts: [u64; names::HALT_CAUSES.len()],
+    /// The last finished pairs, oldest first.
+    pub pairs: VecDeque<PairSummary>,
+    /// Finished pairs no longer kept whole.
+    pub pairs_dropped: u64,
+}
+
+/// Orders of one venue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderCounts {
+    /// Bytes left.
+    pub sent: u64,
+    /// The venue took it.
+    pub working: u64,
+    /// All of it traded.
+    pub filled: u64,
+    /// Over, perhaps after partial fills.
+    pub cancelled: u64,
+    /// Refused by the venue.
+    pub rejected: u64,
+    /// Became unknown at some time.
+    pub unknown: u64,
+    /// Never left, by the gateway's reason.
+    pub not_sent: [u64; names::REFUSALS.len()],
+}
+
+/// Fills of one venue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FillCounts {
+    /// Trades.
+    pub count: u64,
+    /// Price times size of all of them.
+    pub notional: Notional,
+    /// Fees paid.
+    pub fees: Notional,
+}
+
+/// Money by cause, positive is ours but for `fees`: `total = edge + slippage - fees + funding +
+/// repair`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Money {
+    /// What the books promised.
+    pub edge: Notional,
+    /// Fills against that promise.
+    pub slippage: Notional,
+    /// Fees paid, positive.
+    pub fees: Notional,
+    /// Funding received.
+    pub funding: Notional,
+    /// Cost of unwinding and re-hedging.
+    pub repair: Notional,
+    /// What was made.
+    pub total: Notional,
+}
+
+impl Money {
+    fn add(&mut self, pair: &PairSummary) {
+        self.edge += pair.edge;
+        self.slippage += pair.slippage;
+        self.fees += pair.fees;
+        self.funding += pair.funding;
+        self.repair += pair.repair;
+        self.total += pair.total;
+    }
+
+    /// The parts add up to the total.
+    pub fn is_balanced(&self) -> bool {
+        self.edge + self.slippage - self.fees + self.funding + self.repair == self.total
+    }
+}
+
+impl Totals {
+    /// All zero, with all memory taken.
+    pub fn new() -> Totals {
+        Totals {
+            latency: std::array::from_fn(|_| Durations::new()),
+            unhedged: Durations::new(),
+            frames: Default::default(),
+            deltas: 0,
+            resyncs: Default::default(),
+            links_lost: Default::default(),
+            seen: 0,
+            taken: 0,
+            refused: Default::default(),
+            edge_best: Bps::ZERO,
+            hedged: 0,
+            ends: Default::default(),
+            causes: Default::default(),
+            orders: Default::default(),
+            fills: Default::default(),
+            money: Money::default(),
+            unbalanced: 0,
+            positions: vec![Default::default(); INSTRUMENTS_MAX].into_boxed_slice(),
+            balances: Default::default(),
+            signed_ahead: 0,
+            signed_full: 0,
+            halts: Default::default(),
+            pairs: VecDeque::with_capacity(PAIRS_MAX),
+            pairs_dropped: 0,
+        }
+    }
+
+    /// Counts one event.
+    pub fn add(&mut self, event: &Event) {
+        match *event {
+            Event::Latency { step, ns } => self.latency[step as usize].add(ns),
+            Event::Frame {
+                venue,
+                kind,
+                deltas,
+            } => {
+                self.frames[venue.idx()][kind as usize] += 1;
+                self.deltas += u64::from(deltas);
+            }
+            Event::Resync { venue, .. } => self.resyncs[venue.idx()] += 1,
+            Event::Link { venue, up, gateway } => {
+                self.links_lost[venue.idx()][usize::from(gateway)] += u64::from(!up);
+            }
+            Event::Seen { gross, .. } => {
+                self.seen += 1;
+                self.edge_best = self.edge_best.max(gross);
+            }
+            Event::Refused { reason, .. } => self.refused[reason as usize] += 1,
+            Event::Taken { .. } => self.taken += 1,
+            Event::Hedged { .. } => self.hedged += 1,
+            Event::Unhedged { ns, .. } => self.unhedged.add(ns),
+            Event::Pair(pair) => self.add_pair(pair),
+            Event::OrderSent { venue, .. } => self.orders[venue.idx()].sent += 1,
+            Event::OrderState { venue, state, .. } => self.orders[venue.idx()].add(state),
+            Event::NotSent { venue, why, .. } => {
+                self.orders[venue.idx()].not_sent[why as usize] += 1;
+            }
+            Event::Fill {
+                venue,
+                price,
+                size,
+                fee,
+                ..
+            } => {
+                let fills = &mut self.fills[venue.idx()];
+                fills.count += 1;
+                fills.notional += price * size;
+                fills.fees += fee;
+            }
+            Event::Signed { ahead: true } => self.signed_ahead += 1,
+            Event::Signed { ahead: false } => self.signed_full += 1,
+            Event::Position {
+                venue,
+                instrument,
+                size,
+            } => {
+                if let Some(place) = self.positions.get_mut(instrument.idx()) {
+                    place[venue.idx()] = size;
+                }
+            }
+            Event::Balance {
+                venue,
+                equity,
+                available,
+            } => {
+                self.balances[venue.idx()] = Some((equity, available));
+            }
+            Event::Halt { why } => self.halts[why as usize] += 1,
+        }
+    }
+
+    /// Counts a finished pair and keeps it whole; the oldest gives way when there is no room.
+    fn add_pair(&mut self, pair: PairSummary) {
+        self.ends[pair.end as usize] += 1;
+        self.causes[pair.cause as usize] += 1;
+        self.money.add(&pair);
+        let mut alone = Money::default();
+        alone.add(&pair);
+        self.unbalanced += u64::from(!alone.is_balanced());
+        if self.pairs.len() == PAIRS_MAX {
+            self.pairs.pop_front();
+            self.pairs_dropped += 1;
+        }
+        self.pairs.push_back(pair);
+    }
+
+    /// Durations of one step.
+    pub fn step(&self, step: Step) -> &Durations {
+        &self.latency[step as usize]
+    }
+
+    /// Finished pairs by end.
+    pub fn ended(&self, end: PairEnd) -> u64 {
+        self.ends[end as usize]
+    }
+
+    /// Pairs that were opened: at least one leg filled. Those that ended without a hedge, and all
+    /// that were hedged, whether they are over or not.
+    pub fn opened(&self) -> u64 {
+        let not_hedged = self.causes[crate::market::event::ExitCause::NotHedged as usize];
+        self.hedged + not_hedged.saturating_sub(self.ended(PairEnd::Missed))
+    }
+
+    /// Planted and natural pairs apart; `None` when the plant is not known or when pairs were too
+    /// many to keep, since then nobody can tell.
+    pub fn by_origin(&self, planted: Option<&[PlantedWindow]>) -> Option<Origins> {
+        let windows = planted?;
+        if self.pairs_dropped > 0 {
+            return None;
+        }
+        let mut origins = Origins::default();
+        for pair in &self.pairs {
+            let is_planted = windows.iter().any(|window| window.holds(pair));
+            let origin = if is_planted {
+                &mut origins.planted
+            } else {
+                &mut origins.natural
+            };
+            origin.total += pair.total;
+            origin.count += u64::from(pair.end != PairEnd::Missed);
+        }
+        Some(origins)
+    }
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Totals::new()
+    }
+}
+
+impl OrderCounts {
+    fn add(&mut self, state: OrderState) {
+        match state {
+            // Counted when it was sent.
+            OrderState::Sent => {}
+            OrderState::Working => self.working += 1,
+            OrderState::Filled => self.filled += 1,
+            OrderState::Cancelled => self.cancelled += 1,
+            OrderState::Rejected => self.rejected += 1,
+            OrderState::Unknown => self.unknown += 1,
+        }
+    }
+}
+
+/// A time in which the simulated venues showed a planted dislocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlantedWindow {
+    /// Of which instrument.
+    pub instrument: InstrumentId,
+    /// From its onset.
+    pub start: Nanos,
+    /// Until it had decayed.
+    pub end: Nanos,
+}
+
+impl PlantedWindow {
+    fn holds(&self, pair: &PairSummary) -> bool {
+        self.instrument == pair.instrument && (self.start..=self.end).contains(&pair.t_entry)
+    }
+}
+
+/// Pairs by what made them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    /// Entered within a planted window.
+    pub planted: Origin,
+    /// All others.
+    pub natural: Origin,
+}
+
+/// Count and money of one origin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Finished pairs that were opened.
+    pub count: u64,
+    /// What they made.
+    pub total: Notional,
+}
+
+/// What a report must know beside the totals.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// TRADING_MODE, or what stands for it.
+    pub mode: &'static str,
+    /// The venues were simulated: no real money.
+    pub is_simulated: bool,
+    /// When the run began.
+    pub start: Nanos,
+    /// How long it was.
+    pub elapsed_ns: u64,
+    /// Stage and core; `None`: not pinned.
+    pub seats: Vec<(String, Option<usize>)>,
+    /// Instruments by `InstrumentId::idx`.
+    pub markets: Vec<Name>,
+    /// What was planted, when that is known.
+    pub planted: Option<Vec<PlantedWindow>>,
+    /// Events that did not fit on the journal links: above 0, counts are too low.
+    pub journal_dropped: u64,
+}
+
+impl Facts {
+    /// Length of the run for people and JSON.
+    pub fn seconds(&self) -> f64 {
+        self.elapsed_ns as f64 / 1e9
+    }
+
+    /// Name of an instrument.
+    pub fn market(&self, instrument: InstrumentId) -> &str {
+        self.markets.get(instrument.idx()).map_or("?", Name::as_str)
+    }
+}
+
+/// Events taken from one link in one pass. Larger: a flood on one link delays the others. Smaller:
+/// more passes for the same events.
+const DRAIN_MAX: usize = 4096;
+/// Pairs kept whole, about 2 MB. Larger only costs memory; beyond it planted and natural pairs can
+/// no longer be told apart.
+const PAIRS_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,502 @@
+//! The report for people: what was found, what was done about it, what it made, how long it took.
+//!
+//! Promises: every figure printed was counted; where nothing was found it says so in words; money
+//! is shown by cause and adds up. Refuses: colours, opinions, and numbers without a unit.
+
+use crate::market::VENUES;
+use crate::market::event::{PairEnd, PairSummary, REASONS, STEPS, Step};
+use crate::market::units::Notional;
+use crate::record::durations::Quantiles;
+use crate::record::{Facts, Totals, names};
+use std::io::{Result, Write};
+
+/// Writes the whole report.
+pub fn write(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
+    summary(totals, facts, out)?;
+    latency(totals, out)?;
+    tick_to_send(totals, out)?;
+    opportunities(totals, out)?;
+    pairs(totals, facts, out)?;
+    orders(totals, out)?;
+    money(totals, facts, out)?;
+    positions(totals, facts, out)?;
+    troubles(totals, facts, out)
+}
+
+/// What ran, for how long, and what came in. The first line says whether money was real, so that no
+/// figure below can be read without knowing it.
+fn summary(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
+    let venues = if facts.is_simulated {
+        "simulated venues on this machine, no real money"
+    } else {
+        "real venues"
+    };
+    let markets: Vec<&str> = facts.markets.iter().map(|name| name.as_str()).collect();
+    let shown = markets[..markets.len().min(MARKETS_SHOWN)].join(", ");
+    let more = markets.len().saturating_sub(MARKETS_SHOWN);
+    writeln!(
+        out,
+        "parallax, {:.1} s, mode {}, {venues}",
+        facts.seconds(),
+        facts.mode
+    )?;
+    match more {
+        0 => writeln!(out, "markets: {shown}")?,
+        _ => writeln!(out, "markets: {shown} and {more} more")?,
+    }
+    let seats = facts.seats.iter().map(|(stage, core)| match core {
+        Some(core) => format!("{stage} {core}"),
+        None => format!("{stage} unpinned"),
+    });
+    writeln!(out, "cores: {}", seats.collect::<Vec<_>>().join(", "))?;
+    for venue in VENUES {
+        let frames: u64 = totals.frames[venue.idx()].iter().sum();
+        writeln!(out, "{}: {frames} messages", venue.name())?;
+    }
+    writeln!(out, "{} level changes", totals.deltas)?;
+    writeln!(out, "\n{}", verdict(totals))
+}
+
+/// One sentence on what came of it; nothing found is a result like any other.
+fn verdict(totals: &Totals) -> String {
+    if totals.frames.iter().flatten().sum::<u64>() == 0 {
+        return "No market data arrived, so there was nothing to look at.".to_owned();
+    }
+    if totals.seen == 0 {
+        return "No edge above the minimum was seen. Nothing was traded.".to_owned();
+    }
+    let seen = totals.seen;
+    if totals.taken == 0 {
+        return format!("{seen} opportunities were seen, none was taken; the reasons are below.");
+    }
+    format!(
+        "{seen} opportunities seen, {} taken, {} pairs opened, {} closed; profit and loss {} USD.",
+        totals.taken,
+        totals.opened(),
+        totals.ended(PairEnd::Closed),
+        totals.money.total
+    )
+}
+
+/// One row for each step of the corridor, in corridor order. A step that was never taken says
+/// `none`: a row of zeros would read as the fastest of all.
+fn latency(totals: &Totals, out: &mut dyn Write) -> Result<()> {
+    writeln!(
+        out,
+        "\n{:<14}{:>10}{:>11}{:>11}{:>11}{:>11}{:>11}",
+        "latency", "count", "p50", "p90", "p99", "p99.9", "max"
+    )?;
+    for step in STEPS {
+        let Some(figures) = totals.step(step).quantiles() else {
+            writeln!(out, "{:<14}{:>10}", step.name(), "none")?;
+            continue;
+        };
+        let Quantiles {
+            count,
+            p50,
+            p90,
+            p99,
+            p999,
+            max,
+        } = figures;
+        write!(out, "{:<14}{count:>10}", step.name())?;
+        for ns in [p50, p90, p99, p999, max] {
+            write!(out, "{:>11}", duration(ns))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// The shape of the one duration that is sold. Quantiles hide a second hump (a sleeping core, a
+/// neighbour on it); bars show it. Each bar is twice as wide as the one before, so the tail fits.
+fn tick_to_send(totals: &Totals, out: &mut dyn Write) -> Result<()> {
+    let bars = totals.step(Step::TickToSend).bars();
+    let Some(most) = bars.iter().map(|bar| bar.count).max() else {
+        return Ok(());
+    };
+    writeln!(out, "\nmarket data read to order written, up to:")?;
+    for bar in bars {
+        // Rounded up: a bar with anything in it shows, however small beside the others.
+        let width = (bar.count * BAR_WIDTH).div_ceil(most.max(1)) as usize;
+        let line = format!(
+            "{:>11} {:>8} {}",
+            duration(bar.up_to_ns),
+            bar.count,
+            "#".repeat(width)
+        );
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// How many episodes stood above the minimum and why most were let go, the commonest reason first.
+/// One episode can be refused for several reasons in turn, so these may add up to more than was
+/// seen.
+fn opportunities(totals: &Totals, out: &mut dyn Write) -> Result<()> {
+    writeln!(
+        out,
+        "\nopportunities: {} seen, {} taken",
+        totals.seen, totals.taken
+    )?;
+    if totals.seen > 0 {
+        writeln!(
+            out,
+            "largest gross edge: {:.2} bps over the fair basis",
+            totals.edge_best.to_f64()
+        )?;
+    }
+    let mut refused: Vec<(u64, &str)> = REASONS
+        .iter()
+        .map(|&reason| (totals.refused[reason as usize], reason.name()))
+        .filter(|&(count, _)| count > 0)
+        .collect();
+    refused.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
+    for (count, reason) in refused {
+        writeln!(out, "  refused {count:>8}  {reason}")?;
+    }
+    Ok(())
+}
+
+/// Pairs by their end, how long one leg was alone, and the last pairs one by one: those a person
+/// would ask about.
+fn pairs(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
+    let ends = names::PAIR_ENDS
+        .iter()
+        .map(|&end| format!("{} {}", totals.ended(end), names::pair_end(end)));
+    let ends = ends.collect::<Vec<_>>().join(", ");
+    writeln!(
+        out,
+        "\npairs: {} opened, {} hedged; {ends}",
+        totals.opened(),
+        totals.hedged
+    )?;
+    if let Some(figures) = totals.unhedged.quantiles() {
+        let (p50, p99, max) = (figures.p50, figures.p99, figures.max);
+        writeln!(
+            out,
+            "one leg alone: p50 {}, p99 {}, max {}",
+            duration(p50),
+            duration(p99),
+            duration(max)
+        )?;
+    }
+    if totals.pairs.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{:>6} {:>9} {:<8} {:<9} {:<8} {:<11} {:>12} {:>9} {:>9} {:>9} {:>10}",
+        "pair",
+        "at",
+        "market",
+        "long",
+        "end",
+        "cause",
+        "size",
+        "gross bps",
+        "net bps",
+        "held",
+        "USD"
+    )?;
+    let skipped = totals.pairs.len().saturating_sub(PAIRS_SHOWN);
+    for pair in totals.pairs.iter().skip(skipped) {
+        writeln!(out, "{}", pair_line(pair, facts))?;
+    }
+    match skipped as u64 + totals.pairs_dropped {
+        0 => Ok(()),
+        earlier => writeln!(out, "  and {earlier} earlier ones"),
+    }
+}
+
+/// One pair: when it was entered, where it was bought, how it ended and what it made.
+fn pair_line(pair: &PairSummary, facts: &Facts) -> String {
+    let at = pair.t_entry.since(facts.start) as f64 / 1e9;
+    format!(
+        "{:>6} {at:>7.2} s {:<8} {:<9} {:<8} {:<11} {:>12} {:>9.2} {:>9.2} {:>9} {:>10}",
+        pair.pair,
+        facts.market(pair.instrument),
+        pair.long.name(),
+        names::pair_end(pair.end),
+        names::exit_cause(pair.cause),
+        pair.size,
+        pair.gross.to_f64(),
+        pair.net.to_f64(),
+        duration(pair.t_end.since(pair.t_entry)),
+        pair.total
+    )
+}
+
+/// Orders by state and fills by venue. `unknown` counts orders that were unknown at some time, so
+/// an order may stand there and among the filled.
+fn orders(totals: &Totals, out: &mut dyn Write) -> Result<()> {
+    writeln!(out)?;
+    for venue in VENUES {
+        let orders = &totals.orders[venue.idx()];
+        let fills = &totals.fills[venue.idx()];
+        writeln!(
+            out,
+            "orders {}: {} sent, {} filled, {} cancelled, {} rejected, {} unknown; \
+             {} fills over {} USD, fees {} USD",
+            venue.name(),
+            orders.sent,
+            orders.filled,
+            orders.cancelled,
+            orders.rejected,
+            orders.unknown,
+            fills.count,
+            fills.notional,
+            fills.fees
+        )?;
+        for &why in &names::REFUSALS {
+            let count = orders.not_sent[why as usize];
+            if count > 0 {
+                writeln!(out, "  not sent {count:>7}  {}", names::refusal(why))?;
+            }
+        }
+    }
+    let (ahead, full) = (totals.signed_ahead, totals.signed_full);
+    writeln!(
+        out,
+        "signatures: {ahead} with a prepared nonce point, {full} in full"
+    )
+}
+
+/// Profit and loss by cause; the rows above the total add up to it, so fees are shown negative.
+/// Planted and natural pairs stand below it when they can be told apart.
+fn money(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
+    let money = &totals.money;
+    writeln!(out, "\nprofit and loss of finished pairs, USD")?;
+    let rows = [
+        ("edge", money.edge),
+        ("slippage", money.slippage),
+        ("fees", -money.fees),
+        ("funding", money.funding),
+        ("repair", money.repair),
+        ("total", money.total),
+    ];
+    for (cause, amount) in rows {
+        row(out, cause, amount)?;
+    }
+    if let Some(origins) = totals.by_origin(facts.planted.as_deref()) {
+        let (planted, natural) = (origins.planted, origins.natural);
+        row(out, &format!("of {} planted", planted.count), planted.total)?;
+        row(out, &format!("of {} natural", natural.count), natural.total)?;
+    }
+    Ok(())
+}
+
+/// Amounts stand under each other, three decimals.
+fn row(out: &mut dyn Write, cause: &str, amount: Notional) -> Result<()> {
+    writeln!(out, "  {cause:<14}{amount:>14}")
+}
+
+/// What is left, by the venues' own word and not by our bookkeeping: if the two differ, this is the
+/// one that is owed.
+fn positions(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
+    writeln!(out, "\npositions at the end, by the venues' own word")?;
+    let mut is_flat = true;
+    for (name, [extended, lighter]) in facts.markets.iter().zip(totals.positions.iter()) {
+        if extended.0 == 0 && lighter.0 == 0 {
+            continue;
+        }
+        is_flat = false;
+        let name = name.as_str();
+        let net = *extended + *lighter;
+        writeln!(
+            out,
+            "  {name:<8} extended {extended:>14}, lighter {lighter:>14}, net {net:>14}"
+        )?;
+    }
+    if is_flat {
+        writeln!(out, "  none")?;
+    }
+    for venue in VENUES {
+        if let Some((equity, available)) = totals.balances[venue.idx()] {
+            let name = venue.name();
+            writeln!(
+                out,
+                "  {name:<8} equity {equity:>14} USD, available {available:>14} USD"
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// What went wrong on the way; silent when nothing did.
+fn troubles(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
+    let mut lines: Vec<String> = Vec::new();
+    for venue in VENUES {
+        let frames = &totals.frames[venue.idx()];
+        // From `Unknown` on, the kinds of frames are those nobody wants.
+        for (&kind, &count) in names::FRAME_KINDS.iter().zip(frames).skip(3) {
+            if count > 0 {
+                let name = names::frame_kind(kind);
+                lines.push(format!("{}: {count} messages of kind {name}", venue.name()));
+            }
+        }
+        let [feed, gateway] = totals.links_lost[venue.idx()];
+        let resyncs = totals.resyncs[venue.idx()];
+        for (count, what) in [
+            (resyncs, "books asked for anew"),
+            (feed, "feed connections lost"),
+            (gateway, "gateway connections lost"),
+        ] {
+            if count > 0 {
+                lines.push(format!("{}: {count} {what}", venue.name()));
+            }
+        }
+    }
+    for &why in &names::HALT_CAUSES {
+        let count = totals.halts[why as usize];
+        if count > 0 {
+            lines.push(format!("HALT: {} ({count})", names::halt_cause(why)));
+        }
+    }
+    if totals.unbalanced > 0 {
+        lines.push(format!(
+            "{} pairs whose causes do not add up",
+            totals.unbalanced
+        ));
+    }
+    if facts.journal_dropped > 0 {
+        let dropped = facts.journal_dropped;
+        lines.push(format!(
+            "{dropped} events did not fit on the journal: counts are too low"
+        ));
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nnot as it should be")?;
+    lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+/// A duration in the unit in which it reads best, three significant digits.
+pub fn duration(ns: u64) -> String {
+    // Below a microsecond the clock's own resolution is near: whole nanoseconds.
+    let (value, unit) = match ns {
+        0..1_000 => return format!("{ns} ns"),
+        1_000..1_000_000 => (ns as f64 / 1e3, "us"),
+        1_000_000..1_000_000_000 => (ns as f64 / 1e6, "ms"),
+        _ => (ns as f64 / 1e9, "s"),
+    };
+    // The borders lie where rounding would add a digit: 9.996 is 10.0, not 10.00.
+    let decimals = match value {
+        value if value < 9.995 => 2,
+        value if value < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// Markets named in the first lines; the rest is a number.
+const MARKETS_SHOWN: usize = 12;
+/// Pairs printed one by one, the last ones.
+const PAIRS_SHOWN: usize = 20;
+/// Columns of the longest bar.
+const BAR_WIDTH: u64 = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::Venue;
+    use crate::market::event::{Event, ExitCause, FrameKind, HaltCause};
+    use crate::record::tests::{facts, pair, run};
+
+    fn text(totals: &Totals, facts: &Facts) -> String {
+        let mut out = Vec::new();
+        write(totals, facts, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_run_in_words() {
+        let (totals, facts) = run();
+        let text = text(&totals, &facts);
+        for part in [
+            "parallax, 60.0 s, mode live, simulated venues on this machine, no real money",
+            "7 opportunities seen, 5 taken, 4 pairs opened, 2 closed; profit and loss 0.140 USD.",
+            "tick_to_send         100    50.0 us    90.0 us    99.0 us",
+            "largest gross edge: 9.50 bps",
+            "refused        2  fair_warmup",
+            "pairs: 4 opened, 3 hedged; 1 missed, 2 closed, 1 unwound, 0 stuck",
+            "one leg alone: p50 320 ms",
+            "closed   converged",
+            "total                  0.140",
+            "of 1 planted           0.310",
+            "BTC      extended         -0.005, lighter          0.005, net              0",
+            "lighter: 1 messages of kind gap",
+        ] {
+            assert!(text.contains(part), "{part}\n---\n{text}");
+        }
+        let bars = text.lines().filter(|line| line.ends_with('#')).count();
+        assert!((5..=8).contains(&bars), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 120), "{text}");
+    }
+
+    #[test]
+    fn nothing_found_is_said_plainly() {
+        let mut totals = Totals::new();
+        assert!(text(&totals, &facts()).contains("No market data arrived"));
+        let (venue, kind, deltas) = (Venue::Extended, FrameKind::Update, 1);
+        totals.add(&Event::Frame {
+            venue,
+            kind,
+            deltas,
+        });
+        let text = text(&totals, &facts());
+        assert!(text.contains("No edge above the minimum was seen. Nothing was traded."));
+        assert!(text.contains("positions at the end, by the venues' own word\n  none"));
+        assert!(!text.contains("not as it should be"));
+        assert!(!text.contains("NaN"));
+    }
+
+    #[test]
+    fn only_the_last_pairs_are_listed() {
+        let mut totals = Totals::new();
+        for number in 1..=25 {
+            totals.add(&Event::Pair(pair(
+                number,
+                PairEnd::Closed,
+                ExitCause::Time,
+                1,
+            )));
+        }
+        let text = text(&totals, &facts());
+        assert!(text.contains("and 5 earlier ones"));
+        assert!(text.contains("\n     6 ") && !text.contains("\n     5 "));
+    }
+
+    #[test]
+    fn troubles_are_told() {
+        let mut totals = Totals::new();
+        totals.add(&Event::Halt {
+            why: HaltCause::PairStuck,
+        });
+        let mut facts = facts();
+        facts.journal_dropped = 3;
+        let text = text(&totals, &facts);
+        assert!(text.contains("HALT: pair_stuck (1)"));
+        assert!(text.contains("3 events did not fit on the journal"));
+    }
+
+    #[test]
+    fn durations_read_well() {
+        for (ns, text) in [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1_000, "1.00 us"),
+            (9_994, "9.99 us"),
+            (9_996, "10.0 us"),
+            (12_345, "12.3 us"),
+            (123_456, "123 us"),
+            (1_500_000, "1.50 ms"),
+            (350_000_000, "350 ms"),
+            (1_000_000_000, "1.00 s"),
+            (90_000_000_000, "90.0 s"),
+        ] {
+            assert_eq!(duration(ns), text);
+        }
+    }
+}

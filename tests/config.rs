@@ -1,0 +1,297 @@
+//! Settings as a user meets them: files with their permissions, the environment over them, every
+//! fault at once with its fix, and no secret in any text that comes out. The two keys are those of
+//! the official test vectors (Extended SDK tests; Lighter signer), and of no account.
+
+use parallax::config::{Config, Faults, Kind, Markets, Mode};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A settings file of this test alone, removed with its folder when it is dropped.
+struct EnvFile(PathBuf);
+
+impl EnvFile {
+    fn new(name: &str, text: &str) -> EnvFile {
+        let folder = std::env::temp_dir().join(format!("parallax-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = EnvFile(folder.join(".env"));
+        fs::write(&file.0, text).unwrap();
+        file.set_mode(0o600);
+        file
+    }
+
+    fn set_mode(&self, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&self.0, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn read(&self, process: &[(&str, &str)]) -> Result<Config, Faults> {
+        Config::from_sources(Some(&self.0), pairs(process))
+    }
+}
+
+impl Drop for EnvFile {
+    fn drop(&mut self) {
+        if let Some(folder) = self.0.parent() {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    let own = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+    list.iter().map(own).collect()
+}
+
+fn faults(result: Result<Config, Faults>) -> String {
+    result.expect_err("there is a fault").to_string()
+}
+
+const STARK_KEY: &str = "0x7a7ff6fd3cab02ccdcd4a572563f5976f8976899b03a39773795a3c486d4986";
+const LIGHTER_KEY: &str = "700c5fecf4c7b761098bda2d77d1d66e6e87991b7f8c8007\
+                           107bc4d17857d158fd5f0a3a39b7e23c";
+
+/// A live account on loopback venues.
+fn live() -> Vec<(String, String)> {
+    let keys = format!("2:{LIGHTER_KEY},3:{LIGHTER_KEY}");
+    pairs(&[
+        ("TRADING_MODE", "live"),
+        ("AUTO_EXECUTION_ENABLED", "true"),
+        ("EXTENDED_API_KEY", "an-api-key-nobody-shall-see"),
+        ("EXTENDED_PRIVATE_KEY", STARK_KEY),
+        ("EXTENDED_VAULT", "10002"),
+        ("EXTENDED_BASE_URL", "https://127.0.0.1:8001/api/v1"),
+        (
+            "EXTENDED_STREAM_URL",
+            "wss://127.0.0.1:8001/stream.extended.exchange/v1",
+        ),
+        ("EXTENDED_CHAIN_ID", "SN_SEPOLIA"),
+        ("LIGHTER_ACCOUNT_INDEX", "281474976710654"),
+        ("LIGHTER_API_KEYS", &keys),
+        ("LIGHTER_BASE_URL", "http://localhost:8002"),
+        ("LIGHTER_WS_URL", "ws://[::1]:8002/stream"),
+        ("LIGHTER_CHAIN_ID", "300"),
+    ])
+}
+
+#[test]
+fn the_example_is_a_configuration() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join(".env.example")).unwrap();
+    let config = EnvFile::new("example", &text).read(&[]).unwrap();
+    assert_eq!(config.mode, Mode::DryRun);
+    assert!(config.notes.is_empty(), "{:?}", config.notes);
+    // The tightened limits stand in the example's text as they are in the code.
+    let tight = pairs(&[("CONSERVATIVE_MODE", "true")]);
+    assert!(Config::for_simulation(tight).unwrap().conservative);
+    for key in parallax::config::KEYS {
+        use parallax::config::Tighten::{AtLeast, AtMost, No};
+        match key.conservative {
+            No => {}
+            AtLeast(bound) | AtMost(bound) => {
+                let told = format!("{} {bound}", key.name);
+                assert!(text.contains(&told), ".env.example does not say `{told}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let file = EnvFile::new("wins", "MARKETS=BTC\nHOLD_MAX_S=60\n");
+    let config = file.read(&[("MARKETS", "ETH"), ("PATH", "/bin")]).unwrap();
+    assert_eq!(config.limits.hold_max_ns, 60_000_000_000);
+    match config.markets {
+        Markets::Only(names) => assert_eq!(names[0].as_str(), "ETH"),
+        Markets::All => panic!("the environment was not read"),
+    }
+    // Reading a file leaves the process as it was.
+    assert!(std::env::var_os("HOLD_MAX_S").is_none());
+}
+
+#[test]
+fn a_file_that_others_can_read_is_refused() {
+    let file = EnvFile::new("open", &format!("EXTENDED_PRIVATE_KEY={STARK_KEY}\n"));
+    for mode in [0o644, 0o640, 0o604, 0o620, 0o601] {
+        file.set_mode(mode);
+        let text = faults(file.read(&[]));
+        assert!(text.contains("fix: chmod 600 "), "{mode:o}: {text}");
+        assert!(!text.contains("7a7ff6"), "{text}");
+    }
+    file.set_mode(0o400);
+    let text = faults(file.read(&[]));
+    assert!(!text.contains("chmod"), "{text}");
+}
+
+#[test]
+fn a_file_that_was_named_must_exist() {
+    let text = faults(Config::from_sources(
+        Some(Path::new("/nowhere/.env")),
+        Vec::new(),
+    ));
+    assert!(text.contains("/nowhere/.env cannot be read"), "{text}");
+}
+
+#[test]
+fn a_typo_is_told_with_the_nearest_name() {
+    let file = EnvFile::new("typo", "MAX_POSITON_SIZE_USD=5\nTRADING_MODE=live\nFOO=1\n");
+    let text = faults(file.read(&[("EXTENDED_TYPO", "x")]));
+    assert!(
+        text.contains("did you mean MAX_POSITION_SIZE_USD?"),
+        "{text}"
+    );
+    assert!(text.contains("FOO ("), "{text}");
+    assert!(text.contains("EXTENDED_TYPO (environment)"), "{text}");
+}
+
+#[test]
+fn no_line_of_the_file_is_repeated() {
+    let secret = "c0ffee00c0ffee00";
+    let lines = format!("this line has {secret}\nEXTENDED_PRIVATE_KEY={secret}zz\n");
+    let text = faults(EnvFile::new("secret", &lines).read(&[]));
+    assert!(text.contains("at line 1"), "{text}");
+    assert!(
+        text.contains("EXTENDED_PRIVATE_KEY has characters"),
+        "{text}"
+    );
+    assert!(!text.contains("c0ffee"), "{text}");
+}
+
+#[test]
+fn all_faults_come_together() {
+    let file = EnvFile::new(
+        "many",
+        "TRADING_MODE=paper\nSEATS=window\nSEATS=aisle\nHOLD_MAX_S=soon\n\
+         LIGHTER_BASE_URL=ftp://example.com\nAUTO_REBALANCE=true\nMAX_GROSS_USD=\nTYPO=1\n",
+    );
+    let text = faults(file.read(&[]));
+    for name in [
+        "TRADING_MODE",
+        "SEATS",
+        "HOLD_MAX_S",
+        "LIGHTER_BASE_URL",
+        "AUTO_REBALANCE",
+        "MAX_GROSS_USD",
+        "TYPO",
+    ] {
+        assert!(
+            text.contains(&format!("  {name} ")),
+            "{name} is missing in\n{text}"
+        );
+    }
+    let count = text.matches("fix: ").count();
+    assert!(
+        text.starts_with(&format!("the configuration has {count} faults:")),
+        "{text}"
+    );
+}
+
+#[test]
+fn live_on_loopback_needs_no_acknowledgement() {
+    let config = Config::for_simulation(live()).unwrap();
+    assert!(config.is_loopback() && config.limits.entries_enabled);
+    let extended = config.extended.account.as_ref().unwrap();
+    assert_eq!(extended.vault, 10_002);
+    assert_eq!(extended.private_key.expose()[..2], [0x07, 0xa7]);
+    let lighter = config.lighter.account.as_ref().unwrap();
+    assert_eq!(lighter.index, 281_474_976_710_654);
+    assert_eq!(
+        lighter.keys.iter().map(|key| key.index).collect::<Vec<_>>(),
+        [2, 3]
+    );
+    assert_eq!(config.extended.order.host(), "127.0.0.1");
+    let shown = format!("{config:?}");
+    for secret in ["nobody-shall-see", "7a7ff6", "700c5f"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn live_beyond_loopback_is_refused_and_takes_no_defaults() {
+    let mut settings = live();
+    settings.retain(|(name, _)| name != "LIGHTER_WS_URL" && name != "LIGHTER_CHAIN_ID");
+    let text = faults(Config::for_simulation(settings.clone()));
+    assert!(
+        text.contains("trades live against loopback addresses only"),
+        "{text}"
+    );
+    for name in [
+        "LIGHTER_WS_URL",
+        "LIGHTER_CHAIN_ID",
+        "MAX_POSITION_SIZE_USD",
+    ] {
+        assert!(
+            text.contains(&format!("{name} is missing; live trading")),
+            "{text}"
+        );
+    }
+    // One address outside is enough, wherever it stands.
+    for name in ["EXTENDED_ORDER_URL", "EXTENDED_BASE_URL"] {
+        let mut settings = live();
+        settings.retain(|(other, _)| other != name);
+        settings.push((name.to_owned(), "https://example.com".to_owned()));
+        let text = faults(Config::for_simulation(settings));
+        assert!(text.contains("loopback addresses only"), "{name}: {text}");
+    }
+    // The same addresses are fine when nothing is sent.
+    settings.retain(|(name, _)| name != "TRADING_MODE");
+    let text = faults(Config::for_simulation(settings.clone()));
+    assert!(text.contains("paper trading is not available"), "{text}");
+    settings.retain(|(name, _)| name != "AUTO_EXECUTION_ENABLED");
+    assert!(Config::for_simulation(settings).is_ok());
+}
+
+#[test]
+fn an_account_is_whole_or_absent() {
+    for missing in [
+        "EXTENDED_API_KEY",
+        "EXTENDED_PRIVATE_KEY",
+        "EXTENDED_VAULT",
+        "LIGHTER_ACCOUNT_INDEX",
+        "LIGHTER_API_KEYS",
+    ] {
+        let mut settings = live();
+        settings.retain(|(name, _)| name != missing);
+        let text = faults(Config::for_simulation(settings.clone()));
+        assert!(
+            text.contains(&format!("{missing} is missing; orders are signed")),
+            "{text}"
+        );
+        settings.retain(|(name, _)| !name.contains("TRADING") && !name.starts_with("AUTO"));
+        let text = faults(Config::for_simulation(settings));
+        assert!(
+            text.contains("while others of the same account are set"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_this_version_lacks_is_not_pretended() {
+    for (name, value) in [
+        ("LIVE_ACK", "abc"),
+        ("AUTO_REBALANCE", "true"),
+        ("BALANCE_LIQUIDITY_RATIO", "0.1"),
+    ] {
+        let text = faults(Config::for_simulation(pairs(&[(name, value)])));
+        assert!(text.contains("is not available in this version"), "{text}");
+    }
+    let defaults = parallax::config::KEYS
+        .iter()
+        .filter(|key| key.kind == Kind::Later);
+    for key in defaults {
+        let list = pairs(&[(key.name, key.default)]);
+        assert!(Config::for_simulation(list).is_ok(), "{}", key.name);
+    }
+}
+
+#[test]
+fn a_root_certificate_must_be_one() {
+    let file = EnvFile::new("root", "MARKETS=ALL\n");
+    let path = file.0.to_str().unwrap().to_owned();
+    let text = faults(Config::for_simulation(pairs(&[("TLS_CA_FILE", &path)])));
+    assert!(text.contains("TLS_CA_FILE holds no certificate"), "{text}");
+    let pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+    fs::write(&file.0, pem).unwrap();
+    let config = Config::for_simulation(pairs(&[("TLS_CA_FILE", &path)])).unwrap();
+    assert_eq!(config.extra_root_pem.as_deref(), Some(pem.as_bytes()));
+}
