@@ -27,5 +27,7 @@ pub mod market;
 pub mod net;
 pub mod record;
 pub mod scanner;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod stage;
 pub mod venue;

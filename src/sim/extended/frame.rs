@@ -1,0 +1,129 @@
+//! Topics, and the frame that both streams carry: what is shared by all who get it, and the two
+//! envelopes it is sent in.
+//!
+//! Promises: the content is one text for all clients; only type, sequence and subscription are
+//! written for each. Refuses to know what the content says.
+
+use crate::market::InstrumentId;
+use crate::market::units::Nanos;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// What one can subscribe to; `None` is all markets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// The full book.
+    Book(Option<InstrumentId>),
+    /// Best bid and ask.
+    Touch(Option<InstrumentId>),
+    /// Public trades.
+    Trades(Option<InstrumentId>),
+    /// Mark price.
+    Mark(Option<InstrumentId>),
+    /// Index price.
+    Index(Option<InstrumentId>),
+    /// Funding rates.
+    Funding(Option<InstrumentId>),
+    /// The account.
+    Account,
+}
+
+/// What a frame is; both streams spell it their own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The venue's names.
+pub enum Kind {
+    Snapshot,
+    Delta,
+    Trades,
+    Mark,
+    Index,
+    Funding,
+    Order,
+    Trade,
+    Position,
+    Balance,
+}
+
+impl Kind {
+    /// `type` on stream v1; trades and funding have none.
+    pub fn v1(self) -> Option<&'static str> {
+        match self {
+            Kind::Snapshot => Some("SNAPSHOT"),
+            Kind::Delta => Some("DELTA"),
+            Kind::Trades | Kind::Funding => None,
+            Kind::Mark => Some("MP"),
+            Kind::Index => Some("IP"),
+            Kind::Order => Some("ORDER"),
+            Kind::Trade => Some("TRADE"),
+            Kind::Position => Some("POSITION"),
+            Kind::Balance => Some("BALANCE"),
+        }
+    }
+
+    /// `type` on stream v2.
+    pub fn v2(self) -> &'static str {
+        match self {
+            Kind::Snapshot => "ORDERBOOKS.SNAPSHOT",
+            Kind::Delta => "ORDERBOOKS.DELTA",
+            Kind::Trades => "TRADES",
+            Kind::Funding => "FUNDING_RATES",
+            Kind::Mark => "PRICES.MP",
+            Kind::Index => "PRICES.IP",
+            Kind::Order => "ACCOUNT.ORDER",
+            Kind::Trade => "ACCOUNT.TRADE",
+            Kind::Position => "ACCOUNT.POSITION",
+            Kind::Balance => "ACCOUNT.BALANCE",
+        }
+    }
+}
+
+/// One frame, all but type and sequence.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// What it is.
+    pub kind: Kind,
+    /// `data`, as JSON text, shared by all who get it.
+    pub data: Arc<str>,
+    /// `ts`: when it was written, epoch milliseconds.
+    pub ts: u64,
+}
+
+impl Frame {
+    /// A frame written now.
+    pub fn new(kind: Kind, data: String, now: Nanos) -> Frame {
+        Frame {
+            kind,
+            data: data.into(),
+            ts: now.epoch_ms(),
+        }
+    }
+
+    /// The whole message on stream v1.
+    pub fn v1_text(&self, sequence: u64) -> String {
+        let mut text = String::with_capacity(self.data.len() + 80);
+        text.push('{');
+        if let Some(kind) = self.kind.v1() {
+            let _ = write!(text, "\"type\":\"{kind}\",");
+        }
+        let _ = write!(
+            text,
+            "\"data\":{},\"ts\":{},\"seq\":{sequence}}}",
+            self.data, self.ts
+        );
+        text
+    }
+
+    /// The whole message on stream v2.
+    pub fn v2_text(&self, sequence: u64, subscription: &str) -> String {
+        let mut text = String::with_capacity(self.data.len() + 120);
+        let _ = write!(
+            text,
+            "{{\"type\":\"{}\",\"data\":{},\"ts\":{},\"seq\":{sequence},\"subscription\":\"{}\"}}",
+            self.kind.v2(),
+            self.data,
+            self.ts,
+            subscription,
+        );
+        text
+    }
+}

@@ -1,0 +1,422 @@
+//! The floor a simulated venue stands on: axum over rustls on loopback, the exchange behind its
+//! lock, the pump that lets time pass, and the request log.
+//!
+//! Promises: a slow TLS handshake never blocks another client; what happened is announced under
+//! the exchange's own lock, so a snapshot and a subscription taken in one `look` never miss or
+//! repeat a change; a receiver that lags is told so and must be cut off, as the venues do.
+//! Refuses: addresses that are not loopback (checked in `start`), and secrets in the log's headers.
+//!
+//! This is the door for axum, tokio and rustls: the venue rooms name them through `web` and `rt`.
+
+use crate::market::units::Nanos;
+use crate::sim::SimError;
+use crate::sim::exchange::{Exchange, Happening};
+pub use crate::sim::request_log::{Asked, RequestLog};
+use crate::stage::clock::Clock;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, broadcast, mpsc};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// What the venue rooms use of axum, so that the package has one door.
+pub mod web {
+    pub use axum::Router;
+    pub use axum::body::{Body, Bytes, to_bytes};
+    pub use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+    pub use axum::extract::{FromRequestParts, Path, Query, RawQuery, Request, State};
+    pub use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+    pub use axum::middleware::{Next, from_fn, from_fn_with_state};
+    pub use axum::response::{IntoResponse, Response};
+    pub use axum::routing::{any, delete, get, patch, post};
+}
+
+/// What the venue rooms use of tokio, so that the package has one door.
+pub mod rt {
+    pub use tokio::net::TcpListener;
+    pub use tokio::select;
+    pub use tokio::spawn;
+    pub use tokio::sync::{Notify, broadcast, mpsc};
+    pub use tokio::task::JoinHandle;
+    pub use tokio::time::{Duration, Instant, interval, sleep, sleep_until, timeout};
+}
+
+/// Happenings held for a receiver before it counts as lagging. Larger only costs memory; smaller
+/// cuts off clients during a short stall of the machine (at 1,000 a second this is 16 s).
+const HAPPENINGS_MAX: usize = 16_384;
+/// Longest request body read, bytes. The longest real one, a signed batch, is under 64 KiB.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// Handshaken connections waiting to be served. Larger only costs memory.
+const ACCEPTED_MAX: usize = 64;
+/// A handshake that takes longer is dropped.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// A certificate authority of this process alone, and the certificate it gave the venues.
+pub struct Certificate {
+    /// The authority's certificate, PEM: what a client must trust.
+    pub ca_pem: String,
+    server_config: Arc<ServerConfig>,
+}
+
+impl Certificate {
+    /// Makes both for `localhost`, `127.0.0.1` and `::1`. The keys never leave this process.
+    ///
+    /// # Errors
+    /// [`SimError::Certificate`] when the generator or rustls refuses (never seen).
+    pub fn new() -> Result<Certificate, SimError> {
+        let refused = |error: rcgen::Error| SimError::Certificate(error.to_string());
+        let mut authority = rcgen::CertificateParams::new(Vec::new()).map_err(refused)?;
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+        authority
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "parallax simulated venues");
+        let authority_key = rcgen::KeyPair::generate().map_err(refused)?;
+        let authority_certificate = authority.self_signed(&authority_key).map_err(refused)?;
+        let issuer = rcgen::Issuer::new(authority, authority_key);
+
+        let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
+        let mut leaf = rcgen::CertificateParams::new(names).map_err(refused)?;
+        leaf.use_authority_key_identifier_extension = true;
+        leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        let leaf_key = rcgen::KeyPair::generate().map_err(refused)?;
+        let leaf_certificate = leaf.signed_by(&leaf_key, &issuer).map_err(refused)?;
+
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let refused = |error: rustls::Error| SimError::Certificate(error.to_string());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(refused)?
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf_certificate.der().clone()], key)
+            .map_err(refused)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Certificate {
+            ca_pem: authority_certificate.pem(),
+            server_config: Arc::new(config),
+        })
+    }
+
+    /// What a listener needs to answer TLS.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server_config)
+    }
+}
+
+/// Called under the exchange's lock with what has just happened, in order.
+pub type Press = Box<dyn Fn(&Exchange, Nanos, &[Happening]) + Send + Sync>;
+
+/// One venue's exchange and everyone who watches it.
+pub struct Floor {
+    exchange: Mutex<Exchange>,
+    happenings: broadcast::Sender<Happening>,
+    press: OnceLock<Press>,
+    clock: Clock,
+    log: Option<RequestLog>,
+    due_changed: Notify,
+    stopping: AtomicBool,
+    stop: Notify,
+}
+
+impl Floor {
+    /// Opens the floor; nothing moves until [`pump`] runs.
+    pub fn new(exchange: Exchange, log: Option<RequestLog>) -> Arc<Floor> {
+        Arc::new(Floor {
+            exchange: Mutex::new(exchange),
+            happenings: broadcast::Sender::new(HAPPENINGS_MAX),
+            press: OnceLock::new(),
+            clock: Clock::new(),
+            log,
+            due_changed: Notify::new(),
+            stopping: AtomicBool::new(false),
+            stop: Notify::new(),
+        })
+    }
+
+    /// Has `press` write up what happens, under the lock, before the broadcast. Once per floor; a
+    /// second press is refused by silence.
+    pub fn set_press(&self, press: Press) {
+        let _ = self.press.set(press);
+    }
+
+    /// Now, on this floor's clock.
+    pub fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
+    /// Locks the exchange, runs `f`, announces what happened in order and wakes the pump, since
+    /// what is due next may have changed.
+    pub fn act<T>(&self, f: impl FnOnce(&mut Exchange, Nanos, &mut Vec<Happening>) -> T) -> T {
+        let answer = self.run(f);
+        self.due_changed.notify_one();
+        answer
+    }
+
+    /// As [`Floor::act`], without waking the pump: the pump's own turns.
+    fn run<T>(&self, f: impl FnOnce(&mut Exchange, Nanos, &mut Vec<Happening>) -> T) -> T {
+        let mut out = Vec::new();
+        let mut exchange = self.lock();
+        // Read under the lock, so that the exchange never sees time step back.
+        let now = self.clock.now();
+        let answer = f(&mut exchange, now, &mut out);
+        if let Some(press) = self.press.get() {
+            press(&exchange, now, &out);
+        }
+        for happening in out {
+            let _ = self.happenings.send(happening);
+        }
+        answer
+    }
+
+    /// Locks the exchange and looks at it. A [`Floor::subscribe`] inside is in step with it.
+    pub fn look<T>(&self, f: impl FnOnce(&Exchange) -> T) -> T {
+        f(&self.lock())
+    }
+
+    /// Everything that happens from now on. `Lagged` means: cut this client off.
+    pub fn subscribe(&self) -> broadcast::Receiver<Happening> {
+        self.happenings.subscribe()
+    }
+
+    /// Writes one request to the log, where there is one.
+    pub fn log_request(&self, asked: &Asked<'_>) {
+        if let Some(log) = &self.log {
+            log.write(self.now(), asked);
+        }
+    }
+
+    /// Asks pump and servers of this floor to end.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.stop.notify_one();
+        self.due_changed.notify_one();
+    }
+
+    /// Returns once [`Floor::stop`] was called. For one waiter.
+    pub async fn stopped(&self) {
+        while !self.stopping.load(Ordering::Acquire) {
+            self.stop.notified().await;
+        }
+    }
+
+    /// Every way to the exchange goes through here.
+    fn lock(&self) -> MutexGuard<'_, Exchange> {
+        // A panic in a connection's task must not take the venue down with it.
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets time pass: sleeps until the exchange is next due, advances it, and again, until stopped.
+pub async fn pump(floor: Arc<Floor>) {
+    while !floor.stopping.load(Ordering::Acquire) {
+        let wait_ns = floor.look(Exchange::next_due).since(floor.now());
+        if wait_ns > 0 {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_nanos(wait_ns)) => {}
+                () = floor.due_changed.notified() => continue,
+            }
+        }
+        floor.run(|exchange, now, out| exchange.advance(now, out));
+        // A pump that is always late must still let the clients run.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Adds the log to a router: every request of it, upgrades included, is written as received.
+pub fn logged(router: axum::Router, floor: Arc<Floor>) -> axum::Router {
+    if floor.log.is_none() {
+        return router;
+    }
+    router.layer(axum::middleware::from_fn_with_state(floor, log_then_serve))
+}
+
+/// Reads the whole body to write it, then hands the same bytes on. The upgrade of a WebSocket
+/// travels in the parts and survives this.
+async fn log_then_serve(State(floor): State<Arc<Floor>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, BODY_BYTES_MAX)
+        .await
+        .unwrap_or_default();
+    let is_upgrade = parts.headers.contains_key("upgrade");
+    floor.log_request(&Asked {
+        kind: if is_upgrade { "ws" } else { "http" },
+        method: parts.method.as_str(),
+        path: &parts.uri.to_string(),
+        headers: &parts.headers,
+        body: &body,
+    });
+    next.run(Request::from_parts(parts, body.into())).await
+}
+
+/// Serves `router` on `listener` until the runtime ends: TLS when a configuration is given, plain
+/// otherwise. Handshakes run in tasks of their own.
+pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, router: axum::Router) {
+    let Ok(address) = listener.local_addr() else {
+        return;
+    };
+    let (accepted, ready) = mpsc::channel(ACCEPTED_MAX);
+    let door = tokio::spawn(accept(listener, tls, accepted));
+    let listener = Handshaken { ready, address };
+    let _ = axum::serve(listener, router).await;
+    door.abort();
+}
+
+/// Runs one venue on a thread and runtime of its own until its floor is stopped.
+///
+/// # Errors
+/// [`SimError::Thread`] when the system gives no thread, runtime or poller.
+pub fn run_venue(name: &str, venue: Running) -> Result<std::thread::JoinHandle<()>, SimError> {
+    let refused = |error: std::io::Error| SimError::Thread(error.to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(refused)?;
+    let listener = {
+        let _inside = runtime.enter();
+        TcpListener::from_std(venue.listener).map_err(refused)?
+    };
+    let router = venue.router;
+    let body = move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = serve(listener, venue.tls, router) => {}
+                () = pump(Arc::clone(&venue.floor)) => {}
+                () = venue.floor.stopped() => {}
+            }
+        });
+        // Open sockets close with their tasks; nothing is waited for.
+        runtime.shutdown_background();
+    };
+    let builder = std::thread::Builder::new().name(name.into());
+    builder.spawn(body).map_err(refused)
+}
+
+/// What one venue's thread needs.
+pub struct Running {
+    /// Bound, and set non-blocking.
+    pub listener: std::net::TcpListener,
+    /// TLS, or plain.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// The venue's paths, [`logged`] already.
+    pub router: axum::Router,
+    /// Its floor.
+    pub floor: Arc<Floor>,
+}
+
+/// A connection that may be served, and where it comes from.
+type Accepted = (Stream, SocketAddr);
+
+/// Takes connections for ever. The handshake is in a task of its own, because a client that says
+/// half a hello would otherwise keep every other client out.
+async fn accept(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    accepted: mpsc::Sender<Accepted>,
+) {
+    let acceptor = tls.map(TlsAcceptor::from);
+    loop {
+        let Ok((socket, peer)) = listener.accept().await else {
+            // Out of descriptors, most likely: give others time to close theirs.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = socket.set_nodelay(true);
+        let accepted = accepted.clone();
+        let acceptor = acceptor.clone();
+        tokio::spawn(async move {
+            let stream = match acceptor {
+                None => Stream::Plain(socket),
+                Some(acceptor) => {
+                    let handshake = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(socket));
+                    match handshake.await {
+                        Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                        Ok(Err(_)) | Err(_) => return,
+                    }
+                }
+            };
+            let _ = accepted.send((stream, peer)).await;
+        });
+    }
+}
+
+/// Connections that have finished their handshake, as axum's listener.
+struct Handshaken {
+    ready: mpsc::Receiver<Accepted>,
+    address: SocketAddr,
+}
+
+impl axum::serve::Listener for Handshaken {
+    type Io = Stream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Stream, SocketAddr) {
+        match self.ready.recv().await {
+            Some(accepted) => accepted,
+            // The door task is gone, which means the runtime is ending.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+/// A client's bytes, with or without TLS.
+pub enum Stream {
+    /// As they come.
+    Plain(TcpStream),
+    /// Through rustls.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
