@@ -22,12 +22,18 @@
 
 pub mod cli;
 pub mod config;
+#[cfg(feature = "sim")]
+pub mod demo;
+pub mod feed;
+pub mod gateway;
 pub mod keys;
 pub mod market;
 pub mod net;
 pub mod record;
 pub mod scanner;
+pub mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod stage;
+pub mod topology;
 pub mod venue;

@@ -1,3 +1,225 @@
-//! The command line; it comes with the stages.
+//! The command line: one short arm per command. Text for people goes to standard output, or to
+//! standard error when `--json` puts an object on the last line of standard output.
 
-fn main() {}
+use clap::Parser;
+use parallax::cli::{Cli, Command, Run};
+use parallax::config::{Config, is_configured};
+use parallax::market::Name;
+use parallax::record::{Facts, PlantedWindow, json, report};
+use parallax::session::{self, Job, Outcome, SessionError, Signals};
+use parallax::stage::clock::Clock;
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Bad usage or configuration.
+const USAGE: u8 = 2;
+/// Anything else that is not well.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command.unwrap_or_else(default_command);
+    let done = match command {
+        Command::Run(run) => return run_venues(&run),
+        #[cfg(feature = "sim")]
+        Command::Demo(demo) => simulated::demo(&demo),
+        #[cfg(feature = "sim")]
+        Command::Sim(sim) => simulated::sim(&sim),
+        #[cfg(feature = "sim")]
+        Command::Tape(tape) => match tape.command {
+            parallax::cli::TapeCommand::Convert { input, output } => {
+                simulated::convert(&input, &output)
+            }
+        },
+        #[cfg(not(feature = "sim"))]
+        Command::Demo(_) | Command::Sim(_) | Command::Tape(_) => {
+            let why = "this build has no simulated venues: build with the feature `sim`";
+            Err(Failure::of(&why, false))
+        }
+    };
+    finish(done)
+}
+
+fn default_command() -> Command {
+    if is_configured() {
+        Command::Run(Run::default())
+    } else {
+        Command::Demo(parallax::cli::Demo::default())
+    }
+}
+
+/// True: all is well.
+type Done = Result<bool, Failure>;
+
+/// What ended a command early, and with which status.
+struct Failure {
+    text: String,
+    status: u8,
+}
+
+impl Failure {
+    /// A setting is to blame or it is not.
+    fn of(error: &dyn Display, is_setting: bool) -> Failure {
+        Failure {
+            text: error.to_string(),
+            status: if is_setting { USAGE } else { FAILED },
+        }
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Failure {
+        Failure::of(&error, error.is_setting())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::of(&error, false)
+    }
+}
+
+fn finish(done: Done) -> ExitCode {
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(failure) => {
+            eprintln!("parallax: {}", failure.text);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+fn run_venues(run: &Run) -> ExitCode {
+    let config = match Config::from_env(run.env.as_deref()) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    for note in &config.notes {
+        eprintln!("parallax: {note}");
+    }
+    let (mode, is_simulated) = (config.mode.name(), config.is_loopback());
+    let job = Job {
+        config,
+        seconds: run.seconds,
+        fair_seeds: Vec::new(),
+        clock: Clock::new(),
+    };
+    finish((|| {
+        let outcome = session::run(job, &Signals::watch()?)?;
+        let facts = facts(&outcome, mode, is_simulated, None);
+        print(&outcome, &facts, run.json)?;
+        Ok(outcome.is_clean())
+    })())
+}
+
+fn facts(
+    outcome: &Outcome,
+    mode: &'static str,
+    is_simulated: bool,
+    planted: Option<Vec<PlantedWindow>>,
+) -> Facts {
+    let markets: Vec<Name> = outcome.instruments.iter().map(|i| i.name).collect();
+    Facts {
+        mode,
+        is_simulated,
+        start: outcome.started,
+        elapsed_ns: outcome.ran_ns,
+        seats: outcome
+            .seats
+            .iter()
+            .map(|(name, core)| (name.to_string(), *core))
+            .collect(),
+        markets,
+        planted,
+        journal_dropped: outcome.journal_dropped,
+    }
+}
+
+fn print(outcome: &Outcome, facts: &Facts, is_json: bool) -> std::io::Result<()> {
+    let totals = outcome.recorder.totals();
+    if let Some(left) = outcome.leftover() {
+        eprintln!("parallax: {left}");
+    }
+    if !is_json {
+        return report::write(totals, facts, &mut std::io::stdout().lock());
+    }
+    report::write(totals, facts, &mut std::io::stderr().lock())?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", json::report(totals, facts))
+}
+
+/// The commands that need the simulated venues.
+#[cfg(feature = "sim")]
+mod simulated {
+    use super::{Done, Failure, facts, print};
+    use parallax::cli::{Demo, Sim};
+    use parallax::demo::{self, DemoError};
+    use parallax::session::Signals;
+    use parallax::sim;
+    use parallax::sim::tape::convert;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    impl From<DemoError> for Failure {
+        fn from(error: DemoError) -> Failure {
+            Failure::of(&error, error.is_setting())
+        }
+    }
+
+    pub fn demo(flags: &Demo) -> Done {
+        eprintln!(
+            "parallax demo: both venues are simulated on this machine; no account, no network, no \
+             real money"
+        );
+        let played = demo::play(&flags.show, flags.seconds, &Signals::watch()?)?;
+        let facts = facts(&played.outcome, "demo", true, Some(played.planted));
+        print(&played.outcome, &facts, flags.json)?;
+        Ok(played.outcome.is_clean())
+    }
+
+    pub fn sim(flags: &Sim) -> Done {
+        let signals = Signals::watch()?;
+        let mut options = demo::options(&flags.show)?;
+        options.listen_extended = flags.listen_extended;
+        options.listen_lighter = flags.listen_lighter;
+        options.plain = flags.plain;
+        options.log = flags.log_requests.clone();
+        let venues = sim::start(&options).map_err(DemoError::Sim)?;
+        let description = serde_json::to_string(&venues.description);
+        println!(
+            "{}",
+            description.map_err(|error| Failure::of(&error, false))?
+        );
+        eprintln!("parallax sim: both venues are up; Ctrl-C ends them");
+        while !signals.has_come() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        venues.stop();
+        Ok(true)
+    }
+
+    pub fn convert(input: &Path, output: &Path) -> Done {
+        let made = convert::convert(&[PathBuf::from(input)], output)
+            .map_err(|error| Failure::of(&error, false))?;
+        for (venue, base, bytes_len) in &made.streams {
+            println!(
+                "{} {base}: {bytes_len} bytes before compression",
+                venue.name()
+            );
+        }
+        let seconds = made.span_ns / 1_000_000_000;
+        println!(
+            "{}: {} bytes, {seconds} s",
+            output.display(),
+            made.bytes_len
+        );
+        for name in &made.skipped {
+            println!("left out, not a capture of a known name: {name}");
+        }
+        Ok(true)
+    }
+}

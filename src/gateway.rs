@@ -1,0 +1,564 @@
+//! Stage: orders in from the scanner, signed request bytes out; the venue's answers and the account
+//! stream in, reports out.
+//!
+//! Owns the connections for orders and for the account, and through the venue's `Orders` the keys,
+//! the nonces and the table of open orders. Promises: a report is never lost (a full link is held
+//! in a bounded backlog; a full backlog raises halt), an order that did not leave says so. Refuses
+//! to retry: what to do next is the scanner's decision.
+
+use crate::market::Venue;
+use crate::market::event::{Event, HaltCause, Step};
+use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind};
+use crate::market::units::Nanos;
+use crate::net::{Incoming, Lanes};
+use crate::stage::Stage;
+use crate::stage::clock::Clock;
+use crate::stage::halt::Halt;
+use crate::stage::link::{Full, Rx, Tx};
+use crate::venue::{Lane, Orders, OutKind, Outbox, Reports, Signing};
+use std::collections::VecDeque;
+
+/// Reports of one message: an account snapshot lists every position.
+const REPORTS_PER_MESSAGE_MAX: usize = 4096;
+/// Reports held when the link is full. A scanner that is this far behind is broken.
+const BACKLOG_MAX: usize = 4096;
+/// Orders taken from the link per turn; an opportunity makes one or two.
+const ORDERS_PER_TURN: usize = 8;
+/// Messages handled per lane and turn.
+const MESSAGES_PER_TURN: usize = 32;
+/// Orders whose send time is remembered for latencies; a power of two. More in flight than the
+/// venues allow (Lighter: 50).
+const SENT_MAX: usize = 64;
+
+/// What a gateway is given; it keeps all of it.
+pub struct Parts<O> {
+    /// The venue's encoder, signer and decoder.
+    pub orders: O,
+    /// One connection per lane the venue listed.
+    pub lanes: Lanes,
+    /// From the scanner.
+    pub requests: Rx<Order>,
+    /// To the scanner.
+    pub reports: Tx<Report>,
+    /// To the recorder.
+    pub journal: Tx<Event>,
+    /// Raised when reports can't be held.
+    pub halt: Halt,
+    /// For time stamps.
+    pub clock: Clock,
+}
+
+/// The stage. See the module's page.
+pub struct Gateway<O> {
+    name: &'static str,
+    venue: Venue,
+    parts: Parts<O>,
+    batch: Reports,
+    backlog: VecDeque<Report>,
+    outbox: Outbox,
+    sent: [SentAt; SENT_MAX],
+    sent_count: usize,
+}
+
+/// When an order left, for `send_to_ack` and `send_to_fill`.
+#[derive(Clone, Copy)]
+struct SentAt {
+    order: OrderId,
+    t: Nanos,
+    acknowledged: bool,
+    filled: bool,
+}
+
+impl<O: Orders> Gateway<O> {
+    /// Takes all memory the stage will use.
+    pub fn new(venue: Venue, parts: Parts<O>) -> Gateway<O> {
+        let nothing = SentAt {
+            order: OrderId::NONE,
+            t: Nanos::ZERO,
+            acknowledged: true,
+            filled: true,
+        };
+        Gateway {
+            name: match venue {
+                Venue::Extended => "gateway-extended",
+                Venue::Lighter => "gateway-lighter",
+            },
+            venue,
+            parts,
+            batch: Reports::new(REPORTS_PER_MESSAGE_MAX),
+            backlog: VecDeque::with_capacity(BACKLOG_MAX),
+            outbox: Outbox::new(64 * 1024, 64),
+            sent: [nothing; SENT_MAX],
+            sent_count: 0,
+        }
+    }
+
+    /// Signs, writes and sends one order.
+    fn submit(&mut self, order: &Order) {
+        let t_sign = self.parts.clock.now();
+        let signing = match self.parts.orders.sign(order, t_sign) {
+            Ok(signing) => signing,
+            Err(why) => return self.not_sent(order, why, t_sign),
+        };
+        let t_encode = self.parts.clock.now();
+        self.parts.orders.encode(t_encode, &mut self.outbox);
+        let t_send = self.parts.clock.now();
+        self.flush(t_send);
+        let t_sent = self.parts.clock.now();
+        if order.action != Action::Place {
+            return;
+        }
+        self.note(Step::Sign, t_encode.since(t_sign));
+        self.note(Step::Encode, t_send.since(t_encode));
+        self.note(Step::Send, t_sent.since(t_send));
+        if order.t_tick != Nanos::ZERO {
+            self.note(Step::TickToSend, t_sent.since(order.t_tick));
+        }
+        self.remember(order.id, t_sent);
+        let (venue, side) = (self.venue, order.side);
+        let event = Event::OrderSent {
+            venue,
+            order: order.id,
+            side,
+            price: order.price,
+            size: order.size,
+        };
+        let _ = self.parts.journal.push(event);
+        if signing != Signing::Unsigned {
+            let ahead = signing == Signing::Ahead;
+            let _ = self.parts.journal.push(Event::Signed { ahead });
+        }
+        self.report(Report {
+            kind: ReportKind::Sent,
+            ..self.answer(order, t_sent)
+        });
+    }
+
+    #[cold]
+    fn not_sent(&mut self, order: &Order, why: Refusal, now: Nanos) {
+        let (venue, kind) = (self.venue, ReportKind::NotSent { why });
+        let told = Event::NotSent {
+            venue,
+            order: order.id,
+            why,
+        };
+        let _ = self.parts.journal.push(told);
+        self.report(Report {
+            kind,
+            ..self.answer(order, now)
+        });
+    }
+
+    fn answer(&self, order: &Order, t: Nanos) -> Report {
+        Report {
+            venue: self.venue,
+            instrument: order.instrument,
+            order: order.id,
+            t,
+            kind: ReportKind::Sent,
+        }
+    }
+
+    fn drain_lane(&mut self, lane: Lane) -> usize {
+        let mut handled = 0;
+        while handled < MESSAGES_PER_TURN {
+            let now = self.parts.clock.now();
+            let parts = &mut self.parts;
+            let Some(incoming) = parts.lanes.next(lane, now) else {
+                break;
+            };
+            handled += 1;
+            let (batch, outbox) = (&mut self.batch, &mut self.outbox);
+            match incoming {
+                Incoming::Text(bytes) => {
+                    let _ = parts.orders.on_message(lane, 0, bytes, now, batch, outbox);
+                }
+                Incoming::Response { status, body } => {
+                    let _ = parts
+                        .orders
+                        .on_message(lane, status, body, now, batch, outbox);
+                }
+                Incoming::Up => parts.orders.on_link(lane, true, now, batch, outbox),
+                Incoming::Down(_) => parts.orders.on_link(lane, false, now, batch, outbox),
+            }
+            self.pass_on();
+            self.flush(now);
+        }
+        handled
+    }
+
+    /// Journals the batch and puts it on the link.
+    fn pass_on(&mut self) {
+        for at in 0..self.batch.items().len() {
+            let report = self.batch.items()[at];
+            self.journal(&report);
+            self.report(report);
+        }
+        self.batch.clear();
+    }
+
+    /// Onto the link, behind what waits already; a report is never lost.
+    fn report(&mut self, report: Report) {
+        if self.backlog.is_empty() {
+            match self.parts.reports.push(report) {
+                Ok(()) => {}
+                Err(Full(report)) => self.hold(report),
+            }
+        } else {
+            self.hold(report);
+        }
+    }
+
+    #[cold]
+    fn hold(&mut self, report: Report) {
+        if self.backlog.len() == BACKLOG_MAX {
+            self.parts.halt.raise();
+            let event = Event::Halt {
+                why: HaltCause::ReportBacklogFull,
+            };
+            let _ = self.parts.journal.push(event);
+            return;
+        }
+        self.backlog.push_back(report);
+    }
+
+    fn release_backlog(&mut self) {
+        while let Some(report) = self.backlog.pop_front() {
+            if let Err(Full(report)) = self.parts.reports.push(report) {
+                self.backlog.push_front(report);
+                return;
+            }
+        }
+    }
+
+    fn journal(&mut self, report: &Report) {
+        let (venue, order) = (self.venue, report.order);
+        let event = match report.kind {
+            ReportKind::Acknowledged => {
+                self.note_answer(order, report.t, true);
+                return;
+            }
+            ReportKind::Fill {
+                side,
+                price,
+                size,
+                fee,
+                ..
+            } => {
+                self.note_answer(order, report.t, false);
+                Event::Fill {
+                    venue,
+                    order,
+                    side,
+                    price,
+                    size,
+                    fee,
+                }
+            }
+            ReportKind::Rejected { code } => {
+                let state = crate::market::order::OrderState::Rejected;
+                Event::OrderState {
+                    venue,
+                    order,
+                    state,
+                    code,
+                }
+            }
+            ReportKind::State { state, .. } => Event::OrderState {
+                venue,
+                order,
+                state,
+                code: 0,
+            },
+            ReportKind::Position { size } => Event::Position {
+                venue,
+                instrument: report.instrument,
+                size,
+            },
+            ReportKind::Balance { equity, available } => Event::Balance {
+                venue,
+                equity,
+                available,
+            },
+            ReportKind::Up => Event::Link {
+                venue,
+                up: true,
+                gateway: true,
+            },
+            ReportKind::Down => Event::Link {
+                venue,
+                up: false,
+                gateway: true,
+            },
+            ReportKind::Sent | ReportKind::NotSent { .. } => return,
+        };
+        let _ = self.parts.journal.push(event);
+    }
+
+    fn remember(&mut self, order: OrderId, t: Nanos) {
+        let slot = self.sent_count & (SENT_MAX - 1);
+        self.sent[slot] = SentAt {
+            order,
+            t,
+            acknowledged: false,
+            filled: false,
+        };
+        self.sent_count += 1;
+    }
+
+    fn note_answer(&mut self, order: OrderId, t: Nanos, acknowledgement: bool) {
+        let Some(sent) = self.sent.iter_mut().find(|s| s.order == order) else {
+            return;
+        };
+        let (step, done) = if acknowledgement {
+            (Step::SendToAck, &mut sent.acknowledged)
+        } else {
+            (Step::SendToFill, &mut sent.filled)
+        };
+        if !std::mem::replace(done, true) {
+            let ns = t.since(sent.t);
+            self.note(step, ns);
+        }
+    }
+
+    /// Sends what the venue wants sent.
+    #[inline]
+    fn flush(&mut self, now: Nanos) {
+        for item in self.outbox.items() {
+            let (lanes, payload) = (&mut self.parts.lanes, self.outbox.payload(item));
+            match item.kind {
+                OutKind::Text => lanes.send_text(item.lane, payload, now),
+                OutKind::Http => lanes.send_raw(item.lane, payload, now),
+                OutKind::Reconnect => lanes.reconnect(item.lane, now),
+            }
+        }
+        self.outbox.clear();
+    }
+
+    #[inline]
+    fn note(&mut self, step: Step, ns: u64) {
+        let _ = self.parts.journal.push(Event::Latency { step, ns });
+    }
+}
+
+impl<O: Orders> Stage for Gateway<O> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn start(&mut self, now: Nanos) {
+        self.housekeeping(now);
+    }
+
+    fn turn(&mut self, _now: Nanos) -> usize {
+        let mut work = 0;
+        while work < ORDERS_PER_TURN {
+            let Some(order) = self.parts.requests.pop() else {
+                break;
+            };
+            self.submit(&order);
+            work += 1;
+        }
+        self.parts.lanes.poll();
+        for lane in 0..self.parts.lanes.count() {
+            work += self.drain_lane(lane);
+        }
+        if !self.backlog.is_empty() {
+            self.release_backlog();
+        }
+        work
+    }
+
+    fn housekeeping(&mut self, now: Nanos) {
+        self.parts.lanes.beat(now);
+        self.parts
+            .orders
+            .on_beat(now, &mut self.batch, &mut self.outbox);
+        self.pass_on();
+        self.flush(now);
+    }
+
+    fn stop(&mut self, _now: Nanos) -> u64 {
+        self.parts.lanes.close();
+        self.parts.journal.full_count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::InstrumentId;
+    use crate::market::book::Side;
+    use crate::market::event::FrameKind;
+    use crate::market::units::{Price, Size};
+    use crate::stage::link::link;
+
+    /// Signs what it is told to, and reports what waits at the beat.
+    struct Scripted {
+        answer: Result<Signing, Refusal>,
+        waiting: Vec<Report>,
+    }
+
+    impl Orders for Scripted {
+        fn on_link(&mut self, _: Lane, _: bool, _: Nanos, _: &mut Reports, _: &mut Outbox) {}
+
+        fn sign(&mut self, _: &Order, _: Nanos) -> Result<Signing, Refusal> {
+            self.answer
+        }
+
+        fn encode(&mut self, _: Nanos, _: &mut Outbox) {}
+
+        fn on_message(
+            &mut self,
+            _: Lane,
+            _: u16,
+            _: &mut [u8],
+            _: Nanos,
+            _: &mut Reports,
+            _: &mut Outbox,
+        ) -> FrameKind {
+            FrameKind::Control
+        }
+
+        fn on_beat(&mut self, _: Nanos, reports: &mut Reports, _: &mut Outbox) {
+            for report in self.waiting.drain(..) {
+                assert!(reports.push(report));
+            }
+        }
+    }
+
+    struct Rig {
+        gateway: Gateway<Scripted>,
+        orders: Tx<Order>,
+        reports: Rx<Report>,
+        journal: Rx<Event>,
+        halt: Halt,
+    }
+
+    const NOW: Nanos = Nanos(1_790_000_000_000_000_000);
+    const REPORTS_LEN: usize = 8;
+
+    fn rig(answer: Result<Signing, Refusal>) -> Rig {
+        let (orders, requests) = link("orders", 16);
+        let (reports_tx, reports) = link("reports", REPORTS_LEN);
+        let (journal_tx, journal) = link("journal", 65_536);
+        let halt = Halt::default();
+        let parts = Parts {
+            orders: Scripted {
+                answer,
+                waiting: Vec::new(),
+            },
+            lanes: Lanes::new(Vec::new()).unwrap(),
+            requests,
+            reports: reports_tx,
+            journal: journal_tx,
+            halt: halt.clone(),
+            clock: Clock::new(),
+        };
+        Rig {
+            gateway: Gateway::new(Venue::Lighter, parts),
+            orders,
+            reports,
+            journal,
+            halt,
+        }
+    }
+
+    fn order(action: Action) -> Order {
+        Order {
+            id: OrderId::new(7, 1, 0),
+            action,
+            venue: Venue::Lighter,
+            instrument: InstrumentId(0),
+            side: Side::Bid,
+            price: Price(100),
+            size: Size(5),
+            reduce_only: false,
+            t_tick: NOW,
+            t_decide: NOW,
+        }
+    }
+
+    fn fill(trade: u64) -> Report {
+        Report {
+            venue: Venue::Lighter,
+            instrument: InstrumentId(0),
+            order: OrderId::new(7, 1, 0),
+            t: NOW,
+            kind: ReportKind::Fill {
+                trade,
+                side: Side::Bid,
+                price: Price(100),
+                size: Size(1),
+                fee: crate::market::units::Notional::ZERO,
+            },
+        }
+    }
+
+    fn journal(rig: &mut Rig) -> Vec<Event> {
+        std::iter::from_fn(|| rig.journal.pop()).collect()
+    }
+
+    #[test]
+    fn what_left_says_so_and_how_it_was_signed() {
+        let mut rig = rig(Ok(Signing::Ahead));
+        rig.orders.push(order(Action::Place)).unwrap();
+        rig.orders.push(order(Action::Query)).unwrap();
+        rig.gateway.turn(NOW);
+        let told: Vec<_> = std::iter::from_fn(|| rig.reports.pop())
+            .map(|r| r.kind)
+            .collect();
+        assert_eq!(told, [ReportKind::Sent], "a query is no order");
+        let events = journal(&mut rig);
+        let signed = |e: &Event| matches!(e, Event::Signed { ahead: true });
+        assert_eq!(events.iter().filter(|e| signed(e)).count(), 1);
+        for wanted in [Step::Sign, Step::Encode, Step::Send, Step::TickToSend] {
+            let is_it = |e: &Event| matches!(e, Event::Latency { step, .. } if *step == wanted);
+            assert_eq!(events.iter().filter(|e| is_it(e)).count(), 1, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn what_did_not_leave_says_why() {
+        let why = Refusal::NonceUnknown;
+        let mut rig = rig(Err(why));
+        rig.orders.push(order(Action::Place)).unwrap();
+        rig.gateway.turn(NOW);
+        assert_eq!(rig.reports.pop().unwrap().kind, ReportKind::NotSent { why });
+        let events = journal(&mut rig);
+        assert!(matches!(events[..], [Event::NotSent { .. }]), "{events:?}");
+    }
+
+    #[test]
+    fn no_report_is_lost_and_none_overtakes() {
+        let mut rig = rig(Ok(Signing::Full));
+        rig.gateway.parts.orders.waiting = (0..100).map(fill).collect();
+        rig.gateway.housekeeping(NOW);
+        let mut seen = Vec::new();
+        for _ in 0..100 {
+            while let Some(report) = rig.reports.pop() {
+                if let ReportKind::Fill { trade, .. } = report.kind {
+                    seen.push(trade);
+                }
+            }
+            rig.gateway.turn(NOW);
+        }
+        assert_eq!(seen, (0..100).collect::<Vec<_>>());
+        assert!(!rig.halt.is_raised());
+    }
+
+    #[test]
+    fn a_scanner_that_never_reads_raises_halt() {
+        let mut rig = rig(Ok(Signing::Full));
+        let room = (REPORTS_LEN + BACKLOG_MAX) as u64;
+        for first in [0, REPORTS_PER_MESSAGE_MAX as u64] {
+            let until = (first + REPORTS_PER_MESSAGE_MAX as u64).min(room);
+            rig.gateway.parts.orders.waiting = (first..until).map(fill).collect();
+            rig.gateway.housekeeping(NOW);
+        }
+        assert!(!rig.halt.is_raised(), "everything fits so far");
+        rig.gateway.parts.orders.waiting = vec![fill(room)];
+        rig.gateway.housekeeping(NOW);
+        assert!(rig.halt.is_raised());
+    }
+}

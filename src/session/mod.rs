@@ -1,0 +1,345 @@
+//! One run, from settings to the report: read the venues, build the plant, watch it, drain it.
+//!
+//! Cold. Promises: entries stop before anything else stops; open pairs are left or finished before
+//! the threads end; a second signal forces the end. Refuses to start on anything it can't explain.
+
+mod limits;
+mod plant;
+mod table;
+mod venues;
+mod watching;
+
+use crate::config::Config;
+use crate::market::Instrument;
+use crate::market::event::{Control, Status};
+use crate::market::units::{Bps, MS, Nanos, SECOND};
+use crate::record::Recorder;
+use crate::record::progress::Progress;
+use crate::stage::clock::Clock;
+use crate::topology::{self, Plan, STAGES, SeatsError};
+use plant::Plant;
+use std::fmt;
+use std::io::{self, IsTerminal, Stderr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What to run.
+pub struct Job {
+    /// Validated settings.
+    pub config: Config,
+    /// Drain after this long; `None`: until a signal.
+    pub seconds: Option<u64>,
+    /// Fair basis by underlying, known from before the run (Lighter mid over Extended mid).
+    pub fair_seeds: Vec<(String, Bps)>,
+    /// Time line of the process.
+    pub clock: Clock,
+}
+
+/// A finished run.
+pub struct Outcome {
+    /// Everything that was counted.
+    pub recorder: Recorder,
+    /// The instruments, in index order.
+    pub instruments: Vec<Instrument>,
+    /// Core of each stage, in the order of `topology::STAGES`.
+    pub seats: Vec<(&'static str, Option<usize>)>,
+    /// One sentence on why they sit there.
+    pub seats_why: String,
+    /// When trading began.
+    pub started: Nanos,
+    /// How long it ran, nanoseconds.
+    pub ran_ns: u64,
+    /// The scanner's last word.
+    pub status: Status,
+    /// Events that did not fit on the journal links: above 0, counts are too low.
+    pub journal_dropped: u64,
+    /// Halt was raised, or a pinned thread broke.
+    pub halted: bool,
+}
+
+impl Outcome {
+    /// All is well: nothing halted, and nothing left open on either venue.
+    pub fn is_clean(&self) -> bool {
+        !self.halted && self.leftover().is_none()
+    }
+
+    /// What the run leaves behind for a human, in one sentence; `None` when it is nothing.
+    pub fn leftover(&self) -> Option<String> {
+        let Status {
+            pairs_open: open,
+            pairs_legged: legged,
+            pairs_stuck: stuck,
+            ..
+        } = self.status;
+        (open + stuck > 0).then(|| {
+            format!(
+                "the run has ended with {open} pairs open ({legged} of them uneven) and {stuck} \
+                 stuck: their positions and orders are still at the venues and nobody manages them"
+            )
+        })
+    }
+}
+
+/// Why a run could not start or go on.
+#[derive(Debug)]
+pub enum SessionError {
+    /// SEATS can't be had.
+    Seats(SeatsError),
+    /// The system refused a poller.
+    Poller(io::Error),
+    /// The system refused a thread.
+    Thread(io::Error),
+    /// Signals could not be registered.
+    Signals(io::Error),
+    /// A venue could not be read, or what it says can't be traded on. Whole sentence.
+    Venue(String),
+    /// No instrument is listed by both venues and allowed by MARKETS.
+    NoInstruments(String),
+}
+
+impl SessionError {
+    /// Whether a setting is to blame, so that mending it is the user's part.
+    pub fn is_setting(&self) -> bool {
+        matches!(
+            self,
+            SessionError::Seats(_) | SessionError::NoInstruments(_)
+        )
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SessionError::Seats(error) => error.fmt(f),
+            SessionError::Poller(error) => {
+                write!(f, "the system refused an epoll instance: {error}")
+            }
+            SessionError::Thread(error) => write!(f, "the system refused a thread: {error}"),
+            SessionError::Signals(error) => write!(f, "signals can't be watched: {error}"),
+            SessionError::Venue(why) | SessionError::NoInstruments(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for SessionError {}
+
+/// How long a drain may take before the run ends all the same: two Lighter exits, each held back
+/// and timed out once, and a query.
+const DRAIN_NS_MAX: u64 = 20 * SECOND;
+/// How often `main` looks. Larger: signals are answered later.
+const WATCH_EVERY: Duration = Duration::from_millis(5);
+/// How often the progress line is rewritten.
+const PROGRESS_EVERY_NS: u64 = 500 * MS;
+
+/// Ctrl-C and SIGTERM. The first drains, the second ends the process at once with status 130.
+pub struct Signals(Arc<AtomicBool>);
+
+impl Signals {
+    /// Begins to watch.
+    pub fn watch() -> Result<Signals, SessionError> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        use signal_hook::flag;
+        let seen = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // The order matters: the shutdown looks at the flag before this signal sets it.
+            flag::register_conditional_shutdown(signal, 130, Arc::clone(&seen))
+                .map_err(SessionError::Signals)?;
+            flag::register(signal, Arc::clone(&seen)).map_err(SessionError::Signals)?;
+        }
+        Ok(Signals(seen))
+    }
+
+    /// Whether one has come.
+    pub fn has_come(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs the job to its end. Blocks.
+pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
+    let Job {
+        config,
+        seconds,
+        fair_seeds,
+        clock,
+    } = job;
+    let plan = topology::plan(&limits::seating(&config.seats), &crate::stage::cores())
+        .map_err(SessionError::Seats)?;
+    let seats = seats_of(&plan);
+    let seats_why = plan.why.clone();
+    let blueprint = venues::read(&config, plan, clock)?;
+    let instruments = blueprint.instruments.clone();
+    let names: Vec<&str> = instruments.iter().map(|i| i.name.as_str()).collect();
+    eprintln!(
+        "parallax: {} on {}; {seats_why}",
+        config.mode.name(),
+        names.join(", ")
+    );
+
+    let started = clock.now();
+    let (mut plant, recorder) = plant::start(blueprint, clock)?;
+    seed_fairs(&mut plant, &instruments, &fair_seeds);
+    let watch = Watch {
+        clock,
+        started,
+        until: seconds.map(|s| started.plus(s * SECOND)),
+        recorder,
+        status: Status::default(),
+        progress: Progress::new(io::stderr(), io::stderr().is_terminal()),
+        progress_due: started,
+    };
+    let (watch, broken) = watch.until_settled(&mut plant, signals);
+    let halted = broken | plant.halt.is_raised();
+    let ended = clock.now();
+    let dropped = plant.stop();
+    let mut recorder = watch.recorder;
+    while recorder.drain() > 0 {}
+    Ok(Outcome {
+        recorder,
+        instruments,
+        seats,
+        seats_why,
+        started,
+        ran_ns: ended.since(started),
+        status: watch.status,
+        journal_dropped: dropped.unwrap_or(0),
+        halted: halted | dropped.is_none(),
+    })
+}
+
+fn seats_of(plan: &Plan) -> Vec<(&'static str, Option<usize>)> {
+    let core = |idx: usize| {
+        plan.seats
+            .iter()
+            .find(|s| s.stages.contains(&idx))
+            .and_then(|s| s.core)
+    };
+    STAGES
+        .iter()
+        .enumerate()
+        .map(|(idx, name)| (*name, core(idx)))
+        .collect()
+}
+
+fn seed_fairs(plant: &mut Plant, instruments: &[Instrument], seeds: &[(String, Bps)]) {
+    for (name, basis) in seeds {
+        if let Some(found) = instruments.iter().find(|i| i.name.as_str() == name) {
+            let seed = Control::FairSeed {
+                instrument: found.id,
+                basis: *basis,
+            };
+            // The link was just made and holds a seed for every instrument.
+            let _ = plant.control.push(seed);
+        }
+    }
+}
+
+/// `main`'s side of a running plant.
+struct Watch {
+    clock: Clock,
+    started: Nanos,
+    until: Option<Nanos>,
+    recorder: Recorder,
+    status: Status,
+    progress: Progress<Stderr>,
+    progress_due: Nanos,
+}
+
+impl Watch {
+    /// Watches until time or a signal says drain, then until everything is settled. True when a
+    /// pinned thread broke.
+    fn until_settled(mut self, plant: &mut Plant, signals: &Signals) -> (Watch, bool) {
+        let mut drain_until: Option<Nanos> = None;
+        loop {
+            let now = self.look(plant);
+            if plant.is_broken() {
+                return (self, true);
+            }
+            match drain_until {
+                Some(until) if self.status.drained || now >= until => break,
+                Some(_) => {}
+                None => {
+                    let timed_out = self.until.is_some_and(|until| now >= until);
+                    let wanted = timed_out || signals.has_come();
+                    if wanted || plant.halt.is_raised() {
+                        // Halt flattens what stands alone and leaves hedged pairs to a human: what
+                        // raised it may make every further order wrong.
+                        let word = match wanted {
+                            true => Control::Drain,
+                            false => Control::EntriesOff,
+                        };
+                        // A full control link can't happen here: seeds were few and are read.
+                        let _ = plant.control.push(word);
+                        self.status.drained = false;
+                        drain_until = Some(now.plus(DRAIN_NS_MAX));
+                    }
+                }
+            }
+        }
+        let _ = self.progress.finish();
+        (self, false)
+    }
+
+    fn look(&mut self, plant: &mut Plant) -> Nanos {
+        let waiting = self.recorder.drain();
+        while let Some(status) = plant.status.pop() {
+            self.status = status;
+        }
+        let now = self.clock.now();
+        if now >= self.progress_due {
+            self.progress_due = now.plus(PROGRESS_EVERY_NS);
+            // A terminal that has gone away is no reason to stop trading.
+            let _ = self
+                .progress
+                .show(self.recorder.totals(), now.since(self.started));
+        }
+        if waiting == 0 {
+            std::thread::sleep(WATCH_EVERY);
+        }
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(status: Status, halted: bool) -> Outcome {
+        Outcome {
+            recorder: Recorder::new(Vec::new()),
+            instruments: Vec::new(),
+            seats: Vec::new(),
+            seats_why: String::new(),
+            started: Nanos::ZERO,
+            ran_ns: 1,
+            status,
+            journal_dropped: 0,
+            halted,
+        }
+    }
+
+    #[test]
+    fn what_is_left_open_is_said_and_is_not_a_success() {
+        let nothing = Status::default();
+        assert!(outcome(nothing, false).is_clean());
+        assert!(!outcome(nothing, true).is_clean());
+        let hedged = Status {
+            pairs_open: 2,
+            pairs_legged: 1,
+            ..nothing
+        };
+        let stuck = Status {
+            pairs_stuck: 1,
+            ..nothing
+        };
+        for (status, words) in [
+            (hedged, "2 pairs open (1 of them uneven) and 0 stuck"),
+            (stuck, "0 pairs open (0 of them uneven) and 1 stuck"),
+        ] {
+            let left = outcome(status, false);
+            assert!(!left.is_clean());
+            assert!(left.leftover().is_some_and(|said| said.contains(words)));
+        }
+    }
+}

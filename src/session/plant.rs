@@ -1,0 +1,246 @@
+//! Puts the plant together: links, stages, seats, the recorder. One page, read from the top.
+//!
+//! Everything is built here, before anything runs; `topology.rs` says how deep the links are and
+//! who sits where. What comes back runs already; `Plant::stop` ends it in order.
+
+use crate::feed::{self, FeedStage};
+use crate::gateway::{self, Gateway};
+use crate::market::book::Delta;
+use crate::market::event::{Control, Event, Status};
+use crate::market::order::{Order, Report};
+use crate::market::{Instrument, Venue};
+use crate::net::{Connection, Lanes};
+use crate::record::Recorder;
+use crate::scanner::risk::Limits;
+use crate::scanner::{Ends, Scanner};
+use crate::session::SessionError;
+use crate::session::watching::Gate;
+use crate::stage::clock::Clock;
+use crate::stage::halt::Flag;
+use crate::stage::link::{Rx, Tx, link};
+use crate::stage::{self, Seat, Stage};
+use crate::topology::{self, Plan};
+use crate::venue::extended::feed::ExtendedFeed;
+use crate::venue::extended::orders::ExtendedOrders;
+use crate::venue::lighter::feed::LighterFeed;
+use crate::venue::lighter::orders::LighterOrders;
+use crate::venue::{Feed, Orders};
+use std::thread::JoinHandle;
+
+/// One venue's parts, ready to be seated: decoder and lanes of the feed, signer and lanes of the
+/// gateway.
+pub struct VenueParts<F, O> {
+    /// Market data.
+    pub feed: F,
+    /// Its connections.
+    pub feed_lanes: Vec<Connection>,
+    /// Orders and account.
+    pub orders: O,
+    /// Its connections.
+    pub order_lanes: Vec<Connection>,
+}
+
+/// What the plant is built from.
+pub struct Blueprint {
+    /// Instruments in index order.
+    pub instruments: Vec<Instrument>,
+    /// The scanner's limits.
+    pub limits: Limits,
+    /// This run's number, in every order id.
+    pub run: u16,
+    /// Who sits where.
+    pub plan: Plan,
+    /// Venue Extended.
+    pub extended: VenueParts<ExtendedFeed, Gate<ExtendedOrders>>,
+    /// Venue Lighter.
+    pub lighter: VenueParts<LighterFeed, Gate<LighterOrders>>,
+}
+
+/// A running plant.
+pub struct Plant {
+    /// To the scanner.
+    pub control: Tx<Control>,
+    /// From the scanner.
+    pub status: Rx<Status>,
+    /// Raised by any stage that must not go on.
+    pub halt: Flag,
+    stop: Flag,
+    threads: Vec<JoinHandle<u64>>,
+}
+
+/// The ends of the links that lead to one venue's two stages.
+struct VenueEnds {
+    deltas: Tx<Delta>,
+    requests: Rx<Order>,
+    reports: Tx<Report>,
+    journal: [Tx<Event>; 2],
+}
+
+/// Builds every link and stage and starts the threads. The recorder comes back to be drained by
+/// whoever owns the report.
+// Long: the plant is read from the top, link by link; cutting it up would hide it.
+pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), SessionError> {
+    let (halt, stop) = (Flag::default(), Flag::default());
+    let mut journal = Journal(Vec::new());
+    let (control, control_rx) = link("control", topology::CONTROL_LEN);
+    let (status_tx, status) = link("status", topology::STATUS_LEN);
+    let (deltas_e, deltas_e_rx) = link("deltas.extended", topology::DELTAS_LEN);
+    let (deltas_l, deltas_l_rx) = link("deltas.lighter", topology::DELTAS_LEN);
+    let (orders_e, orders_e_rx) = link("orders.extended", topology::ORDERS_LEN);
+    let (orders_l, orders_l_rx) = link("orders.lighter", topology::ORDERS_LEN);
+    let (reports_e, reports_e_rx) = link("reports.extended", topology::REPORTS_LEN);
+    let (reports_l, reports_l_rx) = link("reports.lighter", topology::REPORTS_LEN);
+
+    let ends_e = VenueEnds {
+        deltas: deltas_e,
+        requests: orders_e_rx,
+        reports: reports_e,
+        journal: [
+            journal.link("journal.feed-extended"),
+            journal.link("journal.gateway-extended"),
+        ],
+    };
+    let ends_l = VenueEnds {
+        deltas: deltas_l,
+        requests: orders_l_rx,
+        reports: reports_l,
+        journal: [
+            journal.link("journal.feed-lighter"),
+            journal.link("journal.gateway-lighter"),
+        ],
+    };
+    let ends = Ends {
+        deltas: [deltas_e_rx, deltas_l_rx],
+        reports: [reports_e_rx, reports_l_rx],
+        orders: [orders_e, orders_l],
+        control: control_rx,
+        status: status_tx,
+        journal: journal.link("journal.scanner"),
+        halt: halt.clone(),
+        clock,
+    };
+
+    let table = &blueprint.instruments;
+    let scanner = Scanner::new(table, blueprint.limits, blueprint.run, ends);
+    let shared = Shared {
+        table,
+        clock,
+        halt: &halt,
+    };
+    let [feed_e, gate_e] = shared.stages(Venue::Extended, blueprint.extended, ends_e)?;
+    let [feed_l, gate_l] = shared.stages(Venue::Lighter, blueprint.lighter, ends_l)?;
+    let stages = [
+        feed_e,
+        feed_l,
+        Box::new(scanner) as Box<dyn Stage + Send>,
+        gate_e,
+        gate_l,
+    ];
+
+    let seats = seat(&blueprint.plan, stages);
+    let run = |seat| stage::run(seat, clock, stop.clone()).map_err(SessionError::Thread);
+    let threads = seats.into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
+    let plant = Plant {
+        control,
+        status,
+        halt,
+        stop,
+        threads,
+    };
+    Ok((plant, Recorder::new(journal.0)))
+}
+
+impl Plant {
+    /// Ends the pinned loops and waits for them: journal records dropped, or `None` when a thread
+    /// broke.
+    pub fn stop(self) -> Option<u64> {
+        self.stop.raise();
+        self.threads
+            .into_iter()
+            .map(|thread| thread.join().ok())
+            .sum()
+    }
+
+    /// A pinned thread has ended although nobody asked it to: it broke.
+    pub fn is_broken(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+}
+
+/// Reading ends of the journal links, in the making.
+struct Journal(Vec<Rx<Event>>);
+
+impl Journal {
+    fn link(&mut self, name: &'static str) -> Tx<Event> {
+        let (tx, rx) = link(name, topology::JOURNAL_LEN);
+        self.0.push(rx);
+        tx
+    }
+}
+
+/// What both venues' stages are built with.
+struct Shared<'a> {
+    table: &'a [Instrument],
+    clock: Clock,
+    halt: &'a Flag,
+}
+
+impl Shared<'_> {
+    fn stages<F, O>(
+        &self,
+        venue: Venue,
+        parts: VenueParts<F, O>,
+        ends: VenueEnds,
+    ) -> Result<[Box<dyn Stage + Send>; 2], SessionError>
+    where
+        F: Feed + Send + 'static,
+        O: Orders + Send + 'static,
+    {
+        let [journal_feed, journal_gateway] = ends.journal;
+        let feed = feed::Parts {
+            feed: parts.feed,
+            lanes: Lanes::new(parts.feed_lanes).map_err(SessionError::Poller)?,
+            deltas: ends.deltas,
+            journal: journal_feed,
+            clock: self.clock,
+        };
+        let gateway = gateway::Parts {
+            orders: parts.orders,
+            lanes: Lanes::new(parts.order_lanes).map_err(SessionError::Poller)?,
+            requests: ends.requests,
+            reports: ends.reports,
+            journal: journal_gateway,
+            halt: self.halt.clone(),
+            clock: self.clock,
+        };
+        Ok([
+            Box::new(FeedStage::new(venue, self.table, feed)),
+            Box::new(Gateway::new(venue, gateway)),
+        ])
+    }
+}
+
+/// Seats the stages as planned; `stages` come in the order of `topology::STAGES`.
+fn seat(plan: &Plan, stages: [Box<dyn Stage + Send>; 5]) -> Vec<Seat> {
+    let mut waiting = stages.map(Some);
+    plan.seats
+        .iter()
+        .map(|planned| {
+            let stages: Vec<_> = planned
+                .stages
+                .iter()
+                .filter_map(|idx| waiting[*idx].take())
+                .collect();
+            let name = match stages.as_slice() {
+                [one] => one.name().to_string(),
+                _ => "stages".to_string(),
+            };
+            Seat {
+                name,
+                core: planned.core,
+                idle: planned.idle,
+                stages,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,335 @@
+//! Reads both venues over REST and readies each venue's parts of the plant.
+//!
+//! Promises: grids, ids and fees come from the venues, never from defaults; the keys are proved to
+//! belong to the accounts before any thread starts. Refuses: a market that only one venue lists, is
+//! not open for trading, or has a grid we can't hold.
+
+use crate::config::{Config, ExtendedAccount, LighterAccount, LighterKey, Mode};
+use crate::market::Venue;
+use crate::market::units::{Bps, Nanos, SECOND};
+use crate::net::{Connection, ConnectionLimits, Endpoint, Protocol, TlsClient};
+use crate::session::plant::{Blueprint, VenueParts};
+use crate::session::table::{Listed, Table};
+use crate::session::watching::Gate;
+use crate::session::{SessionError, limits};
+use crate::stage::clock::Clock;
+use crate::topology::Plan;
+use crate::venue::extended::REQUESTS_PER_MINUTE_DEFAULT;
+use crate::venue::extended::account::{ExtendedRest, Fees, MarketInfo};
+use crate::venue::extended::feed::ExtendedFeed;
+use crate::venue::extended::orders::{ExtendedOrders, OrdersSettings};
+use crate::venue::extended::sign::StarkKey;
+use crate::venue::extended::sign::hash::Chain;
+use crate::venue::lighter;
+use crate::venue::lighter::account::{LighterRest, Limits as LighterLimits, MarketRow};
+use crate::venue::lighter::feed::LighterFeed;
+use crate::venue::lighter::orders::{ApiKey, LighterOrders, Setup};
+use crate::venue::lighter::sign::transaction::AuthToken;
+use crate::venue::lighter::sign::{NonceSource, PrivateKey};
+use crate::venue::{LaneProtocol, LaneSpec};
+
+/// Reads and checks everything there is to know before the start.
+pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Blueprint, SessionError> {
+    let pem = config.extra_root_pem.as_deref();
+    let tls = TlsClient::new(pem)
+        .map_err(|_| venue("TLS_CA_FILE holds no certificate that can be used".into()))?;
+    let extended = ExtendedSide::read(config)?;
+    let lighter = LighterSide::read(config, clock.now())?;
+    let listed = Listed {
+        extended: &extended.markets,
+        fees: &extended.fees,
+        lighter: &lighter.markets,
+        lighter_fees: lighter.fees(),
+    };
+    let table = listed
+        .join(&config.markets)
+        .map_err(SessionError::NoInstruments)?;
+    let run = run_number(clock.now());
+    Ok(Blueprint {
+        extended: extended.parts(config, &tls, &table)?,
+        lighter: lighter.parts(config, &tls, &table)?,
+        instruments: table.instruments,
+        limits: limits::of(config),
+        run,
+        plan,
+    })
+}
+
+fn venue(why: String) -> SessionError {
+    SessionError::Venue(why)
+}
+
+/// Sixteen bits that differ between runs a second apart for the next eighteen hours; never zero.
+fn run_number(now: Nanos) -> u16 {
+    ((now.epoch_ms() / 1000) as u16).max(1)
+}
+
+/// Orders leave this process only in live mode, with an account.
+fn is_trading(config: &Config) -> bool {
+    config.mode == Mode::Live
+}
+
+/// What Extended says before the start.
+struct ExtendedSide<'a> {
+    markets: Vec<MarketInfo>,
+    fees: Vec<Fees>,
+    account: Option<&'a ExtendedAccount>,
+}
+
+impl ExtendedSide<'_> {
+    fn read(config: &Config) -> Result<ExtendedSide<'_>, SessionError> {
+        let account = config
+            .extended
+            .account
+            .as_ref()
+            .filter(|_| is_trading(config));
+        let api_key = account.map_or("", |account| account.api_key.expose());
+        let base = config.extended.base.as_str();
+        let fault = |error| venue(format!("{error} ({base})"));
+        let rest =
+            ExtendedRest::new(base, api_key, config.extra_root_pem.as_deref()).map_err(fault)?;
+        let markets = rest.markets(&[]).map_err(fault)?;
+        let Some(account) = account else {
+            return Ok(ExtendedSide {
+                markets,
+                fees: Vec::new(),
+                account: None,
+            });
+        };
+        let info = rest.account_info().map_err(fault)?;
+        let key = stark_key(account)?;
+        if info.public_key != Some(key.public_key()) {
+            return Err(venue(
+                "Extended: EXTENDED_PRIVATE_KEY does not belong to the account of \
+                 EXTENDED_API_KEY: its public key differs from the one the venue has"
+                    .into(),
+            ));
+        }
+        if info.vault != account.vault {
+            let (ours, theirs) = (account.vault, info.vault);
+            return Err(venue(format!(
+                "Extended: EXTENDED_VAULT is {ours}, the account's is {theirs}"
+            )));
+        }
+        let fees = rest.fees(&[]).map_err(fault)?;
+        Ok(ExtendedSide {
+            markets,
+            fees,
+            account: Some(account),
+        })
+    }
+
+    fn parts(
+        &self,
+        config: &Config,
+        tls: &TlsClient,
+        table: &Table,
+    ) -> Result<VenueParts<ExtendedFeed, Gate<ExtendedOrders>>, SessionError> {
+        let feed = ExtendedFeed::new(&table.markets(Venue::Extended));
+        let stream = config.extended.stream.as_str();
+        let feed_lanes = dial_plan(stream, 0, feed.lanes(), tls)?;
+        let Some(account) = self.account else {
+            return Ok(VenueParts {
+                feed,
+                feed_lanes,
+                orders: Gate::Watching,
+                order_lanes: vec![],
+            });
+        };
+        let settings = OrdersSettings {
+            order_url: config.extended.order.as_str(),
+            api_key: account.api_key.expose(),
+            key: stark_key(account)?,
+            chain: match config.extended.chain {
+                crate::config::StarknetChain::Main => Chain::Main,
+                crate::config::StarknetChain::Sepolia => Chain::Sepolia,
+            },
+            vault: account.vault,
+            markets: &table.extended,
+            http_lanes: config.extended.order_lanes,
+            requests_per_minute: REQUESTS_PER_MINUTE_DEFAULT,
+        };
+        let orders = ExtendedOrders::new(settings)
+            .map_err(|error| venue(format!("Extended: orders can't be set up: {error:?}")))?;
+        // The account stream comes first, then the requests' connections on their own host.
+        let mut streams = orders.lanes();
+        let http = streams.split_off(1);
+        let mut order_lanes = dial_plan(stream, 0, streams, tls)?;
+        order_lanes.extend(dial_plan(config.extended.order.as_str(), 1, http, tls)?);
+        Ok(VenueParts {
+            feed,
+            feed_lanes,
+            orders: Gate::Trading(orders),
+            order_lanes,
+        })
+    }
+}
+
+fn stark_key(account: &ExtendedAccount) -> Result<StarkKey, SessionError> {
+    StarkKey::parse_hex(account.private_key.to_hex().expose())
+        .map_err(|error| venue(format!("EXTENDED_PRIVATE_KEY can't be used: {error:?}")))
+}
+
+/// What Lighter says before the start.
+struct LighterSide<'a> {
+    markets: Vec<MarketRow>,
+    limits: Option<LighterLimits>,
+    nonces: Vec<(u8, u64)>,
+    account: Option<&'a LighterAccount>,
+}
+
+impl LighterSide<'_> {
+    fn read(config: &Config, now: Nanos) -> Result<LighterSide<'_>, SessionError> {
+        let account = config
+            .lighter
+            .account
+            .as_ref()
+            .filter(|_| is_trading(config));
+        let base = config.lighter.base.as_str();
+        let fault = |error| venue(format!("{error} ({base})"));
+        let rest = LighterRest::new(base, config.extra_root_pem.as_deref()).map_err(fault)?;
+        let markets = rest.markets().map_err(fault)?;
+        let Some(account) = account else {
+            return Ok(LighterSide {
+                markets,
+                limits: None,
+                nonces: Vec::new(),
+                account: None,
+            });
+        };
+        let mut nonces = Vec::new();
+        for key in &account.keys {
+            let private = lighter_key(key)?;
+            if !rest
+                .has_key(account.index, key.index, &private.public_key())
+                .map_err(fault)?
+            {
+                let (slot, index) = (key.index, account.index);
+                return Err(venue(format!(
+                    "Lighter: LIGHTER_API_KEYS: the key for slot {slot} is not the one that \
+                     account {index} has there"
+                )));
+            }
+            let nonce = rest.next_nonce(account.index, key.index).map_err(fault)?;
+            nonces.push((key.index, nonce));
+        }
+        let token = first_token(account, now)?;
+        let limits = rest.limits(account.index, &token).map_err(fault)?;
+        Ok(LighterSide {
+            markets,
+            limits: Some(limits),
+            nonces,
+            account: Some(account),
+        })
+    }
+
+    /// Taker and maker fee, bps; a standard account's when there is no account.
+    fn fees(&self) -> (Bps, Bps) {
+        // 10^-6 of notional is a hundredth of a basis point.
+        let bps = |e6: u32| Bps::from_milli(i64::from(e6) * 10);
+        let fees = |l: &LighterLimits| (bps(l.taker_fee_e6), bps(l.maker_fee_e6));
+        self.limits.as_ref().map_or((Bps::ZERO, Bps::ZERO), fees)
+    }
+
+    fn parts(
+        &self,
+        config: &Config,
+        tls: &TlsClient,
+        table: &Table,
+    ) -> Result<VenueParts<LighterFeed, Gate<LighterOrders>>, SessionError> {
+        let markets = table.markets(Venue::Lighter);
+        let feed = LighterFeed::new(&markets);
+        let ws = config.lighter.ws.as_str();
+        let feed_lanes = dial_plan(ws, 0, lighter::feed_lanes(), tls)?;
+        let Some(account) = self.account else {
+            return Ok(VenueParts {
+                feed,
+                feed_lanes,
+                orders: Gate::Watching,
+                order_lanes: vec![],
+            });
+        };
+        let mut keys = Vec::new();
+        for key in &account.keys {
+            keys.push(ApiKey {
+                index: key.index,
+                private: lighter_key(key)?,
+            });
+        }
+        let setup = Setup {
+            account_index: account.index,
+            chain_id: u64::from(config.lighter.chain_id),
+            keys,
+            rest_url: config.lighter.base.as_str().to_string(),
+            sends_per_minute: config.limits.orders_per_minute[Venue::Lighter.idx()],
+        };
+        let mut orders = LighterOrders::new(setup, &markets)
+            .map_err(|error| venue(format!("Lighter: orders can't be set up: {error:?}")))?;
+        self.nonces
+            .iter()
+            .for_each(|(slot, nonce)| orders.set_nonce(*slot, *nonce));
+        let mut order_lanes = dial_plan(ws, 0, lighter::order_lanes(), tls)?;
+        let rest_url = config.lighter.base.as_str();
+        order_lanes.extend(dial_plan(
+            rest_url,
+            order_lanes.len(),
+            vec![lighter::rest_lane()],
+            tls,
+        )?);
+        Ok(VenueParts {
+            feed,
+            feed_lanes,
+            orders: Gate::Trading(orders),
+            order_lanes,
+        })
+    }
+}
+
+fn lighter_key(key: &LighterKey) -> Result<PrivateKey, SessionError> {
+    PrivateKey::parse_hex(key.private_key.to_hex().expose()).map_err(|error| {
+        venue(format!(
+            "LIGHTER_API_KEYS: the key for slot {} can't be used: {error:?}",
+            key.index
+        ))
+    })
+}
+
+/// A token for the reads of the start.
+fn first_token(account: &LighterAccount, now: Nanos) -> Result<AuthToken, SessionError> {
+    let key = account
+        .keys
+        .first()
+        .ok_or_else(|| venue("LIGHTER_API_KEYS is empty".into()))?;
+    let deadline_s = now.plus(600 * SECOND).epoch_ms() / 1000;
+    let (private, mut source) = (lighter_key(key)?, NonceSource::new());
+    AuthToken::sign(&private, deadline_s, account.index, key.index, &mut source)
+        .map_err(|_| venue("the operating system gives no random numbers".into()))
+}
+
+/// Shortest time from one dial of a lane to its next. Extended's firewall blocks clients that come
+/// back faster (a third party's report); Lighter allows 60 new connections a minute and address.
+const REDIAL_NS_MIN: u64 = 5 * SECOND;
+
+/// Connections for the lanes a venue listed, numbered from `first`.
+fn dial_plan(
+    base_url: &str,
+    first: usize,
+    lanes: Vec<LaneSpec>,
+    tls: &TlsClient,
+) -> Result<Vec<Connection>, SessionError> {
+    let dial = |(at, lane): (usize, LaneSpec)| {
+        let protocol = match lane.protocol {
+            LaneProtocol::WebSocket => Protocol::WebSocket,
+            LaneProtocol::Http => Protocol::Http,
+        };
+        let endpoint = Endpoint::parse(base_url, &lane.path, lane.headers, protocol)
+            .map_err(|error| venue(format!("{base_url} can't be dialled: {error}")))?;
+        let token = first + at;
+        let limits = ConnectionLimits {
+            redial_ns_min: REDIAL_NS_MIN,
+            ..ConnectionLimits::default()
+        };
+        Ok(Connection::new(endpoint, token, tls, limits, token as u64))
+    };
+    lanes.into_iter().enumerate().map(dial).collect()
+}

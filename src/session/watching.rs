@@ -1,0 +1,63 @@
+//! A gateway's venue half that may be switched off: a dry run watches and sends nothing.
+
+use crate::market::event::FrameKind;
+use crate::market::order::{Order, Refusal};
+use crate::market::units::Nanos;
+use crate::venue::{Lane, Orders, Outbox, Reports, Signing};
+
+/// Trading, or only watching.
+pub enum Gate<O> {
+    /// No lanes, no keys; every order is refused before anything is signed.
+    Watching,
+    /// The venue's own.
+    Trading(O),
+}
+
+impl<O: Orders> Orders for Gate<O> {
+    fn on_link(
+        &mut self,
+        lane: Lane,
+        up: bool,
+        now: Nanos,
+        reports: &mut Reports,
+        out: &mut Outbox,
+    ) {
+        if let Gate::Trading(orders) = self {
+            orders.on_link(lane, up, now, reports, out);
+        }
+    }
+
+    fn sign(&mut self, order: &Order, now: Nanos) -> Result<Signing, Refusal> {
+        match self {
+            Gate::Watching => Err(Refusal::NotConnected),
+            Gate::Trading(orders) => orders.sign(order, now),
+        }
+    }
+
+    fn encode(&mut self, now: Nanos, out: &mut Outbox) {
+        if let Gate::Trading(orders) = self {
+            orders.encode(now, out);
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        lane: Lane,
+        status: u16,
+        bytes: &mut [u8],
+        now: Nanos,
+        reports: &mut Reports,
+        out: &mut Outbox,
+    ) -> FrameKind {
+        match self {
+            Gate::Watching => FrameKind::Unknown,
+            Gate::Trading(orders) => orders.on_message(lane, status, bytes, now, reports, out),
+        }
+    }
+
+    fn on_beat(&mut self, now: Nanos, reports: &mut Reports, out: &mut Outbox) {
+        if let Gate::Trading(orders) = self {
+            orders.on_beat(now, reports, out);
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! What a feed does about a fault, at both venues: a gap, a bad frame, a cut in the middle of a
+//! message, a silent peer, a full link. Each time the market is stale before anything else is said,
+//! and in step again with the next whole book.
+//!
+//! Feed stages are turned by hand; time is an argument. Only the cut needs a real socket, since a
+//! cut is something that happens below the messages.
+
+use parallax::feed::{FeedStage, Parts};
+use parallax::market::book::{Book, Delta, Side, flags};
+use parallax::market::event::{Event, FrameKind};
+use parallax::market::units::{Bps, Nanos, Notional, Price, SECOND, Size};
+use parallax::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
+use parallax::net::{Connection, ConnectionLimits, Endpoint, Lanes, Protocol, TlsClient};
+use parallax::stage::Stage;
+use parallax::stage::clock::Clock;
+use parallax::stage::link::{Rx, link};
+use parallax::venue::extended::feed::ExtendedFeed;
+use parallax::venue::lighter::feed::LighterFeed;
+use parallax::venue::{Deltas, Feed, OutKind, Outbox};
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use tungstenite::handshake::HandshakeError;
+use tungstenite::{Message, WebSocket};
+
+const ID: InstrumentId = InstrumentId(0);
+const NOW: Nanos = Nanos(1_790_000_000_000_000_000);
+
+fn market(venue: Venue) -> Market {
+    Market {
+        venue,
+        instrument: ID,
+        name: Name::new("BTC-USD").expect("a short name"),
+        venue_market: 1,
+        tick: Price(100_000_000),
+        lot: Size(10_000),
+        size_min: Size(10_000),
+        notional_min: Notional::ZERO,
+        fee_taker: Bps::ZERO,
+        fee_maker: Bps::ZERO,
+    }
+}
+
+/// A book message as the venue writes it: one bid and one ask, `size` each.
+fn frame(venue: Venue, sequence: u64, is_snapshot: bool, size: &str) -> String {
+    match (venue, is_snapshot) {
+        (Venue::Extended, _) => {
+            let kind = if is_snapshot { "SNAPSHOT" } else { "DELTA" };
+            let level = |price| format!(r#"[{{"p":"{price}","q":"{size}","c":"{size}"}}]"#);
+            let (bids, asks) = (level("99.9"), level("100.1"));
+            format!(
+                r#"{{"type":"{kind}","data":{{"t":"{kind}","m":"BTC-USD","b":{bids},"a":{asks}}},"#
+            ) + &format!(r#""ts":1,"seq":{sequence}}}"#)
+        }
+        (Venue::Lighter, _) => {
+            let kind = if is_snapshot { "subscribed" } else { "update" };
+            let level = |price| format!(r#"[{{"price":"{price}","size":"{size}"}}]"#);
+            let (bids, asks) = (level("99.9"), level("100.1"));
+            let begin = sequence - 1;
+            format!(r#"{{"type":"{kind}/order_book","channel":"order_book:1","timestamp":1,"#)
+                + &format!(r#""order_book":{{"code":0,"asks":{asks},"bids":{bids},"offset":1,"#)
+                + &format!(r#""nonce":{sequence},"begin_nonce":{begin}}}}}"#)
+        }
+    }
+}
+
+struct Rig {
+    stage: Box<dyn Drive>,
+    venue: Venue,
+    deltas: Rx<Delta>,
+    journal: Rx<Event>,
+    mirror: Book,
+    is_live: bool,
+    /// Stale marks seen.
+    stales: u32,
+}
+
+/// A feed stage of either venue.
+trait Drive {
+    fn on_link(&mut self, up: bool);
+    fn hear(&mut self, bytes: &mut [u8]) -> FrameKind;
+    fn turn(&mut self, now: Nanos);
+    fn beat(&mut self, now: Nanos);
+}
+
+impl<F: Feed> Drive for FeedStage<F> {
+    fn on_link(&mut self, up: bool) {
+        FeedStage::on_link(self, 0, up, NOW);
+    }
+
+    fn hear(&mut self, bytes: &mut [u8]) -> FrameKind {
+        FeedStage::hear(self, 0, bytes, NOW)
+    }
+
+    fn turn(&mut self, now: Nanos) {
+        Stage::turn(self, now);
+    }
+
+    fn beat(&mut self, now: Nanos) {
+        Stage::housekeeping(self, now);
+    }
+}
+
+impl Rig {
+    fn new(venue: Venue, url: &str, link_len: usize) -> Rig {
+        let (tx, deltas) = link("deltas", link_len);
+        let (journal_tx, journal) = link("journal", 65_536);
+        let endpoint = Endpoint::parse(url, "", Vec::new(), Protocol::WebSocket);
+        let endpoint = endpoint.expect("a loopback address");
+        let tls = TlsClient::new(None).expect("the public roots are built in");
+        let lane = Connection::new(endpoint, 0, &tls, ConnectionLimits::default(), 1);
+        let lanes = Lanes::new(vec![lane]).expect("the system has a poller");
+        let instrument = Instrument {
+            id: ID,
+            name: Name::new("BTC").expect("a short name"),
+            markets: VENUES.map(market),
+        };
+        let (markets, clock) = ([market(venue)], Clock::new());
+        let stage: Box<dyn Drive> = match venue {
+            Venue::Extended => {
+                let feed = ExtendedFeed::new(&markets);
+                let parts = Parts {
+                    feed,
+                    lanes,
+                    deltas: tx,
+                    journal: journal_tx,
+                    clock,
+                };
+                Box::new(FeedStage::new(venue, &[instrument], parts))
+            }
+            Venue::Lighter => {
+                let feed = LighterFeed::new(&markets);
+                let parts = Parts {
+                    feed,
+                    lanes,
+                    deltas: tx,
+                    journal: journal_tx,
+                    clock,
+                };
+                Box::new(FeedStage::new(venue, &[instrument], parts))
+            }
+        };
+        let mirror = Book::new(Price(100_000_000));
+        Rig {
+            stage,
+            venue,
+            deltas,
+            journal,
+            mirror,
+            is_live: false,
+            stales: 0,
+        }
+    }
+
+    /// Up, greeted, and in step at sequence 1.
+    fn live(venue: Venue, link_len: usize) -> Rig {
+        let mut rig = Rig::new(venue, "ws://127.0.0.1:9/stream", link_len);
+        rig.connect();
+        assert_eq!(rig.book(1, true, "5"), FrameKind::Snapshot);
+        rig.take();
+        assert!(rig.is_live);
+        rig.stales = 0;
+        rig
+    }
+
+    /// A new connection, as after a redial.
+    fn connect(&mut self) {
+        self.stage.on_link(false);
+        self.stage.on_link(true);
+        if self.venue == Venue::Lighter {
+            self.say(r#"{"type":"connected"}"#);
+        }
+    }
+
+    fn say(&mut self, text: &str) -> FrameKind {
+        self.stage.hear(&mut text.as_bytes().to_vec())
+    }
+
+    fn book(&mut self, sequence: u64, is_snapshot: bool, size: &str) -> FrameKind {
+        self.say(&frame(self.venue, sequence, is_snapshot, size))
+    }
+
+    /// Reads the link to its end, as the scanner does.
+    fn take(&mut self) {
+        while let Some(delta) = self.deltas.pop() {
+            self.mirror.apply_delta(&delta);
+            self.stales += u32::from(delta.flags & flags::STALE != 0);
+            if delta.flags & (flags::STALE | flags::CLEAR) != 0 {
+                self.is_live = false;
+            }
+            let whole = flags::LAST | flags::SNAPSHOT;
+            if delta.flags & whole == whole && delta.flags & flags::STALE == 0 {
+                self.is_live = true;
+            }
+        }
+        while self.journal.pop().is_some() {}
+    }
+
+    fn holds(&self, size: &str) -> bool {
+        let size = Size::parse(size.as_bytes()).expect("a size");
+        let holds = |side| {
+            self.mirror
+                .best(side)
+                .is_some_and(|level| level.size == size)
+        };
+        self.is_live && holds(Side::Bid) && holds(Side::Ask)
+    }
+
+    /// The market is stale; nothing but a whole book makes it live, and then it is that book.
+    fn is_stale_until_resynced(&mut self) {
+        self.take();
+        assert!(!self.is_live && self.stales > 0, "{:?}", self.venue);
+        self.book(9, false, "8");
+        self.take();
+        assert!(!self.is_live, "an update repairs nothing");
+        self.connect();
+        assert_eq!(self.book(1, true, "6"), FrameKind::Snapshot);
+        self.book(2, false, "7");
+        self.take();
+        assert!(self.holds("7"), "{:?}", self.venue);
+    }
+}
+
+#[test]
+fn a_gap_is_stale_until_the_next_whole_book() {
+    for venue in VENUES {
+        let mut rig = Rig::live(venue, 1024);
+        assert_eq!(rig.book(3, false, "9"), FrameKind::Gap);
+        rig.is_stale_until_resynced();
+        assert!(!rig.holds("9"), "what came after the gap was never shown");
+    }
+}
+
+#[test]
+fn a_bad_frame_is_stale_until_the_next_whole_book() {
+    for venue in VENUES {
+        let whole = frame(venue, 2, false, "9");
+        for bad in [
+            "",
+            "{",
+            "\u{0}",
+            &whole[..whole.len() / 2],
+            &whole.replace('9', "x"),
+        ] {
+            let mut rig = Rig::live(venue, 1024);
+            assert_eq!(rig.say(bad), FrameKind::Malformed, "{bad:?}");
+            rig.is_stale_until_resynced();
+        }
+    }
+}
+
+#[test]
+fn a_lost_connection_is_stale_until_the_next_whole_book() {
+    for venue in VENUES {
+        let mut rig = Rig::live(venue, 1024);
+        rig.stage.on_link(false);
+        rig.is_stale_until_resynced();
+    }
+}
+
+#[test]
+fn a_full_link_is_stale_and_the_whole_book_follows() {
+    for venue in VENUES {
+        let mut rig = Rig::live(venue, 1024);
+        // Nobody reads: a few levels a message, until the link has no room for more.
+        for sequence in 2..1_000 {
+            rig.book(sequence, false, "8");
+            rig.stage.turn(NOW);
+        }
+        rig.book(1_000, false, "3");
+        rig.stage.turn(NOW);
+        rig.take();
+        assert!(
+            !rig.is_live && rig.stales == 1,
+            "{venue:?}: stale, said once"
+        );
+        rig.stage.turn(NOW);
+        rig.take();
+        assert!(rig.holds("3"), "{venue:?}: the book as it is now");
+    }
+}
+
+/// A peer that keeps the connection and says nothing is given up by the venue's own deadline.
+#[test]
+fn a_silent_peer_is_given_up() {
+    let (extended, lighter) = ([market(Venue::Extended)], [market(Venue::Lighter)]);
+    let feeds: [(Venue, Box<dyn Feed>); 2] = [
+        (Venue::Extended, Box::new(ExtendedFeed::new(&extended))),
+        (Venue::Lighter, Box::new(LighterFeed::new(&lighter))),
+    ];
+    for (venue, mut feed) in feeds {
+        let (mut deltas, mut out) = (Deltas::new(64), Outbox::new(1 << 14, 64));
+        feed.on_link(0, true, NOW, &mut deltas, &mut out);
+        let mut texts = vec![frame(venue, 1, true, "5")];
+        if venue == Venue::Lighter {
+            texts.insert(0, r#"{"type":"connected"}"#.to_string());
+        }
+        for text in texts {
+            let mut bytes = text.into_bytes();
+            feed.on_message(0, &mut bytes, NOW, &mut deltas, &mut out);
+        }
+        let mut given_up_s = None;
+        for second in 1..=70 {
+            out.clear();
+            let now = NOW.plus(second * SECOND);
+            feed.on_beat(now, &mut deltas, &mut out);
+            let asks = |out: &Outbox| out.items().iter().any(|i| i.kind == OutKind::Reconnect);
+            if asks(&out) {
+                given_up_s.get_or_insert(second);
+            }
+        }
+        // Lighter answers pings within 45 s; Extended tells the whole book each minute.
+        let (soonest, latest) = if venue == Venue::Lighter {
+            (31, 45)
+        } else {
+            (60, 66)
+        };
+        assert!(
+            given_up_s >= Some(soonest) && given_up_s <= Some(latest),
+            "{given_up_s:?}"
+        );
+        deltas.clear();
+        feed.on_link(0, false, NOW.plus(70 * SECOND), &mut deltas, &mut out);
+        assert!(
+            deltas
+                .items()
+                .iter()
+                .all(|delta| delta.flags & flags::STALE != 0)
+        );
+    }
+}
+
+/// The far end of a lane, turned by hand with the stage.
+struct Far {
+    listener: TcpListener,
+    clock: Clock,
+    /// Added to the beat's time, so that a redial needs no waiting.
+    ahead_ns: u64,
+}
+
+impl Far {
+    fn step(&self, rig: &mut Rig) {
+        let now = self.clock.now();
+        rig.stage.beat(now.plus(self.ahead_ns));
+        rig.stage.turn(now);
+        rig.take();
+        std::thread::yield_now();
+    }
+
+    /// Accepts the lane's next connection and its upgrade.
+    fn accept(&self, rig: &mut Rig) -> WebSocket<TcpStream> {
+        let begun = self.clock.now();
+        let mut waiting = None;
+        while self.clock.now().since(begun) < 20 * SECOND {
+            self.step(rig);
+            let answer = match waiting.take() {
+                None => match self.listener.accept() {
+                    Ok((stream, _)) => {
+                        stream.set_nonblocking(true).expect("a socket option");
+                        tungstenite::accept(stream)
+                    }
+                    Err(_) => continue,
+                },
+                Some(HandshakeError::Interrupted(handshake)) => handshake.handshake(),
+                Some(HandshakeError::Failure(error)) => panic!("{error}"),
+            };
+            match answer {
+                Ok(socket) => return socket,
+                Err(error) => waiting = Some(error),
+            }
+        }
+        panic!("the lane never came");
+    }
+
+    fn until(&self, rig: &mut Rig, what: &str, done: impl Fn(&Rig) -> bool) {
+        let begun = self.clock.now();
+        while !done(rig) {
+            assert!(self.clock.now().since(begun) < 20 * SECOND, "never: {what}");
+            self.step(rig);
+        }
+    }
+}
+
+#[test]
+fn a_cut_in_the_middle_of_a_message_is_stale_until_the_redial_brings_a_whole_book() {
+    for venue in VENUES {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket option");
+        let port = listener.local_addr().expect("it is bound").port();
+        let clock = Clock::new();
+        let mut far = Far {
+            listener,
+            clock,
+            ahead_ns: 0,
+        };
+        let mut rig = Rig::new(venue, &format!("ws://127.0.0.1:{port}"), 1024);
+        let greeting = |peer: &mut WebSocket<TcpStream>| {
+            if venue == Venue::Lighter {
+                let text = r#"{"type":"connected"}"#;
+                peer.send(Message::text(text)).expect("there is room");
+            }
+        };
+        let mut peer = far.accept(&mut rig);
+        greeting(&mut peer);
+        let first = Message::text(frame(venue, 1, true, "5"));
+        peer.send(first).expect("there is room");
+        far.until(&mut rig, "the first book", |rig| rig.holds("5"));
+
+        // A frame of 100 bytes, of which 20 come.
+        let text = frame(venue, 2, false, "9");
+        let socket = peer.get_mut();
+        socket.write_all(&[0x81, 100]).expect("there is room");
+        socket
+            .write_all(&text.as_bytes()[..20])
+            .expect("there is room");
+        drop(peer);
+        far.until(&mut rig, "stale", |rig| !rig.is_live && rig.stales > 0);
+
+        far.ahead_ns = 60 * SECOND;
+        let mut peer = far.accept(&mut rig);
+        far.ahead_ns = 0;
+        greeting(&mut peer);
+        let again = Message::text(frame(venue, 1, true, "6"));
+        peer.send(again).expect("there is room");
+        far.until(&mut rig, "the book of the new connection", |rig| {
+            rig.holds("6")
+        });
+    }
+}
