@@ -327,15 +327,12 @@ impl<F: Feed> FeedStage<F> {
     /// Sends what the venue wants sent.
     #[inline]
     fn flush(&mut self, now: Nanos) {
-        for item in self.outbox.items() {
-            let (lanes, payload) = (&mut self.parts.lanes, self.outbox.payload(item));
-            match item.kind {
-                OutKind::Text => lanes.send_text(item.lane, payload, now),
-                OutKind::Http => lanes.send_raw(item.lane, payload, now),
-                OutKind::Reconnect => lanes.reconnect(item.lane, now),
-            }
-        }
-        self.outbox.clear();
+        let lanes = &mut self.parts.lanes;
+        self.outbox.deliver(|item, payload| match item.kind {
+            OutKind::Text => lanes.send_text(item.lane, payload, now),
+            OutKind::Http => lanes.send_raw(item.lane, payload, now),
+            OutKind::Reconnect => lanes.reconnect(item.lane, now),
+        });
     }
 
     #[inline]

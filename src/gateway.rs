@@ -3,8 +3,9 @@
 //!
 //! Owns the connections for orders and for the account, and through the venue's `Orders` the keys,
 //! the nonces and the table of open orders. Promises: a report is never lost (a full link is held
-//! in a bounded backlog; a full backlog raises halt), an order that did not leave says so. Refuses
-//! to retry: what to do next is the scanner's decision.
+//! in a bounded backlog; a full backlog raises halt); an order refused before it was signed says
+//! so at once, and one that a lane did not take becomes Unknown by its deadline. Refuses to retry:
+//! what to do next is the scanner's decision.
 
 use crate::market::Venue;
 use crate::market::event::{Event, HaltCause, Step};
@@ -324,15 +325,12 @@ impl<O: Orders> Gateway<O> {
     /// Sends what the venue wants sent.
     #[inline]
     fn flush(&mut self, now: Nanos) {
-        for item in self.outbox.items() {
-            let (lanes, payload) = (&mut self.parts.lanes, self.outbox.payload(item));
-            match item.kind {
-                OutKind::Text => lanes.send_text(item.lane, payload, now),
-                OutKind::Http => lanes.send_raw(item.lane, payload, now),
-                OutKind::Reconnect => lanes.reconnect(item.lane, now),
-            }
-        }
-        self.outbox.clear();
+        let lanes = &mut self.parts.lanes;
+        self.outbox.deliver(|item, payload| match item.kind {
+            OutKind::Text => lanes.send_text(item.lane, payload, now),
+            OutKind::Http => lanes.send_raw(item.lane, payload, now),
+            OutKind::Reconnect => lanes.reconnect(item.lane, now),
+        });
     }
 
     #[inline]

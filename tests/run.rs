@@ -1,10 +1,14 @@
 //! The default run, as a user starts it: simulated venues, real sockets, signed orders, a report.
 
+#[path = "rig/simulation.rs"]
+mod simulation;
+
 use serde_json::Value;
+use simulation::Simulation;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 fn parallax(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parallax"));
@@ -90,31 +94,20 @@ fn demo_trades_and_reports() {
     );
 }
 
-/// `parallax sim` in a process of its own.
-struct Simulation {
-    child: Child,
+/// The venues of another process, as a user reads their description.
+struct Venues {
+    simulation: Simulation,
     description: Value,
 }
 
-impl Simulation {
-    fn start() -> Simulation {
-        let mut child = parallax(&["sim", "--seed", "7"])
-            .args([
-                "--listen-extended",
-                "127.0.0.1:0",
-                "--listen-lighter",
-                "127.0.0.1:0",
-            ])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary was built for this test");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("standard output is piped");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("the first line is the description");
-        let description = serde_json::from_str(&line).expect("the description is JSON");
-        Simulation { child, description }
+impl Venues {
+    fn start() -> Venues {
+        let simulation = Simulation::start(&["--seed", "7"]);
+        let description = serde_json::from_str(&simulation.description);
+        Venues {
+            simulation,
+            description: description.expect("the description is JSON"),
+        }
     }
 
     /// The settings a user would write from the description.
@@ -148,13 +141,6 @@ impl Simulation {
     }
 }
 
-impl Drop for Simulation {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn private_file(name: &str, content: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_file(&path);
@@ -172,13 +158,13 @@ fn private_file(name: &str, content: &str) -> PathBuf {
 
 #[test]
 fn a_run_trades_with_venues_in_another_process() {
-    let simulation = Simulation::start();
-    let pem = simulation.description["ca_pem"]
+    let venues = Venues::start();
+    let pem = venues.description["ca_pem"]
         .as_str()
         .expect("a certificate")
         .to_string();
     let ca = private_file("run-ca.pem", &pem);
-    let env = private_file("run.env", &simulation.settings(ca.to_str().expect("UTF-8")));
+    let env = private_file("run.env", &venues.settings(ca.to_str().expect("UTF-8")));
     let output = parallax(&["run", "--seconds", "40", "--json", "--env"])
         .arg(&env)
         .output()
@@ -188,8 +174,8 @@ fn a_run_trades_with_venues_in_another_process() {
     is_settled(&report);
     assert!(report["pairs"]["opened"].as_u64() >= Some(1), "{report}");
     let secrets = [
-        &simulation.description["extended"]["private_key"],
-        &simulation.description["extended"]["api_key"],
+        &venues.description["extended"]["private_key"],
+        &venues.description["extended"]["api_key"],
     ];
     for secret in secrets {
         let secret = secret.as_str().expect("a text");
@@ -201,13 +187,13 @@ fn a_run_trades_with_venues_in_another_process() {
 /// drain, and says what it leaves instead of calling it a success.
 #[test]
 fn venues_that_die_leave_a_truthful_end() {
-    let mut simulation = Simulation::start();
-    let pem = simulation.description["ca_pem"]
+    let mut venues = Venues::start();
+    let pem = venues.description["ca_pem"]
         .as_str()
         .expect("a certificate")
         .to_string();
     let ca = private_file("dying-ca.pem", &pem);
-    let mut settings = simulation.settings(ca.to_str().expect("UTF-8"));
+    let mut settings = venues.settings(ca.to_str().expect("UTF-8"));
     // No pair converges: what is opened before the end of the venues is open then.
     settings.push_str("EXIT_BPS=-400\n");
     let env = private_file("dying.env", &settings);
@@ -219,7 +205,7 @@ fn venues_that_die_leave_a_truthful_end() {
         .expect("the binary was built for this test");
     // The simulated venues die in the middle of the run, wherever its pairs then stand.
     std::thread::sleep(std::time::Duration::from_secs(28));
-    let _ = simulation.child.kill();
+    let _ = venues.simulation.child.kill();
     let output = run.wait_with_output().expect("it ends by itself");
     let (report, err) = (object(&output), text(&output.stderr));
     assert!(!err.contains("panicked"), "{err}");

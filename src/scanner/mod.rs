@@ -385,7 +385,7 @@ impl Stage for Scanner {
         }
         self.audit(now);
         let status = self.status_now();
-        // A full link holds newer news than this for its reader: dropping is right.
+        // A full link means that `main` is behind; the next beat brings fresher news than this.
         let _ = self.status.push(status);
     }
 
