@@ -4,11 +4,15 @@
 //! link that is sometimes far too short, and rebuild a second book on the other side. The judge is
 //! a sorted map.
 
+#[path = "rig/instrument.rs"]
+mod instrument;
+
+use instrument::{ID, NOW, instrument, market};
 use parallax::feed::{FeedStage, Parts};
 use parallax::market::book::{Book, Delta, Side, flags};
 use parallax::market::event::{Event, FrameKind};
-use parallax::market::units::{Bps, Nanos, Notional, Price, Size};
-use parallax::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
+use parallax::market::units::{Price, Size};
+use parallax::market::{VENUES, Venue};
 use parallax::net::{Connection, ConnectionLimits, Endpoint, Lanes, Protocol, TlsClient};
 use parallax::stage::Stage;
 use parallax::stage::clock::Clock;
@@ -20,8 +24,6 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-const ID: InstrumentId = InstrumentId(0);
-const NOW: Nanos = Nanos(1_790_000_000_000_000_000);
 /// Twice the reserve of a feed and a stretch of a whole book: as short as a link may be.
 const SHORT: usize = 1024;
 
@@ -60,21 +62,6 @@ fn messages() -> impl Strategy<Value = Vec<(Message, usize)>> {
 /// Bids stand below 1,000 ticks, asks above, so that only `Crossing` crosses.
 fn tick_of(is_bid: bool, far: i64) -> i64 {
     if is_bid { 1_000 - far } else { 1_000 + far }
-}
-
-fn market(venue: Venue) -> Market {
-    Market {
-        venue,
-        instrument: ID,
-        name: Name::new("BTC-USD").expect("a short name"),
-        venue_market: 1,
-        tick: Price(100_000_000),
-        lot: Size(10_000),
-        size_min: Size(10_000),
-        notional_min: Notional::ZERO,
-        fee_taker: Bps::ZERO,
-        fee_maker: Bps::ZERO,
-    }
 }
 
 /// Writes frames as a venue does and keeps its sequence.
@@ -169,12 +156,7 @@ impl<F: Feed> Rig<F> {
         );
         let (tx, deltas) = link("deltas", link_len);
         let (journal_tx, journal) = link("journal", 65_536);
-        let name = Name::new("BTC").expect("a short name");
-        let instrument = Instrument {
-            id: ID,
-            name,
-            markets: VENUES.map(market),
-        };
+        let instrument = instrument();
         let parts = Parts {
             feed,
             lanes: Lanes::new(vec![lane]).expect("the system has a poller"),

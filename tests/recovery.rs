@@ -5,11 +5,15 @@
 //! Feed stages are turned by hand; time is an argument. Only the cut needs a real socket, since a
 //! cut is something that happens below the messages.
 
+#[path = "rig/instrument.rs"]
+mod instrument;
+
+use instrument::{NOW, instrument, market};
 use parallax::feed::{FeedStage, Parts};
 use parallax::market::book::{Book, Delta, Side, flags};
 use parallax::market::event::{Event, FrameKind};
-use parallax::market::units::{Bps, Nanos, Notional, Price, SECOND, Size};
-use parallax::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
+use parallax::market::units::{Nanos, Price, SECOND, Size};
+use parallax::market::{VENUES, Venue};
 use parallax::net::{Connection, ConnectionLimits, Endpoint, Lanes, Protocol, TlsClient};
 use parallax::stage::Stage;
 use parallax::stage::clock::Clock;
@@ -21,24 +25,6 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use tungstenite::handshake::HandshakeError;
 use tungstenite::{Message, WebSocket};
-
-const ID: InstrumentId = InstrumentId(0);
-const NOW: Nanos = Nanos(1_790_000_000_000_000_000);
-
-fn market(venue: Venue) -> Market {
-    Market {
-        venue,
-        instrument: ID,
-        name: Name::new("BTC-USD").expect("a short name"),
-        venue_market: 1,
-        tick: Price(100_000_000),
-        lot: Size(10_000),
-        size_min: Size(10_000),
-        notional_min: Notional::ZERO,
-        fee_taker: Bps::ZERO,
-        fee_maker: Bps::ZERO,
-    }
-}
 
 /// A book message as the venue writes it: one bid and one ask, `size` each.
 fn frame(venue: Venue, sequence: u64, is_snapshot: bool, size: &str) -> String {
@@ -109,11 +95,7 @@ impl Rig {
         let tls = TlsClient::new(None).expect("the public roots are built in");
         let lane = Connection::new(endpoint, 0, &tls, ConnectionLimits::default(), 1);
         let lanes = Lanes::new(vec![lane]).expect("the system has a poller");
-        let instrument = Instrument {
-            id: ID,
-            name: Name::new("BTC").expect("a short name"),
-            markets: VENUES.map(market),
-        };
+        let instrument = instrument();
         let (markets, clock) = ([market(venue)], Clock::new());
         let stage: Box<dyn Drive> = match venue {
             Venue::Extended => {

@@ -73,7 +73,7 @@ fn is_trading(config: &Config) -> bool {
 struct ExtendedSide<'a> {
     markets: Vec<MarketInfo>,
     fees: Vec<Fees>,
-    account: Option<&'a ExtendedAccount>,
+    account: Option<(&'a ExtendedAccount, StarkKey)>,
 }
 
 impl ExtendedSide<'_> {
@@ -115,12 +115,12 @@ impl ExtendedSide<'_> {
         Ok(ExtendedSide {
             markets,
             fees,
-            account: Some(account),
+            account: Some((account, key)),
         })
     }
 
     fn parts(
-        &self,
+        self,
         config: &Config,
         tls: &TlsClient,
         table: &Table,
@@ -128,7 +128,7 @@ impl ExtendedSide<'_> {
         let feed = ExtendedFeed::new(&table.markets(Venue::Extended));
         let stream = config.extended.stream.as_str();
         let feed_lanes = dial_plan(stream, 0, feed.lanes(), tls)?;
-        let Some(account) = self.account else {
+        let Some((account, key)) = self.account else {
             return Ok(VenueParts {
                 feed,
                 feed_lanes,
@@ -139,7 +139,7 @@ impl ExtendedSide<'_> {
         let settings = OrdersSettings {
             order_url: config.extended.order.as_str(),
             api_key: account.api_key.expose(),
-            key: stark_key(account)?,
+            key,
             chain: match config.extended.chain {
                 crate::config::StarknetChain::Main => Chain::Main,
                 crate::config::StarknetChain::Sepolia => Chain::Sepolia,
@@ -174,6 +174,7 @@ fn stark_key(account: &ExtendedAccount) -> Result<StarkKey, SessionError> {
 struct LighterSide<'a> {
     markets: Vec<MarketRow>,
     limits: Option<LighterLimits>,
+    keys: Vec<ApiKey>,
     nonces: Vec<(u8, u64)>,
     account: Option<&'a LighterAccount>,
 }
@@ -193,11 +194,12 @@ impl LighterSide<'_> {
             return Ok(LighterSide {
                 markets,
                 limits: None,
+                keys: Vec::new(),
                 nonces: Vec::new(),
                 account: None,
             });
         };
-        let mut nonces = Vec::new();
+        let (mut keys, mut nonces) = (Vec::new(), Vec::new());
         for key in &account.keys {
             let private = lighter_key(key)?;
             if !rest
@@ -212,12 +214,15 @@ impl LighterSide<'_> {
             }
             let nonce = rest.next_nonce(account.index, key.index).map_err(fault)?;
             nonces.push((key.index, nonce));
+            let index = key.index;
+            keys.push(ApiKey { index, private });
         }
-        let token = first_token(account, now)?;
+        let token = first_token(account.index, &keys, now)?;
         let limits = rest.limits(account.index, &token).map_err(fault)?;
         Ok(LighterSide {
             markets,
             limits: Some(limits),
+            keys,
             nonces,
             account: Some(account),
         })
@@ -232,7 +237,7 @@ impl LighterSide<'_> {
     }
 
     fn parts(
-        &self,
+        self,
         config: &Config,
         tls: &TlsClient,
         table: &Table,
@@ -249,17 +254,10 @@ impl LighterSide<'_> {
                 order_lanes: vec![],
             });
         };
-        let mut keys = Vec::new();
-        for key in &account.keys {
-            keys.push(ApiKey {
-                index: key.index,
-                private: lighter_key(key)?,
-            });
-        }
         let setup = Setup {
             account_index: account.index,
             chain_id: u64::from(config.lighter.chain_id),
-            keys,
+            keys: self.keys,
             rest_url: config.lighter.base.as_str().to_string(),
             sends_per_minute: config.limits.orders_per_minute[Venue::Lighter.idx()],
         };
@@ -295,15 +293,20 @@ fn lighter_key(key: &LighterKey) -> Result<PrivateKey, SessionError> {
 }
 
 /// A token for the reads of the start.
-fn first_token(account: &LighterAccount, now: Nanos) -> Result<AuthToken, SessionError> {
-    let key = account
-        .keys
+fn first_token(account_index: u64, keys: &[ApiKey], now: Nanos) -> Result<AuthToken, SessionError> {
+    let key = keys
         .first()
         .ok_or_else(|| venue("LIGHTER_API_KEYS is empty".into()))?;
     let deadline_s = now.plus(600 * SECOND).epoch_ms() / 1000;
-    let (private, mut source) = (lighter_key(key)?, NonceSource::new());
-    AuthToken::sign(&private, deadline_s, account.index, key.index, &mut source)
-        .map_err(|_| venue("the operating system gives no random numbers".into()))
+    let mut source = NonceSource::new();
+    AuthToken::sign(
+        &key.private,
+        deadline_s,
+        account_index,
+        key.index,
+        &mut source,
+    )
+    .map_err(|_| venue("the operating system gives no random numbers".into()))
 }
 
 /// Shortest time from one dial of a lane to its next. Extended's firewall blocks clients that come
