@@ -5,6 +5,9 @@
 //! Refuses: copying a secret by accident (no `Clone`), comparing two of them, and reading files or
 //! the environment: where a secret comes from is `config`'s business.
 
+pub mod ceremony;
+pub mod onboarding;
+
 use std::fmt;
 use zeroize::Zeroize;
 

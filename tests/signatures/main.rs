@@ -2,3 +2,4 @@
 
 mod extended;
 mod lighter;
+mod onboarding;

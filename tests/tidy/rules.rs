@@ -568,6 +568,7 @@ const DOORS: &[(&str, &[&str])] = &[
         "ureq",
         &["venue/*/account.rs", "venue/*/account/", "watch/"],
     ),
+    ("secp256k1", &["keys/ceremony.rs"]),
     ("hdrhistogram", &["record/"]),
     ("dotenvy", &["config/"]),
     ("clap", &["main.rs", "cli.rs"]),

@@ -10,6 +10,7 @@
 
 pub mod amounts;
 pub mod hash;
+pub mod onboarding;
 mod point;
 
 use starknet_crypto::rfc6979_generate_k;
@@ -87,10 +88,16 @@ impl StarkKey {
             let value = char::from(digit).to_digit(16).ok_or(KeyError::NotHex)? as u8;
             private[31 - idx / 2] |= value << (4 * (idx % 2));
         }
+        StarkKey::from_bytes(&private)
+    }
+
+    /// From 32 bytes, big endian.
+    pub fn from_bytes(private: &[u8; 32]) -> Result<StarkKey, KeyError> {
         // Byte order is big endian, so arrays compare as the numbers do.
         if *private == [0; 32] || *private >= GROUP_ORDER.to_bytes_be() {
             return Err(KeyError::OutOfRange);
         }
+        let private = Zeroizing::new(*private);
         let mut scalar = Felt::from_bytes_be(&private);
         let public = starknet_crypto::get_public_key(&scalar);
         wipe(&mut scalar);
@@ -170,6 +177,11 @@ fn wipe(scalar: &mut Felt) {
     let mut raw = scalar.to_raw();
     raw.zeroize();
     *scalar = std::hint::black_box(Felt::from_raw(raw));
+}
+
+/// Pedersen hash of two field elements; the venue uses it for registrations only.
+pub fn pedersen_hash(left: Felt, right: Felt) -> Felt {
+    starknet_crypto::pedersen_hash(&left, &right)
 }
 
 /// A field element from the venue's hexadecimal text (`0x` and up to 64 digits), or `None`.
