@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use num_bigint::BigUint;
 use parallax::venue::extended::sign::hash::{Chain, OrderHasher, OrderTerms};
-use parallax::venue::extended::sign::{Felt, Signature, StarkKey, parse_felt};
+use parallax::venue::extended::sign::{Felt, PointMaker, Signature, StarkKey, parse_felt};
 use parallax::venue::lighter::sign::transaction::{CreateOrder, Envelope, Transaction};
 use parallax::venue::lighter::sign::{self as lighter, Message, NonceSource, PrivateKey};
 use proptest::prelude::*;
@@ -323,7 +323,7 @@ proptest! {
         });
         prop_assert_eq!(big(message), naive);
 
-        let point = key.prepare(salt).unwrap();
+        let [point, ..] = PointMaker::new(&key).prepare().unwrap();
         for signature in [key.sign(message).unwrap(), point.sign(message).unwrap()] {
             prop_assert!(extended_accepts(public, message, &signature));
             let bent = Felt::TWO.pow(bit as u64);

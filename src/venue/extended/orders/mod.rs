@@ -422,7 +422,7 @@ mod tests {
     use crate::market::{Market, Name};
     use crate::venue::OutKind;
     use crate::venue::extended::sign::hash::OrderTerms;
-    use crate::venue::extended::sign::{Felt, Signature, parse_felt, verify};
+    use crate::venue::extended::sign::{BATCH, Felt, Signature, parse_felt, verify};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -632,17 +632,11 @@ mod tests {
     fn points_are_used_up_and_made_up_for() {
         let mut rig = Rig::live();
         let order = rig.order(Action::Place, 1);
-        for _ in 0..3 {
-            rig.beat_after(1);
+        rig.beat_after(1);
+        for _ in 0..BATCH {
+            assert_eq!(rig.orders.sign(&order, rig.now), Ok(Signing::Ahead));
         }
-        for signing in [
-            Signing::Ahead,
-            Signing::Ahead,
-            Signing::Ahead,
-            Signing::Full,
-        ] {
-            assert_eq!(rig.orders.sign(&order, rig.now), Ok(signing));
-        }
+        assert_eq!(rig.orders.sign(&order, rig.now), Ok(Signing::Full));
         rig.beat_after(1);
         assert_eq!(rig.orders.sign(&order, rig.now), Ok(Signing::Ahead));
     }

@@ -13,7 +13,9 @@ use crate::market::units::{MS, Nanos, SECOND, Size};
 use crate::venue::Signing;
 use crate::venue::extended::sign::amounts::{Exact, OrderValue, order_amounts};
 use crate::venue::extended::sign::hash::OrderTerms;
-use crate::venue::extended::sign::{Felt, NoncePoint, SignError, Signature, StarkKey};
+use crate::venue::extended::sign::{
+    BATCH, Felt, NoncePoint, PointMaker, SignError, Signature, StarkKey,
+};
 
 /// How long an order may live. It matches at once or never, so this only bounds how late one that
 /// was stuck on its way may still match. Smaller: a clock a few seconds off makes the venue refuse
@@ -22,43 +24,47 @@ const ORDER_LIFE_S: u64 = 60;
 /// The signed expiration is this much after the expiry (S1, `signing.order_object_settlement`).
 const SETTLEMENT_EXTRA_S: u64 = 14 * 86_400;
 
-/// Nonce points kept ready. A pair needs one or two orders here; the rest is for bursts. Larger: a
-/// longer until all are ready (one a beat, each costs a curve multiplication). Smaller: bursts sign
-/// in full.
-const POINTS_MAX: usize = 16;
-
 /// The key with its prepared points. Single owner: no point is ever used twice.
 pub(super) struct Signer {
     key: StarkKey,
-    /// Seats of the pool, each filled or used up.
-    points: Box<[Option<NoncePoint>]>,
-    /// Points drawn so far, part of what makes each different.
-    drawn_count: u64,
+    maker: PointMaker,
+    /// The last batch, used from the front; `None` before the first beat.
+    points: Option<[NoncePoint; BATCH]>,
+    /// How many of the batch are used.
+    used_count: usize,
 }
 
 impl Signer {
     pub(super) fn new(key: StarkKey) -> Signer {
         Signer {
+            maker: PointMaker::new(&key),
             key,
-            points: (0..POINTS_MAX).map(|_| None).collect(),
-            drawn_count: 0,
+            points: None,
+            used_count: BATCH,
         }
     }
 
-    /// Prepares one point if a seat is free. Cold: a curve multiplication.
+    /// Prepares a new batch when half of the last is used; the other half is dropped. Cold: without
+    /// randomness the old points stay, and after them every signature is made in full.
     #[cold]
     pub(super) fn refill(&mut self) {
-        if let Some(seat) = self.points.iter_mut().find(|seat| seat.is_none()) {
-            *seat = self.key.prepare(self.drawn_count);
-            self.drawn_count += 1;
+        if self.used_count < BATCH / 2 {
+            return;
+        }
+        if let Ok(points) = self.maker.prepare() {
+            self.points = Some(points);
+            self.used_count = 0;
         }
     }
 
     /// Signs with a prepared point, which is gone afterwards, or in full.
     fn sign(&mut self, hash: Felt) -> Result<(Signature, Signing), SignError> {
-        let point = self.points.iter_mut().find_map(Option::take);
-        if let Some(Ok(signature)) = point.map(|point| point.sign(hash)) {
-            return Ok((signature, Signing::Ahead));
+        let seats = self.points.as_mut();
+        if let Some(seat) = seats.and_then(|seats| seats.get_mut(self.used_count)) {
+            self.used_count += 1;
+            if let Ok(signature) = seat.move_out().sign(hash) {
+                return Ok((signature, Signing::Ahead));
+            }
         }
         Ok((self.key.sign(hash)?, Signing::Full))
     }

@@ -1,15 +1,30 @@
 //! Message hashes: SNIP-12 structs over Poseidon, as the venue's settlement layer checks them.
 //!
-//! Idea: a message is `poseidon("StarkNet Message", domain, public key, struct)`, a struct is
-//! `poseidon(type selector, members..)`. Poseidon absorbs two elements per permutation, so the
-//! first pair of both (selector and position; prefix and domain) never changes for an account: the
-//! states after them are kept and 7 of 9 permutations remain per order.
-//!
+//! Promises: the venue's hashes, checked against its vectors; 7 permutations an order, no
+//! allocation. `Felt` goes in and comes out; inside are the room's own elements, which are the
+//! same limbs.
 //! Refuses nothing: every input is a field element; ranges are the caller's duty (`amounts`).
-//! Sources: entries S1 and S2 of the venue's list. Vectors: `tests/signatures_extended.rs`.
+//!
+//! Sources: entries S1 and S2 of the venue's list; SNIP-12. Vectors:
+//! `tests/signatures/extended.rs`.
 
-use starknet_crypto::{poseidon_hash_many, poseidon_permute_comp};
-use starknet_types_core::felt::Felt;
+use super::Felt;
+use super::field::Element;
+use super::hades::permute;
+
+// How a message is hashed
+//
+// The idea: a message is `poseidon("StarkNet Message", domain, public key, struct)` and a struct is
+// `poseidon(type selector, members..)`. Poseidon is a sponge: it adds two elements to the first two
+// lanes of its state, permutes, and takes the next two; a list is closed by a one, and a zero if
+// that is needed to make pairs. The answer is the first lane.
+//
+// The trick: the first pair of both lists (selector and position; prefix and domain) never changes
+// for an account. The states after them are kept, and 7 of 9 permutations remain an order.
+//
+// Left out: keeping the state after the base asset's pair too, which would need the amount fixed
+// ahead; and hashing the struct of one order beside another's (two permutations interleave well),
+// because on the path there is one order.
 
 /// Low 250 bits of Keccak-256 of `"Order"(..)`, S2.
 const ORDER_SELECTOR: Felt =
@@ -62,12 +77,12 @@ impl Chain {
 
     /// Hash of the signing domain. The revision is the number 1, not its text.
     pub fn domain_hash(self) -> Felt {
-        poseidon_hash_many(&[
-            DOMAIN_SELECTOR,
-            DOMAIN_NAME,
-            DOMAIN_VERSION,
-            self.id(),
-            Felt::ONE,
+        hash_list([
+            felt(DOMAIN_SELECTOR),
+            felt(DOMAIN_NAME),
+            felt(DOMAIN_VERSION),
+            felt(self.id()),
+            Element::ONE,
         ])
     }
 }
@@ -95,82 +110,125 @@ pub struct OrderTerms {
 #[derive(Clone, Debug)]
 pub struct OrderHasher {
     /// After selector and vault.
-    order_state: [Felt; 3],
+    order_state: State,
     /// After prefix and domain.
-    message_state: [Felt; 3],
-    public_key: Felt,
+    message_state: State,
+    public_key: Element,
 }
 
 impl OrderHasher {
     /// For one account: its chain, its public key and its vault (position id).
     pub fn new(chain: Chain, public_key: Felt, vault: u32) -> OrderHasher {
-        let mut order_state = [ORDER_SELECTOR, Felt::from(vault), Felt::ZERO];
-        poseidon_permute_comp(&mut order_state);
-        let mut message_state = [MESSAGE_PREFIX, chain.domain_hash(), Felt::ZERO];
-        poseidon_permute_comp(&mut message_state);
+        let mut order_state = EMPTY;
+        absorb(&mut order_state, felt(ORDER_SELECTOR), number(vault.into()));
+        let mut message_state = EMPTY;
+        absorb(
+            &mut message_state,
+            felt(MESSAGE_PREFIX),
+            felt(chain.domain_hash()),
+        );
         OrderHasher {
             order_state,
             message_state,
-            public_key,
+            public_key: felt(public_key),
         }
     }
 
     /// Hash of the order struct alone.
     pub fn struct_hash(&self, terms: &OrderTerms) -> Felt {
-        let mut state = self.order_state;
-        absorb(&mut state, terms.base_asset, Felt::from(terms.base_amount));
-        absorb(
-            &mut state,
-            terms.quote_asset,
-            Felt::from(terms.quote_amount),
-        );
-        absorb(&mut state, terms.quote_asset, Felt::from(terms.fee_amount));
-        absorb(
-            &mut state,
-            Felt::from(terms.expiration_s),
-            Felt::from(terms.salt),
-        );
-        // Ten elements: the padding of an even list is a pair of its own.
-        absorb(&mut state, Felt::ONE, Felt::ZERO);
-        state[0]
+        self.order_struct(terms).to_felt()
     }
 
     /// The message hash that is signed.
     pub fn order_hash(&self, terms: &OrderTerms) -> Felt {
-        self.message_hash(self.struct_hash(terms))
+        self.message(self.order_struct(terms)).to_felt()
     }
 
     /// The message hash of any struct of this account.
     pub fn message_hash(&self, struct_hash: Felt) -> Felt {
+        self.message(felt(struct_hash)).to_felt()
+    }
+
+    fn order_struct(&self, terms: &OrderTerms) -> Element {
+        let mut state = self.order_state;
+        let quote_asset = felt(terms.quote_asset);
+        absorb(
+            &mut state,
+            felt(terms.base_asset),
+            signed(terms.base_amount),
+        );
+        absorb(&mut state, quote_asset, signed(terms.quote_amount));
+        absorb(&mut state, quote_asset, number(terms.fee_amount));
+        absorb(&mut state, number(terms.expiration_s), number(terms.salt));
+        // Ten elements: the padding of an even list is a pair of its own.
+        absorb(&mut state, Element::ONE, Element::ZERO);
+        state[0]
+    }
+
+    fn message(&self, struct_hash: Element) -> Element {
         let mut state = self.message_state;
         absorb(&mut state, self.public_key, struct_hash);
-        absorb(&mut state, Felt::ONE, Felt::ZERO);
+        absorb(&mut state, Element::ONE, Element::ZERO);
         state[0]
     }
 }
 
-/// Adds one pair to the state and permutes.
+/// The sponge's three lanes.
+type State = [Element; 3];
+/// The sponge before anything was absorbed.
+const EMPTY: State = [Element::ZERO; 3];
+
+/// Adds one pair to the state and permutes. Takes elements of at most 2P, on a state below 2u.
 #[inline]
-fn absorb(state: &mut [Felt; 3], first: Felt, second: Felt) {
-    state[0] += first;
-    state[1] += second;
-    poseidon_permute_comp(state);
+fn absorb(state: &mut State, first: Element, second: Element) {
+    state[0] = state[0].plus(&first);
+    state[1] = state[1].plus(&second);
+    permute(state);
+}
+
+/// Hash of a whole list.
+fn hash_list<const COUNT: usize>(list: [Element; COUNT]) -> Felt {
+    let mut state = EMPTY;
+    let (pairs, rest) = list.as_chunks();
+    for &[first, second] in pairs {
+        absorb(&mut state, first, second);
+    }
+    match rest {
+        [last] => absorb(&mut state, *last, Element::ONE),
+        _ => absorb(&mut state, Element::ONE, Element::ZERO),
+    }
+    state[0].to_felt()
+}
+
+#[inline]
+fn felt(value: Felt) -> Element {
+    Element::from_felt(value)
+}
+
+#[inline]
+fn number(value: u64) -> Element {
+    Element::from_u64(value)
+}
+
+#[inline]
+fn signed(value: i64) -> Element {
+    Element::from_i64(value)
 }
 
 /// Struct hash of a vault-share order: source and receiving position are the same vault.
 pub fn limit_order_hash(vault: u32, terms: &OrderTerms) -> Felt {
-    poseidon_hash_many(&[
-        LIMIT_ORDER_SELECTOR,
-        Felt::from(vault),
-        Felt::from(vault),
-        terms.base_asset,
-        Felt::from(terms.base_amount),
-        terms.quote_asset,
-        Felt::from(terms.quote_amount),
-        terms.quote_asset,
-        Felt::from(terms.fee_amount),
-        Felt::from(terms.expiration_s),
-        Felt::from(terms.salt),
+    hash_list([
+        felt(LIMIT_ORDER_SELECTOR),
+        number(vault.into()),
+        number(vault.into()),
+        felt(terms.base_asset),
+        signed(terms.base_amount),
+        felt(terms.quote_asset),
+        signed(terms.quote_amount),
+        felt(terms.quote_asset),
+        number(terms.fee_amount),
+        number(terms.expiration_s),
+        number(terms.salt),
     ])
 }
 
@@ -202,21 +260,23 @@ pub fn withdraw_hash(terms: &MoveTerms) -> Felt {
 }
 
 fn move_hash(selector: Felt, terms: &MoveTerms) -> Felt {
-    poseidon_hash_many(&[
-        selector,
-        terms.recipient,
-        Felt::from(terms.vault),
-        terms.asset,
-        Felt::from(terms.amount),
-        Felt::from(terms.expiration_s),
-        Felt::from(terms.salt),
+    hash_list([
+        felt(selector),
+        felt(terms.recipient),
+        number(terms.vault.into()),
+        felt(terms.asset),
+        number(terms.amount),
+        number(terms.expiration_s),
+        number(terms.salt),
     ])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use sha3::{Digest, Keccak256};
+    use starknet_crypto::poseidon_hash_many;
 
     const TAIL: &str = concat!(
         r#""PositionId"("value":"u32")"AssetId"("value":"felt")"#,
@@ -275,37 +335,77 @@ mod tests {
         assert_eq!(Chain::parse("sn_main"), None);
     }
 
-    #[test]
-    fn kept_states_change_nothing() {
-        let hasher = OrderHasher::new(Chain::Main, Felt::from(77_u32), 10_002);
-        let terms = OrderTerms {
-            base_asset: Felt::from(5_u32),
-            base_amount: -17,
-            quote_asset: Felt::ONE,
-            quote_amount: 18,
-            fee_amount: 3,
-            expiration_s: 1_800_000_000,
-            salt: 9,
-        };
-        let whole = poseidon_hash_many(&[
-            ORDER_SELECTOR,
-            Felt::from(10_002_u32),
+    /// The order's members as the definition lists them.
+    fn members(vault: u32, terms: &OrderTerms) -> [Felt; 9] {
+        [
+            Felt::from(vault),
             terms.base_asset,
-            Felt::from(-17_i64),
-            Felt::ONE,
-            Felt::from(18_i64),
-            Felt::ONE,
-            Felt::from(3_u64),
-            Felt::from(1_800_000_000_u64),
-            Felt::from(9_u64),
-        ]);
-        assert_eq!(hasher.struct_hash(&terms), whole);
-        let message = poseidon_hash_many(&[
-            MESSAGE_PREFIX,
-            Chain::Main.domain_hash(),
-            Felt::from(77_u32),
-            whole,
-        ]);
-        assert_eq!(hasher.order_hash(&terms), message);
+            Felt::from(terms.base_amount),
+            terms.quote_asset,
+            Felt::from(terms.quote_amount),
+            terms.quote_asset,
+            Felt::from(terms.fee_amount),
+            Felt::from(terms.expiration_s),
+            Felt::from(terms.salt),
+        ]
+    }
+
+    fn check(public_key: Felt, vault: u32, terms: &OrderTerms) {
+        let hasher = OrderHasher::new(Chain::Main, public_key, vault);
+        let mut list = vec![ORDER_SELECTOR];
+        list.extend(members(vault, terms));
+        let whole = poseidon_hash_many(&list);
+        assert_eq!(hasher.struct_hash(terms), whole);
+        let domain = Chain::Main.domain_hash();
+        let message = poseidon_hash_many(&[MESSAGE_PREFIX, domain, public_key, whole]);
+        assert_eq!(hasher.order_hash(terms), message);
+        assert_eq!(hasher.message_hash(whole), message);
+        let mut list = vec![LIMIT_ORDER_SELECTOR, Felt::from(vault)];
+        list.extend(members(vault, terms));
+        assert_eq!(limit_order_hash(vault, terms), poseidon_hash_many(&list));
+    }
+
+    #[test]
+    fn ends_of_every_range() {
+        let top = Felt::ZERO - Felt::ONE;
+        for (amount, number) in [(0, 0), (i64::MIN, u64::MAX), (i64::MAX, 1), (-1, 2)] {
+            check(
+                top,
+                u32::MAX,
+                &OrderTerms {
+                    base_asset: top,
+                    base_amount: amount,
+                    quote_asset: top,
+                    quote_amount: amount.wrapping_neg(),
+                    fee_amount: number,
+                    expiration_s: number,
+                    salt: number,
+                },
+            );
+        }
+    }
+
+    proptest! {
+        /// Kept states and own arithmetic change nothing: the crate's hash of the whole list.
+        #[test]
+        fn equals_the_hash_of_the_list(
+            (key, base_asset, quote_asset) in any::<([u8; 32], [u8; 32], [u8; 32])>(),
+            (base_amount, quote_amount) in any::<(i64, i64)>(),
+            (vault, fee_amount, expiration_s, salt) in any::<(u32, u64, u64, u64)>(),
+        ) {
+            check(
+                Felt::from_bytes_be(&key),
+                vault,
+                &OrderTerms {
+                    base_asset: Felt::from_bytes_be(&base_asset),
+                    base_amount,
+                    quote_asset: Felt::from_bytes_be(&quote_asset),
+                    quote_amount,
+                    fee_amount,
+                    expiration_s,
+                    salt,
+                },
+            );
+        }
     }
 }

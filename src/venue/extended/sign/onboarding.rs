@@ -12,7 +12,9 @@
 //! Sources: entries D1 and S1 (`signing.onboarding`) of the venue's list; EIP-712.
 //! Vectors: `tests/data/extended/extended_onboarding.json`.
 
-use super::{Felt, GROUP_ORDER, pedersen_hash};
+use super::limbs::{Limbs, select, subtract_borrow};
+use super::scalar::ORDER;
+use super::{Felt, integer_of, pedersen_hash};
 use sha2::{Digest, Sha256};
 use sha3::Keccak256;
 use zeroize::{Zeroize, Zeroizing};
@@ -143,53 +145,34 @@ pub fn registration_message(wallet: &[u8; 20], public_key: Felt) -> Felt {
 /// Quotient and remainder by the group order, in time that does not depend on the number: the
 /// order times 16, 8, 4, 2, 1 is taken away where it fits, and the choice is a mask.
 fn divide_by_order(number: &[u8; 32]) -> (u64, Zeroizing<[u8; 32]>) {
-    let order = limbs(&GROUP_ORDER.to_bytes_be());
-    let mut rest = Zeroizing::new(limbs(number));
+    let mut rest = Zeroizing::new(integer_of(number));
     let mut orders = 0;
     for shift in (0..5).rev() {
-        let (less, borrow) = subtract(&rest, &shifted(&order, shift));
-        let keep = 0_u64.wrapping_sub(borrow);
-        for (limb, less) in rest.iter_mut().zip(less) {
-            *limb = (*limb & keep) | (less & !keep);
-        }
-        orders |= (1 - borrow) << shift;
+        let (less, borrow) = subtract_borrow(&rest, &shifted(&ORDER, shift));
+        let fits = u64::from(!borrow);
+        *rest = select(&rest, &less, fits.wrapping_neg());
+        orders |= fits << shift;
     }
-    let mut remainder = Zeroizing::new([0; 32]);
-    for (bytes, limb) in remainder.chunks_exact_mut(8).rev().zip(rest.iter()) {
-        bytes.copy_from_slice(&limb.to_be_bytes());
-    }
-    (orders, remainder)
+    (orders, Zeroizing::new(bytes_of(&rest)))
 }
 
-/// Lowest limb first.
-fn limbs(number: &[u8; 32]) -> [u64; 4] {
-    std::array::from_fn(|idx| {
-        let end = 32 - 8 * idx;
-        let bytes = number[end - 8..end].try_into();
-        u64::from_be_bytes(bytes.expect("the slice is eight bytes long"))
-    })
+/// Big endian.
+fn bytes_of(number: &Limbs) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (chunk, limb) in bytes.as_chunks_mut().0.iter_mut().rev().zip(number) {
+        *chunk = limb.to_be_bytes();
+    }
+    bytes
 }
 
 /// `number << by`; the caller knows that it fits. `by` is public and below 64.
-fn shifted(number: &[u64; 4], by: u32) -> [u64; 4] {
+fn shifted(number: &Limbs, by: u32) -> Limbs {
     let mut carry = 0;
     number.map(|limb| {
         let wide = (u128::from(limb) << by) | carry;
         carry = wide >> 64;
         wide as u64
     })
-}
-
-/// The difference, wrapped, and 1 if it is below zero.
-fn subtract(left: &[u64; 4], right: &[u64; 4]) -> ([u64; 4], u64) {
-    let mut borrow = 0;
-    let difference = std::array::from_fn(|idx| {
-        let (first, below) = left[idx].overflowing_sub(right[idx]);
-        let (second, below_again) = first.overflowing_sub(borrow);
-        borrow = u64::from(below) | u64::from(below_again);
-        second
-    });
-    (difference, borrow)
 }
 
 /// The ABI word of `true`.
@@ -262,7 +245,7 @@ mod tests {
 
     #[test]
     fn division_at_its_borders() {
-        let order = GROUP_ORDER.to_bytes_be();
+        let order = bytes_of(&ORDER);
         assert_eq!(divide_by_order(&order), (1, Zeroizing::new([0; 32])));
         let mut below = order;
         below[31] -= 1;
@@ -297,7 +280,7 @@ mod tests {
         fn division_is_that_of_big_integers(bytes in any::<[u8; 32]>()) {
             let (orders, remainder) = divide_by_order(&bytes);
             let number = BigUint::from_bytes_be(&bytes);
-            let order = BigUint::from_bytes_be(&GROUP_ORDER.to_bytes_be());
+            let order = BigUint::from_bytes_be(&bytes_of(&ORDER));
             prop_assert_eq!(BigUint::from(orders), &number / &order);
             prop_assert_eq!(BigUint::from_bytes_be(remainder.as_slice()), number % order);
         }
