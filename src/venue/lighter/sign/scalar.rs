@@ -1,12 +1,15 @@
 //! Integers modulo n, the prime order of the ECgFp5 group: keys, nonces and both signature halves.
 //!
-//! Promises: values are canonical (below n); add, sub and mul run without branches on values, since
-//! they touch secrets. Multiplication is Montgomery's with R = 2^320 (word by word, as in "CIOS").
+//! Promises: values are canonical (below n); arithmetic and digits run without branches on values,
+//! since they touch secrets. Multiplication is Montgomery's with R = 2^320 (word by word, as in
+//! "CIOS").
 //! Refuses nothing: 320-bit input is reduced; who must refuse (a verifier) asks `from_canonical`.
 //!
 //! Source: *crypto* in the venue's Sources; judged by `tests/data/lighter/lighter_curve.json`.
 
-use zeroize::Zeroize;
+use super::field::only_if;
+use std::ops::{Add, Mul, Sub};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// n, little-endian limbs; 319 bits.
 const N: [u64; 5] = [
@@ -30,6 +33,44 @@ const R_SQUARED: Scalar = Scalar([
 /// An integer mod n, canonical. Often a secret: no `Debug`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Zeroize)]
 pub struct Scalar([u64; 5]);
+
+/// A scalar written in odd digits, lowest first; wiped on drop.
+#[derive(ZeroizeOnDrop)]
+pub(super) struct OddDigits {
+    /// 320 bits and an unused word, so that a window never ends outside.
+    bits: [u64; 6],
+    /// Whether the digits are those of n minus the scalar.
+    pub(super) is_negated: bool,
+}
+
+/// Bits of a window, and windows of a scalar.
+pub(super) const WINDOW: usize = 5;
+/// Windows of a 320-bit scalar.
+pub(super) const WINDOW_COUNT: usize = 320 / WINDOW;
+
+/// One odd digit: its size is 2 * `half` + 1.
+#[derive(Clone, Copy)]
+pub(super) struct OddDigit {
+    /// From 0 to 15.
+    pub(super) half: u64,
+    /// Whether it counts negatively.
+    pub(super) is_negative: bool,
+}
+
+impl OddDigits {
+    /// Digit `i` of 64: five bits v stand for 2 v - 31.
+    #[inline]
+    pub(super) fn digit(&self, i: usize) -> OddDigit {
+        let (limb_idx, shift) = (i * WINDOW / 64, i * WINDOW % 64);
+        let upper = (self.bits[limb_idx + 1] << 1) << (63 - shift);
+        let bits = (self.bits[limb_idx] >> shift | upper) & 31;
+        let is_negative = bits >> 4 == 0;
+        OddDigit {
+            half: (bits & 15) ^ only_if(15, is_negative),
+            is_negative,
+        }
+    }
+}
 
 /// a + b + carry as (low, carry).
 #[inline]
@@ -67,7 +108,6 @@ fn reduce_once(limbs: [u64; 5], top: u64) -> [u64; 5] {
 
 impl Scalar {
     /// Zero.
-    #[cfg(test)]
     pub const ZERO: Scalar = Scalar([0; 5]);
 
     /// From 40 little-endian bytes, reduced.
@@ -92,7 +132,7 @@ impl Scalar {
         let limb = |i: usize| u64::from_le_bytes(chunks[i]);
         let low = Scalar::from_limbs(std::array::from_fn(limb));
         let high = Scalar([limb(5), limb(6), limb(7), 0, 0]);
-        low.add(high.montgomery(R_SQUARED))
+        low + high.montgomery(R_SQUARED)
     }
 
     /// To 40 little-endian bytes.
@@ -109,45 +149,29 @@ impl Scalar {
         self.0.iter().fold(0, |all, limb| all | limb) == 0
     }
 
-    /// The `width` bits from bit `start` up; bits past 320 read as zero. `width` is at most 8.
-    #[inline]
-    pub fn window(self, start: usize, width: usize) -> usize {
-        let (limb_idx, shift) = (start / 64, start % 64);
-        let mut bits = self.0[limb_idx] >> shift;
-        if shift + width > 64 && limb_idx < 4 {
-            bits |= self.0[limb_idx + 1] << (64 - shift);
-        }
-        (bits & ((1 << width) - 1)) as usize
-    }
-
-    /// Sum mod n.
-    pub fn add(self, other: Scalar) -> Scalar {
-        let mut sum = [0; 5];
-        let mut carry = 0;
-        for (i, limb) in sum.iter_mut().enumerate() {
-            (*limb, carry) = add_carry(self.0[i], other.0[i], carry);
-        }
-        Scalar(reduce_once(sum, carry))
-    }
-
-    /// Difference mod n.
-    pub fn sub(self, other: Scalar) -> Scalar {
-        let mut difference = [0; 5];
+    /// The scalar, or n minus it, as 64 odd digits in base 32.
+    ///
+    /// An odd k below 2^320 is a sum of b_i 2^i with every b_i one or minus one: take the bits of
+    /// (k + 2^320 - 1) / 2 and read 0 as -1. Five of them together are an odd digit from -31 to 31,
+    /// never zero. Of k and n - k exactly one is odd, because n is.
+    pub(super) fn odd_digits(self) -> OddDigits {
+        let mut less = N;
         let mut borrow = 0;
-        for (i, limb) in difference.iter_mut().enumerate() {
-            (*limb, borrow) = sub_borrow(self.0[i], other.0[i], borrow);
+        for (limb, own) in less.iter_mut().zip(self.0) {
+            (*limb, borrow) = sub_borrow(*limb, own, borrow);
         }
-        // A borrow means the difference is negative: n is added back, by mask.
-        let (back, mut carry) = (borrow.wrapping_neg(), 0);
-        for (i, limb) in difference.iter_mut().enumerate() {
-            (*limb, carry) = add_carry(*limb, N[i] & back, carry);
+        let is_negated = self.0[0] & 1 == 0;
+        let mut bits = [0; 6];
+        for (i, bit) in bits.iter_mut().take(5).enumerate() {
+            *bit = self.0[i] ^ only_if(self.0[i] ^ less[i], is_negated);
         }
-        Scalar(difference)
-    }
-
-    /// Product mod n.
-    pub fn mul(self, other: Scalar) -> Scalar {
-        self.montgomery(other).montgomery(R_SQUARED)
+        // Odd, so adding 2^320 - 1 and halving is: drop the lowest bit, set bit 319.
+        bits[5] = 1;
+        for i in 0..5 {
+            bits[i] = bits[i] >> 1 | bits[i + 1] << 63;
+        }
+        less.zeroize();
+        OddDigits { bits, is_negated }
     }
 
     /// self * other / 2^320 mod n.
@@ -176,6 +200,42 @@ impl Scalar {
     }
 }
 
+impl Add for Scalar {
+    type Output = Scalar;
+    fn add(self, other: Scalar) -> Scalar {
+        let mut sum = [0; 5];
+        let mut carry = 0;
+        for (i, limb) in sum.iter_mut().enumerate() {
+            (*limb, carry) = add_carry(self.0[i], other.0[i], carry);
+        }
+        Scalar(reduce_once(sum, carry))
+    }
+}
+
+impl Sub for Scalar {
+    type Output = Scalar;
+    fn sub(self, other: Scalar) -> Scalar {
+        let mut difference = [0; 5];
+        let mut borrow = 0;
+        for (i, limb) in difference.iter_mut().enumerate() {
+            (*limb, borrow) = sub_borrow(self.0[i], other.0[i], borrow);
+        }
+        // A borrow means the difference is negative: n is added back, by mask.
+        let mut carry = 0;
+        for (i, limb) in difference.iter_mut().enumerate() {
+            (*limb, carry) = add_carry(*limb, only_if(N[i], borrow == 1), carry);
+        }
+        Scalar(difference)
+    }
+}
+
+impl Mul for Scalar {
+    type Output = Scalar;
+    fn mul(self, other: Scalar) -> Scalar {
+        self.montgomery(other).montgomery(R_SQUARED)
+    }
+}
+
 fn limbs_of(bytes: &[u8; 40]) -> [u64; 5] {
     let (chunks, _) = bytes.as_chunks::<8>();
     std::array::from_fn(|i| u64::from_le_bytes(chunks[i]))
@@ -200,9 +260,9 @@ mod tests {
             let a = Scalar::from_bytes(&bytes40(&case["a"]));
             let b = Scalar::from_bytes(&bytes40(&case["b"]));
             let raw = Scalar::from_bytes(&bytes40(&case["raw320"]));
-            assert_eq!(a.add(b).to_bytes(), bytes40(&case["add"]));
-            assert_eq!(a.sub(b).to_bytes(), bytes40(&case["sub"]));
-            assert_eq!(a.mul(b).to_bytes(), bytes40(&case["mul"]));
+            assert_eq!((a + b).to_bytes(), bytes40(&case["add"]));
+            assert_eq!((a - b).to_bytes(), bytes40(&case["sub"]));
+            assert_eq!((a * b).to_bytes(), bytes40(&case["mul"]));
             assert_eq!(raw.to_bytes(), bytes40(&case["raw320_mod_n"]));
             seen += 1;
         }
@@ -214,27 +274,56 @@ mod tests {
         assert!(Scalar::from_canonical(&n_bytes()).is_none());
         assert!(Scalar::from_bytes(&n_bytes()).is_zero());
         let one = Scalar([1, 0, 0, 0, 0]);
-        let last = Scalar::ZERO.sub(one);
+        let last = Scalar::ZERO - one;
         assert!(Scalar::from_canonical(&last.to_bytes()).is_some());
-        assert!(last.add(one).is_zero());
-        assert!(last.mul(last) == one);
+        assert!((last + one).is_zero());
+        assert!(last * last == one);
+    }
+
+    /// The digits put together again, highest first.
+    fn from_digits(digits: &OddDigits) -> Scalar {
+        let mut sum = Scalar::ZERO;
+        for i in (0..WINDOW_COUNT).rev() {
+            for _ in 0..WINDOW {
+                sum = sum + sum;
+            }
+            let digit = digits.digit(i);
+            let size = Scalar([2 * digit.half + 1, 0, 0, 0, 0]);
+            sum = if digit.is_negative {
+                sum - size
+            } else {
+                sum + size
+            };
+        }
+        if digits.is_negated {
+            Scalar::ZERO - sum
+        } else {
+            sum
+        }
     }
 
     #[test]
-    fn windows_put_together_give_the_scalar() {
-        let scalar = Scalar([u64::MAX - 5, 3, 0xDEAD_BEEF, 77, 0x7FFF_0000_1234_5678]);
-        for width in 1..=8 {
-            for bit in 0..320_usize.next_multiple_of(width) {
-                let (start, offset) = (bit - bit % width, bit % width);
-                let expected = (bit < 320 && scalar.0[bit / 64] >> (bit % 64) & 1 == 1) as usize;
-                if start < 320 {
-                    assert_eq!(scalar.window(start, width) >> offset & 1, expected);
-                }
-            }
+    fn odd_digits_of_the_smallest_and_the_largest() {
+        let one = Scalar([1, 0, 0, 0, 0]);
+        let two = one + one;
+        for scalar in [
+            Scalar::ZERO,
+            one,
+            two,
+            Scalar::ZERO - one,
+            Scalar::ZERO - two,
+        ] {
+            assert!(from_digits(&scalar.odd_digits()) == scalar);
         }
     }
 
     proptest! {
+        #[test]
+        fn odd_digits_give_the_scalar(limbs in any::<[u64; 5]>()) {
+            let scalar = Scalar::from_limbs(limbs);
+            prop_assert!(from_digits(&scalar.odd_digits()) == scalar);
+        }
+
         #[test]
         fn wide_reduction_is_linear(bytes in any::<[u8; 32]>(), high in any::<[u8; 24]>()) {
             // 2^320 = sum of doublings: the high part must equal itself times 2, 320 times.
@@ -244,13 +333,13 @@ mod tests {
             doubled[..24].copy_from_slice(&high);
             let mut expected = Scalar::from_bytes(&doubled);
             for _ in 0..320 {
-                expected = expected.add(expected);
+                expected = expected + expected;
             }
             prop_assert!(Scalar::from_wide(&wide) == expected);
             wide[..32].copy_from_slice(&bytes);
             let mut low = [0; 40];
             low[..32].copy_from_slice(&bytes);
-            prop_assert!(Scalar::from_wide(&wide) == expected.add(Scalar::from_bytes(&low)));
+            prop_assert!(Scalar::from_wide(&wide) == expected + Scalar::from_bytes(&low));
         }
     }
 }
