@@ -24,7 +24,7 @@ use crate::venue::lighter;
 use crate::venue::lighter::account::{LighterRest, Limits as LighterLimits, MarketRow};
 use crate::venue::lighter::feed::LighterFeed;
 use crate::venue::lighter::orders::{ApiKey, LighterOrders, Setup};
-use crate::venue::lighter::sign::transaction::AuthToken;
+use crate::venue::lighter::sign::token::AuthToken;
 use crate::venue::lighter::sign::{NonceSource, PrivateKey};
 use crate::venue::{LaneProtocol, LaneSpec};
 

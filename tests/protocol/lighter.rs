@@ -8,7 +8,8 @@ use parallax::market::units::{Bps, Nanos, Notional, Price, SECOND, Size};
 use parallax::market::{InstrumentId, Market, Name, Venue};
 use parallax::venue::lighter::feed::LighterFeed;
 use parallax::venue::lighter::orders::{ApiKey, LighterOrders, Setup, SetupError};
-use parallax::venue::lighter::sign::transaction::{CreateOrder, Envelope, Transaction};
+use parallax::venue::lighter::sign::order::CreateOrder;
+use parallax::venue::lighter::sign::transaction::{Envelope, Transaction};
 use parallax::venue::lighter::sign::{PrivateKey, verify};
 use parallax::venue::{Deltas, Feed, Orders, OutKind, Outbox, Reports};
 use proptest::prelude::*;
@@ -664,7 +665,7 @@ fn a_request_is_the_official_one_and_validly_signed() {
         reduce_only: true,
         ..CreateOrder::default()
     };
-    let hash = Transaction::create_order(envelope, &create).hash();
+    let hash = Transaction::create_order(envelope, &create).unwrap().hash();
     use base64::Engine;
     let signature = base64::engine::general_purpose::STANDARD
         .decode(sig)

@@ -3,6 +3,8 @@
 
 mod extended;
 mod lighter;
+mod lighter_builder;
+mod lighter_hash;
 mod naive;
 #[path = "../rig/naive_lighter.rs"]
 mod naive_lighter;

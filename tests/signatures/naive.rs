@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use num_bigint::BigUint;
 use parallax::venue::extended::sign::hash::{Chain, OrderHasher, OrderTerms};
 use parallax::venue::extended::sign::{Felt, PointMaker, Signature, StarkKey, parse_felt};
-use parallax::venue::lighter::sign::transaction::{CreateOrder, Envelope, Transaction};
+use parallax::venue::lighter::sign::attributes::Attributes;
+use parallax::venue::lighter::sign::order::{CreateOrder, OrderType, TimeInForce};
+use parallax::venue::lighter::sign::transaction::{Envelope, Transaction};
 use parallax::venue::lighter::sign::{self as lighter, Message, NonceSource, PrivateKey};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -275,6 +277,23 @@ fn config() -> ProptestConfig {
     }
 }
 
+/// What may stand together: kind, life, whether there is a trigger, and an expiry.
+const KINDS: [(OrderType, TimeInForce, bool, bool); 9] = {
+    use OrderType::{Limit, Market, StopLoss, StopLossLimit, TakeProfit, TakeProfitLimit, Twap};
+    use TimeInForce::{GoodTillTime, ImmediateOrCancel, PostOnly};
+    [
+        (Limit, ImmediateOrCancel, false, false),
+        (Limit, GoodTillTime, false, true),
+        (Limit, PostOnly, false, true),
+        (Market, ImmediateOrCancel, false, false),
+        (StopLoss, ImmediateOrCancel, true, true),
+        (StopLossLimit, GoodTillTime, true, true),
+        (TakeProfit, ImmediateOrCancel, true, true),
+        (TakeProfitLimit, PostOnly, true, true),
+        (Twap, GoodTillTime, false, true),
+    ]
+};
+
 proptest! {
     #![proptest_config(config())]
 
@@ -358,23 +377,29 @@ proptest! {
         prop_assert_eq!(public, naive_lighter::public_key(&secret));
 
         let [chain_id, price, market, trigger_price, kinds] = narrow.map(u64::from);
-        let [account_index, expired_at_ms, nonce, order_index, amount, expiry, slot] = wide;
-        let (order_type, time_in_force) = (kinds % 7, kinds / 7 % 3);
+        let [account, expired_at_ms, nonce, order_index, amount, expiry, slot] = wide;
+        let (account_index, slot) = (account.min((1 << 48) - 2), (slot % 255) as u8);
+        // 255 stands for no market; amounts and prices begin at 1.
+        let (market, amount, price) = (market | 256, amount.max(1), price.max(1));
+        let (order_type, time_in_force, has_trigger, has_expiry) =
+            KINDS[kinds as usize % KINDS.len()];
+        let trigger_price = if has_trigger { trigger_price.max(1) } else { 0 };
+        let expiry = if has_expiry { expiry.max(1) } else { 0 };
         let envelope = Envelope {
             chain_id,
             account_index,
-            api_key_index: slot as u8,
+            api_key_index: slot,
             expired_at_ms,
             nonce,
         };
-        let mut transaction = Transaction::create_order(envelope, &CreateOrder {
+        let transaction = Transaction::create_order(envelope, &CreateOrder {
             market_index: market,
             client_order_index: order_index,
             base_amount: amount,
             price,
             is_ask: flags[0],
-            order_type: order_type as u8,
-            time_in_force: time_in_force as u8,
+            order_type,
+            time_in_force,
             reduce_only: flags[1],
             trigger_price,
             order_expiry_ms: expiry,
@@ -385,23 +410,24 @@ proptest! {
             1 => vec![(4, 1)],
             _ => vec![(1, 9), (4, 1)],
         };
+        let mut set = Attributes::NONE;
         for &(id, value) in &attributes {
-            transaction = transaction.attribute(id as u8, value);
+            set = set.with(id as u8, value as i64).unwrap();
         }
-        let message = transaction.hash();
+        let message = transaction.unwrap().with(set).unwrap().hash();
         let naive = naive_lighter::order_message(&naive_lighter::Order {
             chain_id,
             nonce,
             expired_at_ms,
             account_index,
-            api_key_index: u64::from(slot as u8),
+            api_key_index: slot.into(),
             market_index: market,
             client_order_index: order_index,
             base_amount: amount,
             price,
             is_ask: flags[0].into(),
-            order_type,
-            time_in_force,
+            order_type: order_type as u64,
+            time_in_force: time_in_force as u64,
             reduce_only: flags[1].into(),
             trigger_price,
             order_expiry_ms: expiry,
@@ -409,6 +435,9 @@ proptest! {
         });
         prop_assert_eq!(message.to_bytes(), naive);
 
+        let [point, ..] = lighter::PointMaker::new(&key).prepare().unwrap();
+        let ahead = key.sign_ahead(message, point).unwrap();
+        prop_assert!(lighter_accepts(&public, message, &ahead));
         let signature = key.sign(message, &mut NonceSource::new()).unwrap();
         prop_assert!(lighter_accepts(&public, message, &signature));
         for half in [0, 40] {

@@ -8,7 +8,7 @@
 //! Sources: *rest*, *fees* in the venue's Sources. Cold: blocks the thread that calls it.
 
 use super::sign::PublicKey;
-use super::sign::transaction::AuthToken;
+use super::sign::token::AuthToken;
 use crate::market::order::OrderState;
 use crate::market::units::{Notional, Price, Size, parse_decimal};
 use serde_json::Value;

@@ -3,18 +3,15 @@
 //! Promises: exact or refused. Refuses: grids that are not powers of ten, values out of range.
 //! Source: *signer* (widths of fields) in the venue's Sources.
 
-use super::sign::transaction::CreateOrder;
+use super::sign::checks::{MAX_48, PRICE_MAX};
+use super::sign::order::{CreateOrder, OrderType, TimeInForce};
 use crate::market::Market;
 use crate::market::book::Side;
 use crate::market::order::Order;
 use crate::market::units::SCALE_DIGITS;
 
-/// Largest price.
-const PRICE_MAX: i64 = (1 << 32) - 1;
-/// Largest size.
-const BASE_AMOUNT_MAX: i64 = (1 << 48) - 1;
 /// Largest client order index; 0 means none.
-pub const INDEX_MAX: u64 = (1 << 48) - 1;
+pub const INDEX_MAX: u64 = MAX_48 as u64;
 
 /// One market's number and decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,16 +37,15 @@ impl Grid {
     pub fn create(&self, order: &Order) -> Option<CreateOrder> {
         let price = order.price.to_scaled(self.price_decimals)?;
         let base_amount = order.size.to_scaled(self.size_decimals)?;
-        let is_in_range =
-            (1..=PRICE_MAX).contains(&price) && (1..=BASE_AMOUNT_MAX).contains(&base_amount);
+        let is_in_range = (1..=PRICE_MAX).contains(&price) && (1..=MAX_48).contains(&base_amount);
         is_in_range.then_some(CreateOrder {
             market_index: self.venue_market,
             client_order_index: order.id.0,
             base_amount: base_amount as u64,
             price: price as u64,
             is_ask: order.side == Side::Ask,
-            order_type: 0,
-            time_in_force: 0,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::ImmediateOrCancel,
             reduce_only: order.reduce_only,
             trigger_price: 0,
             order_expiry_ms: 0,

@@ -29,7 +29,8 @@ use super::{LaneProtocol, LaneSpec};
 //           mainnet and the test network 2026-07/08: `tests/data/lighter/lighter_messages.jsonl`.
 // rest      apidocs.lighter.xyz OpenAPI (snapshot 2026-09) and captured answers, as above.
 // signer    official native signer 1.1.8 and Go library `elliottech/lighter-go`:
-//           `tests/data/lighter/lighter_tx.json`, `lighter_auth_tokens.json`.
+//           `tests/data/lighter/lighter_tx.json`, `lighter_changepubkey.json`,
+//           `lighter_auth_tokens.json`.
 // crypto    official Go library `elliottech/poseidon_crypto`:
 //           `tests/data/lighter/lighter_{poseidon2,curve,schnorr}.json`.
 // orders    SDK 1.1.8 model `Order`, field `status`.

@@ -238,7 +238,8 @@ impl Desk {
         let transaction = match create {
             Some(create) => Transaction::create_order(envelope, &create),
             None => Transaction::cancel_order(envelope, grid.venue_market, order.id.0),
-        };
+        }
+        .map_err(|_| Refusal::OffGrid)?;
         let signature = key
             .private
             .sign(transaction.hash(), &mut self.source)

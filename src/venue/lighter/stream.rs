@@ -11,7 +11,7 @@ use super::keyring::ApiKey;
 use super::ledger::Ledger;
 use super::pulse::Pulse;
 use super::sign::NonceSource;
-use super::sign::transaction::AuthToken;
+use super::sign::token::AuthToken;
 use super::wire::{self, Json, Kind};
 use crate::market::book::Side;
 use crate::market::event::FrameKind;

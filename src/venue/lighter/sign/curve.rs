@@ -88,6 +88,11 @@ impl Point {
         encodings
     }
 
+    /// x, as vectors give it; zero for the neutral.
+    pub fn affine_x(self) -> Fp5 {
+        self.x * self.z.invert()
+    }
+
     /// Whether it is the neutral element.
     pub fn is_neutral(self) -> bool {
         self.u == Fp5::ZERO

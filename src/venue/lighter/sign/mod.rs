@@ -11,15 +11,25 @@
 //! auth_tokens}.json`, made by the official signer and by a third party, all of them matched.
 //! Not looked at by anyone outside: no audit. See *crypto* in the venue's Sources.
 
+pub mod attributes;
+pub mod checks;
+pub mod cold;
 mod comb;
 mod constants;
 pub mod curve;
+pub mod ethereum;
 mod extension;
 pub mod field;
+mod fields;
+pub mod group;
 mod key;
+pub mod kinds;
 mod nonces;
+pub mod order;
 pub mod poseidon2;
 pub mod scalar;
+mod text;
+pub mod token;
 pub mod transaction;
 mod verify;
 
