@@ -40,6 +40,9 @@ pub enum Command {
                       --log-requests requests.jsonl"
     )]
     Sim(Sim),
+    /// Prove that hashes and signatures made on this host equal the venues' official ones.
+    #[command(after_help = "Example:\n  parallax selftest --json")]
+    Selftest(Selftest),
     /// Work on tapes: recorded market data.
     #[command(after_help = "Example:\n  parallax tape convert capture.jsonl.gz btc.tape")]
     Tape(Tape),
@@ -102,6 +105,18 @@ pub struct Sim {
     /// What the venues show.
     #[command(flatten)]
     pub show: Show,
+}
+
+/// `parallax selftest`.
+#[derive(Debug, Args)]
+pub struct Selftest {
+    /// Run every vector file of this folder instead of those built in; a file's name without its
+    /// ending is its kind.
+    #[arg(long, value_name = "DIR")]
+    pub vectors: Option<PathBuf>,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What simulated venues show, for `demo` and `sim`.
@@ -274,7 +289,7 @@ mod tests {
 
     #[test]
     fn every_command_has_help_with_an_example() {
-        for words in ["", "demo", "run", "sim", "tape", "tape convert"] {
+        for words in ["", "demo", "run", "selftest", "sim", "tape", "tape convert"] {
             let error = parse(&format!("parallax {words} --help")).unwrap_err();
             assert_eq!(error.exit_code(), 0);
             assert!(error.to_string().contains("Example:"), "{words}");

@@ -12,6 +12,7 @@ use crate::market::event::{Event, HaltCause, Step};
 use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind};
 use crate::market::units::Nanos;
 use crate::net::{Incoming, Lanes};
+use crate::signer::Ahead;
 use crate::stage::Stage;
 use crate::stage::clock::Clock;
 use crate::stage::halt::Halt;
@@ -32,9 +33,11 @@ const MESSAGES_PER_TURN: usize = 32;
 const SENT_MAX: usize = 64;
 
 /// What a gateway is given; it keeps all of it.
-pub struct Parts<O> {
+pub struct Parts<O: Orders> {
     /// The venue's encoder, signer and decoder.
     pub orders: O,
+    /// Nonce points made ahead.
+    pub points: Ahead<O::Point>,
     /// One connection per lane the venue listed.
     pub lanes: Lanes,
     /// From the scanner.
@@ -50,7 +53,7 @@ pub struct Parts<O> {
 }
 
 /// The stage. See the module's page.
-pub struct Gateway<O> {
+pub struct Gateway<O: Orders> {
     name: &'static str,
     venue: Venue,
     parts: Parts<O>,
@@ -97,7 +100,8 @@ impl<O: Orders> Gateway<O> {
     /// Signs, writes and sends one order.
     fn submit(&mut self, order: &Order) {
         let t_sign = self.parts.clock.now();
-        let signing = match self.parts.orders.sign(order, t_sign) {
+        let Parts { orders, points, .. } = &mut self.parts;
+        let signing = match orders.sign(order, t_sign, || points.take()) {
             Ok(signing) => signing,
             Err(why) => return self.not_sent(order, why, t_sign),
         };
@@ -390,18 +394,39 @@ mod tests {
     use crate::market::event::FrameKind;
     use crate::market::units::{Price, Size};
     use crate::stage::link::link;
+    use crate::venue::points::Point;
 
-    /// Signs what it is told to, and reports what waits at the beat.
+    /// A point with nothing in it.
+    struct Blank;
+
+    impl Point for Blank {
+        fn move_out(&mut self) -> Blank {
+            Blank
+        }
+    }
+
+    /// Signs with a point or in full, or refuses; reports what waits at the beat.
     struct Scripted {
-        answer: Result<Signing, Refusal>,
+        refuses: Option<Refusal>,
         waiting: Vec<Report>,
     }
 
     impl Orders for Scripted {
+        type Point = Blank;
+
         fn on_link(&mut self, _: Lane, _: bool, _: Nanos, _: &mut Reports, _: &mut Outbox) {}
 
-        fn sign(&mut self, _: &Order, _: Nanos) -> Result<Signing, Refusal> {
-            self.answer
+        fn sign(
+            &mut self,
+            _: &Order,
+            _: Nanos,
+            ahead: impl FnOnce() -> Option<Blank>,
+        ) -> Result<Signing, Refusal> {
+            match (self.refuses, ahead()) {
+                (Some(why), _) => Err(why),
+                (None, Some(Blank)) => Ok(Signing::Ahead),
+                (None, None) => Ok(Signing::Full),
+            }
         }
 
         fn encode(&mut self, _: Nanos, _: &mut Outbox) {}
@@ -436,16 +461,19 @@ mod tests {
     const NOW: Nanos = Nanos(1_790_000_000_000_000_000);
     const REPORTS_LEN: usize = 8;
 
-    fn rig(answer: Result<Signing, Refusal>) -> Rig {
+    fn rig(points_len: usize, refuses: Option<Refusal>) -> Rig {
         let (orders, requests) = link("orders", 16);
         let (reports_tx, reports) = link("reports", REPORTS_LEN);
         let (journal_tx, journal) = link("journal", 65_536);
         let halt = Halt::default();
+        let (mut points, points_rx) = link("points", 4);
+        (0..points_len).for_each(|_| assert!(points.push(Blank).is_ok()));
         let parts = Parts {
             orders: Scripted {
-                answer,
+                refuses,
                 waiting: Vec::new(),
             },
+            points: Ahead::new(points_rx),
             lanes: Lanes::new(Vec::new()).unwrap(),
             requests,
             reports: reports_tx,
@@ -499,7 +527,7 @@ mod tests {
 
     #[test]
     fn what_left_says_so_and_how_it_was_signed() {
-        let mut rig = rig(Ok(Signing::Ahead));
+        let mut rig = rig(2, None);
         rig.orders.push(order(Action::Place)).unwrap();
         rig.orders.push(order(Action::Query)).unwrap();
         rig.gateway.turn(NOW);
@@ -510,6 +538,15 @@ mod tests {
         let events = journal(&mut rig);
         let signed = |e: &Event| matches!(e, Event::Signed { ahead: true });
         assert_eq!(events.iter().filter(|e| signed(e)).count(), 1);
+        rig.orders.push(order(Action::Place)).unwrap();
+        rig.gateway.turn(NOW);
+        let in_full = |e: &Event| matches!(e, Event::Signed { ahead: false });
+        let later = journal(&mut rig);
+        assert_eq!(
+            later.iter().filter(|e| in_full(e)).count(),
+            1,
+            "no point is left"
+        );
         for wanted in [Step::Sign, Step::Encode, Step::Send, Step::TickToSend] {
             let is_it = |e: &Event| matches!(e, Event::Latency { step, .. } if *step == wanted);
             assert_eq!(events.iter().filter(|e| is_it(e)).count(), 1, "{wanted:?}");
@@ -519,7 +556,7 @@ mod tests {
     #[test]
     fn what_did_not_leave_says_why() {
         let why = Refusal::NonceUnknown;
-        let mut rig = rig(Err(why));
+        let mut rig = rig(1, Some(why));
         rig.orders.push(order(Action::Place)).unwrap();
         rig.gateway.turn(NOW);
         assert_eq!(rig.reports.pop().unwrap().kind, ReportKind::NotSent { why });
@@ -529,7 +566,7 @@ mod tests {
 
     #[test]
     fn no_report_is_lost_and_none_overtakes() {
-        let mut rig = rig(Ok(Signing::Full));
+        let mut rig = rig(0, None);
         rig.gateway.parts.orders.waiting = (0..100).map(fill).collect();
         rig.gateway.housekeeping(NOW);
         let mut seen = Vec::new();
@@ -547,7 +584,7 @@ mod tests {
 
     #[test]
     fn a_scanner_that_never_reads_raises_halt() {
-        let mut rig = rig(Ok(Signing::Full));
+        let mut rig = rig(0, None);
         let room = (REPORTS_LEN + BACKLOG_MAX) as u64;
         for first in [0, REPORTS_PER_MESSAGE_MAX as u64] {
             let until = (first + REPORTS_PER_MESSAGE_MAX as u64).min(room);

@@ -14,9 +14,10 @@
 //! ```
 //!
 //! Rooms: `market` (the words of trade), `stage` (pinned loops, links, clock), `net` (sockets and
-//! bytes), `venue` (what each exchange says), `feed`, `scanner`, `gateway` (the stages), `record`
-//! (what happened), `keys`, `config`, `topology` (the plant on one page), `session` (one run, from
-//! settings to the report), `sim` (both exchanges, built in), `demo` (a run against them).
+//! bytes), `venue` (what each exchange says), `feed`, `scanner`, `gateway` (the stages), `signer`
+//! (nonce points ahead), `record` (what happened), `keys`, `config`, `topology` (the plant on one
+//! page), `session` (one run, from settings to the report), `selftest` (official vectors), `sim`
+//! (both exchanges, built in), `demo` (a run against them).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -31,7 +32,9 @@ pub mod market;
 pub mod net;
 pub mod record;
 pub mod scanner;
+pub mod selftest;
 pub mod session;
+pub mod signer;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod stage;

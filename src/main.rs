@@ -2,10 +2,11 @@
 //! standard error when `--json` puts an object on the last line of standard output.
 
 use clap::Parser;
-use parallax::cli::{Cli, Command, Run};
+use parallax::cli::{Cli, Command, Run, Selftest};
 use parallax::config::{Config, is_configured};
 use parallax::market::Name;
 use parallax::record::{Facts, PlantedWindow, json, report};
+use parallax::selftest::{self, SelftestError};
 use parallax::session::{self, Job, Outcome, SessionError, Signals};
 use parallax::stage::clock::Clock;
 use std::fmt::Display;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let command = Cli::parse().command.unwrap_or_else(default_command);
     let done = match command {
         Command::Run(run) => return run_venues(&run),
+        Command::Selftest(flags) => selftest(&flags),
         #[cfg(feature = "sim")]
         Command::Demo(demo) => simulated::demo(&demo),
         #[cfg(feature = "sim")]
@@ -73,6 +75,12 @@ impl From<SessionError> for Failure {
     }
 }
 
+impl From<SelftestError> for Failure {
+    fn from(error: SelftestError) -> Failure {
+        Failure::of(&error, true)
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::of(&error, false)
@@ -114,6 +122,17 @@ fn run_venues(run: &Run) -> ExitCode {
         print(&outcome, &facts, run.json)?;
         Ok(outcome.is_clean())
     })())
+}
+
+fn selftest(flags: &Selftest) -> Done {
+    let results = selftest::run(flags.vectors.as_deref())?;
+    if flags.json {
+        eprint!("{results}");
+        writeln!(std::io::stdout().lock(), "{}", results.to_json())?;
+    } else {
+        write!(std::io::stdout().lock(), "{results}")?;
+    }
+    Ok(results.is_clean())
 }
 
 fn facts(

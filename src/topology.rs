@@ -8,6 +8,8 @@
 //! orders.lighter    Order       256  scanner            gateway   the same
 //! reports.extended  Report    4,096  gateway-extended   scanner   held in the gateway's backlog
 //! reports.lighter   Report    4,096  gateway-lighter    scanner   the same
+//! points.extended   point        64  signer-extended    gateway   signer waits
+//! points.lighter    point        64  signer-lighter     gateway   the same
 //! journal.* (five)  Event    65,536  each stage         recorder  dropped, counted
 //! control           Control      64  main               scanner   main waits
 //! status            Status        8  scanner            main      latest dropped
@@ -15,7 +17,7 @@
 //! stage             core in `own`    stage              core in `own`
 //! feed-extended     1                gateway-extended   4
 //! feed-lighter      2                gateway-lighter    5
-//! scanner           3                recorder, main, simulated venues: not pinned
+//! scanner           3                signers, recorder, main, simulated venues: not pinned
 //! ```
 
 use crate::stage::idle::Idle;
@@ -27,6 +29,10 @@ pub const DELTAS_LEN: usize = 65_536;
 pub const ORDERS_LEN: usize = 256;
 /// A full account snapshot fits.
 pub const REPORTS_LEN: usize = 4_096;
+/// Signatures made with a point before one must be made in full, should the signer get no time at
+/// all: more than may be in flight at Lighter (50). Larger: longer to fill at the start (a batch of
+/// 16 takes under 0.3 ms) and more secrets in memory. Smaller: bursts sign in full.
+pub const POINTS_LEN: usize = 64;
 /// About a second of records at 50,000 a second; the recorder drains every millisecond.
 pub const JOURNAL_LEN: usize = 65_536;
 /// Seeds of every instrument and a few commands.

@@ -64,7 +64,11 @@ fn demo_trades_and_reports() {
     assert!(report["pairs"]["opened"].as_u64() >= Some(1), "{report}");
     assert!(report["pairs"]["closed"].as_u64() >= Some(1), "{report}");
     assert_eq!(report["gaps"], 0, "{report}");
-    assert!(report["signing"]["full"].as_u64() >= Some(2), "{report}");
+    assert!(
+        report["signing"]["nonce_ahead"].as_u64() >= Some(4),
+        "{report}"
+    );
+    assert_eq!(report["signing"]["full"], 0, "the points ran out: {report}");
     for step in [
         "recv",
         "decode",
@@ -321,4 +325,48 @@ fn a_signal_drains_and_reports() {
         assert!(report["seconds"].as_f64() < Some(60.0), "{report}");
         let _ = reader.join();
     }
+}
+
+#[test]
+fn the_selftest_counts_by_kind_and_fails_on_what_it_is_given() {
+    let output = parallax(&["selftest", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report = object(&output);
+    assert_eq!(report["failed"], 0, "{report}");
+    for (kind, passed) in [
+        ("extended_orders", 240),
+        ("lighter_tx", 464),
+        ("lighter_sign_pooled", 572),
+    ] {
+        let counts = serde_json::json!({"passed": passed, "failed": 0, "skipped": 0});
+        assert_eq!(report["kinds"][kind], counts, "{report}");
+    }
+
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bent-vectors");
+    std::fs::create_dir_all(&folder).unwrap();
+    let tokens = include_str!("data/lighter/lighter_auth_tokens.json");
+    let bent = tokens.replacen("\"deadline\": 1794611256", "\"deadline\": 1794611257", 1);
+    assert_ne!(bent, tokens);
+    std::fs::write(folder.join("lighter_auth_tokens.json"), bent).unwrap();
+    std::fs::write(folder.join("lighter_dreams.json"), "{\"cases\":[1]}").unwrap();
+    let given = ["selftest", "--vectors", folder.to_str().unwrap(), "--json"];
+    let output = parallax(&given).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let report = object(&output);
+    assert_eq!(
+        report["kinds"]["lighter_auth_tokens"]["failed"], 1,
+        "{report}"
+    );
+    assert_eq!(report["kinds"]["lighter_dreams"]["skipped"], 1, "{report}");
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("failed: lighter_auth_tokens: case 0"),
+        "{told}"
+    );
+
+    let output = parallax(&["selftest", "--vectors", "/nowhere"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--vectors /nowhere"));
 }

@@ -15,8 +15,10 @@ use crate::scanner::risk::Limits;
 use crate::scanner::{Ends, Scanner};
 use crate::session::SessionError;
 use crate::session::watching::Gate;
+use crate::signer::{Ahead, Signer};
 use crate::stage::clock::Clock;
 use crate::stage::halt::Flag;
+use crate::stage::idle::Idle;
 use crate::stage::link::{Rx, Tx, link};
 use crate::stage::{self, Seat, Stage};
 use crate::topology::{self, Plan};
@@ -24,20 +26,51 @@ use crate::venue::extended::feed::ExtendedFeed;
 use crate::venue::extended::orders::ExtendedOrders;
 use crate::venue::lighter::feed::LighterFeed;
 use crate::venue::lighter::orders::LighterOrders;
-use crate::venue::{Feed, Orders};
+use crate::venue::points::Maker;
+use crate::venue::{Feed, Orders, extended, lighter};
 use std::thread::JoinHandle;
+
+/// What a venue is made of: the three kinds of parts that belong together.
+pub trait Kind {
+    /// Its decoder of market data.
+    type Feed: Feed + Send + 'static;
+    /// Its orders and account.
+    type Orders: Orders<Point = <Self::Maker as Maker>::Point> + Send + 'static;
+    /// Its maker of nonce points.
+    type Maker: Maker;
+}
+
+/// Extended.
+pub struct ExtendedKind;
+
+impl Kind for ExtendedKind {
+    type Feed = ExtendedFeed;
+    type Orders = Gate<ExtendedOrders>;
+    type Maker = extended::sign::PointMaker;
+}
+
+/// Lighter.
+pub struct LighterKind;
+
+impl Kind for LighterKind {
+    type Feed = LighterFeed;
+    type Orders = Gate<LighterOrders>;
+    type Maker = lighter::sign::PointMaker;
+}
 
 /// One venue's parts, ready to be seated: decoder and lanes of the feed, signer and lanes of the
 /// gateway.
-pub struct VenueParts<F, O> {
+pub struct VenueParts<V: Kind> {
     /// Market data.
-    pub feed: F,
+    pub feed: V::Feed,
     /// Its connections.
     pub feed_lanes: Vec<Connection>,
     /// Orders and account.
-    pub orders: O,
+    pub orders: V::Orders,
     /// Its connections.
     pub order_lanes: Vec<Connection>,
+    /// Who makes nonce points; nobody where nothing is signed.
+    pub maker: Option<V::Maker>,
 }
 
 /// What the plant is built from.
@@ -51,10 +84,12 @@ pub struct Blueprint {
     /// Who sits where.
     pub plan: Plan,
     /// Venue Extended.
-    pub extended: VenueParts<ExtendedFeed, Gate<ExtendedOrders>>,
+    pub extended: VenueParts<ExtendedKind>,
     /// Venue Lighter.
-    pub lighter: VenueParts<LighterFeed, Gate<LighterOrders>>,
+    pub lighter: VenueParts<LighterKind>,
 }
+
+type BoxedStage = Box<dyn Stage + Send>;
 
 /// A running plant.
 pub struct Plant {
@@ -74,6 +109,8 @@ struct VenueEnds {
     requests: Rx<Order>,
     reports: Tx<Report>,
     journal: [Tx<Event>; 2],
+    /// Name of the link that brings its nonce points.
+    points: &'static str,
 }
 
 /// Builds every link and stage and starts the threads. The recorder comes back to be drained by
@@ -99,6 +136,7 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
             journal.link("journal.feed-extended"),
             journal.link("journal.gateway-extended"),
         ],
+        points: "points.extended",
     };
     let ends_l = VenueEnds {
         deltas: deltas_l,
@@ -108,6 +146,7 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
             journal.link("journal.feed-lighter"),
             journal.link("journal.gateway-lighter"),
         ],
+        points: "points.lighter",
     };
     let ends = Ends {
         deltas: [deltas_e_rx, deltas_l_rx],
@@ -127,17 +166,20 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
         clock,
         halt: &halt,
     };
-    let [feed_e, gate_e] = shared.stages(Venue::Extended, blueprint.extended, ends_e)?;
-    let [feed_l, gate_l] = shared.stages(Venue::Lighter, blueprint.lighter, ends_l)?;
+    let ([feed_e, gate_e], signer_e) =
+        shared.stages(Venue::Extended, blueprint.extended, ends_e)?;
+    let ([feed_l, gate_l], signer_l) = shared.stages(Venue::Lighter, blueprint.lighter, ends_l)?;
     let stages = [
         feed_e,
         feed_l,
-        Box::new(scanner) as Box<dyn Stage + Send>,
+        Box::new(scanner) as BoxedStage,
         gate_e,
         gate_l,
     ];
 
-    let seats = seat(&blueprint.plan, stages);
+    let signers = [signer_e, signer_l].into_iter().flatten().map(unpinned);
+    let mut seats: Vec<Seat> = signers.collect();
+    seats.extend(seat(&blueprint.plan, stages));
     let run = |seat| stage::run(seat, clock, stop.clone()).map_err(SessionError::Thread);
     let threads = seats.into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
     let plant = Plant {
@@ -186,17 +228,16 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn stages<F, O>(
+    /// A venue's two pinned stages, and the signer that serves the second.
+    fn stages<V: Kind>(
         &self,
         venue: Venue,
-        parts: VenueParts<F, O>,
+        parts: VenueParts<V>,
         ends: VenueEnds,
-    ) -> Result<[Box<dyn Stage + Send>; 2], SessionError>
-    where
-        F: Feed + Send + 'static,
-        O: Orders + Send + 'static,
-    {
+    ) -> Result<([BoxedStage; 2], Option<BoxedStage>), SessionError> {
         let [journal_feed, journal_gateway] = ends.journal;
+        let (points, points_rx) = link(ends.points, topology::POINTS_LEN);
+        let signer = |maker| Box::new(Signer::new(venue, maker, points)) as BoxedStage;
         let feed = feed::Parts {
             feed: parts.feed,
             lanes: Lanes::new(parts.feed_lanes).map_err(SessionError::Poller)?,
@@ -206,6 +247,7 @@ impl Shared<'_> {
         };
         let gateway = gateway::Parts {
             orders: parts.orders,
+            points: Ahead::new(points_rx),
             lanes: Lanes::new(parts.order_lanes).map_err(SessionError::Poller)?,
             requests: ends.requests,
             reports: ends.reports,
@@ -213,15 +255,26 @@ impl Shared<'_> {
             halt: self.halt.clone(),
             clock: self.clock,
         };
-        Ok([
+        let pinned: [BoxedStage; 2] = [
             Box::new(FeedStage::new(venue, self.table, feed)),
             Box::new(Gateway::new(venue, gateway)),
-        ])
+        ];
+        Ok((pinned, parts.maker.map(signer)))
+    }
+}
+
+/// A seat of its own for a cold stage, wherever the kernel puts it.
+fn unpinned(stage: BoxedStage) -> Seat {
+    Seat {
+        name: stage.name().to_string(),
+        core: None,
+        idle: Idle::Park,
+        stages: vec![stage],
     }
 }
 
 /// Seats the stages as planned; `stages` come in the order of `topology::STAGES`.
-fn seat(plan: &Plan, stages: [Box<dyn Stage + Send>; 5]) -> Vec<Seat> {
+fn seat(plan: &Plan, stages: [BoxedStage; 5]) -> Vec<Seat> {
     let mut waiting = stages.map(Some);
     plan.seats
         .iter()

@@ -1,14 +1,15 @@
 //! Reads both venues over REST and readies each venue's parts of the plant.
 //!
 //! Promises: grids, ids and fees come from the venues, never from defaults; the keys are proved to
-//! belong to the accounts before any thread starts. Refuses: a market that only one venue lists, is
-//! not open for trading, or has a grid we can't hold.
+//! belong to the accounts, and to sign well here, before any thread starts. Refuses: a market that
+//! only one venue lists, is not open for trading, or has a grid we can't hold.
 
 use crate::config::{Config, ExtendedAccount, LighterAccount, LighterKey, Mode};
 use crate::market::Venue;
 use crate::market::units::{Bps, Nanos, SECOND};
 use crate::net::{Connection, ConnectionLimits, Endpoint, Protocol, TlsClient};
-use crate::session::plant::{Blueprint, VenueParts};
+use crate::selftest;
+use crate::session::plant::{Blueprint, ExtendedKind, LighterKind, VenueParts};
 use crate::session::table::{Listed, Table};
 use crate::session::watching::Gate;
 use crate::session::{SessionError, limits};
@@ -20,13 +21,13 @@ use crate::venue::extended::feed::ExtendedFeed;
 use crate::venue::extended::orders::{ExtendedOrders, OrdersSettings};
 use crate::venue::extended::sign::StarkKey;
 use crate::venue::extended::sign::hash::Chain;
-use crate::venue::lighter;
 use crate::venue::lighter::account::{LighterRest, Limits as LighterLimits, MarketRow};
 use crate::venue::lighter::feed::LighterFeed;
 use crate::venue::lighter::orders::{ApiKey, LighterOrders, Setup};
 use crate::venue::lighter::sign::token::AuthToken;
 use crate::venue::lighter::sign::{NonceSource, PrivateKey};
 use crate::venue::{LaneProtocol, LaneSpec};
+use crate::venue::{extended, lighter};
 
 /// Reads and checks everything there is to know before the start.
 pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Blueprint, SessionError> {
@@ -62,6 +63,14 @@ fn venue(why: String) -> SessionError {
 /// Sixteen bits that differ between runs a second apart for the next eighteen hours; never zero.
 fn run_number(now: Nanos) -> u16 {
     ((now.epoch_ms() / 1000) as u16).max(1)
+}
+
+/// A key that belongs to the account and does not sign well here: the build or the machine is at
+/// fault, and nothing may be sent.
+fn unproven(name: &str, why: &str) -> SessionError {
+    venue(format!(
+        "{name}: signatures made on this host are not good ({why}); run `parallax selftest`"
+    ))
 }
 
 /// Orders leave this process only in live mode, with an account.
@@ -111,6 +120,7 @@ impl ExtendedSide<'_> {
                 "Extended: EXTENDED_VAULT is {ours}, the account's is {theirs}"
             )));
         }
+        selftest::prove_extended(&key).map_err(|why| unproven("Extended", &why))?;
         let fees = rest.fees(&[]).map_err(fault)?;
         Ok(ExtendedSide {
             markets,
@@ -124,7 +134,7 @@ impl ExtendedSide<'_> {
         config: &Config,
         tls: &TlsClient,
         table: &Table,
-    ) -> Result<VenueParts<ExtendedFeed, Gate<ExtendedOrders>>, SessionError> {
+    ) -> Result<VenueParts<ExtendedKind>, SessionError> {
         let feed = ExtendedFeed::new(&table.markets(Venue::Extended));
         let stream = config.extended.stream.as_str();
         let feed_lanes = dial_plan(stream, 0, feed.lanes(), tls)?;
@@ -134,8 +144,10 @@ impl ExtendedSide<'_> {
                 feed_lanes,
                 orders: Gate::Watching,
                 order_lanes: vec![],
+                maker: None,
             });
         };
+        let maker = Some(extended::sign::PointMaker::new(&key));
         let settings = OrdersSettings {
             order_url: config.extended.order.as_str(),
             api_key: account.api_key.expose(),
@@ -161,6 +173,7 @@ impl ExtendedSide<'_> {
             feed_lanes,
             orders: Gate::Trading(orders),
             order_lanes,
+            maker,
         })
     }
 }
@@ -212,6 +225,7 @@ impl LighterSide<'_> {
                      account {index} has there"
                 )));
             }
+            selftest::prove_lighter(&private).map_err(|why| unproven("Lighter", &why))?;
             let nonce = rest.next_nonce(account.index, key.index).map_err(fault)?;
             nonces.push((key.index, nonce));
             let index = key.index;
@@ -241,7 +255,7 @@ impl LighterSide<'_> {
         config: &Config,
         tls: &TlsClient,
         table: &Table,
-    ) -> Result<VenueParts<LighterFeed, Gate<LighterOrders>>, SessionError> {
+    ) -> Result<VenueParts<LighterKind>, SessionError> {
         let markets = table.markets(Venue::Lighter);
         let feed = LighterFeed::new(&markets);
         let ws = config.lighter.ws.as_str();
@@ -252,8 +266,13 @@ impl LighterSide<'_> {
                 feed_lanes,
                 orders: Gate::Watching,
                 order_lanes: vec![],
+                maker: None,
             });
         };
+        let maker = self
+            .keys
+            .first()
+            .map(|key| lighter::sign::PointMaker::new(&key.private));
         let setup = Setup {
             account_index: account.index,
             chain_id: u64::from(config.lighter.chain_id),
@@ -279,6 +298,7 @@ impl LighterSide<'_> {
             feed_lanes,
             orders: Gate::Trading(orders),
             order_lanes,
+            maker,
         })
     }
 }

@@ -14,6 +14,8 @@ pub enum Gate<O> {
 }
 
 impl<O: Orders> Orders for Gate<O> {
+    type Point = O::Point;
+
     fn on_link(
         &mut self,
         lane: Lane,
@@ -27,10 +29,15 @@ impl<O: Orders> Orders for Gate<O> {
         }
     }
 
-    fn sign(&mut self, order: &Order, now: Nanos) -> Result<Signing, Refusal> {
+    fn sign(
+        &mut self,
+        order: &Order,
+        now: Nanos,
+        ahead: impl FnOnce() -> Option<O::Point>,
+    ) -> Result<Signing, Refusal> {
         match self {
             Gate::Watching => Err(Refusal::NotConnected),
-            Gate::Trading(orders) => orders.sign(order, now),
+            Gate::Trading(orders) => orders.sign(order, now, ahead),
         }
     }
 

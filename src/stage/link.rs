@@ -79,6 +79,16 @@ impl<T> Rx<T> {
         self.inner.pop().ok()
     }
 
+    /// Takes the next item out of its place on the link, for values that may leave no copy behind:
+    /// `take` empties the place, which is then dropped.
+    #[inline]
+    pub fn pop_with<U>(&mut self, take: impl FnOnce(&mut T) -> U) -> Option<U> {
+        let mut chunk = self.inner.read_chunk(1).ok()?;
+        let taken = chunk.as_mut_slices().0.first_mut().map(take);
+        chunk.commit_all();
+        taken
+    }
+
     /// Items waiting, at least.
     #[inline]
     pub fn waiting(&self) -> usize {

@@ -7,12 +7,14 @@
 
 pub mod extended;
 pub mod lighter;
+pub mod points;
 
 use crate::market::InstrumentId;
 use crate::market::book::Delta;
 use crate::market::event::FrameKind;
 use crate::market::order::{Order, Refusal, Report};
 use crate::market::units::Nanos;
+use crate::venue::points::Point;
 
 /// Index of a connection within its stage.
 pub type Lane = usize;
@@ -76,6 +78,9 @@ pub struct Heard {
 /// Orders and the account stream of one venue, sans I/O. Driven by one gateway; single owner of
 /// keys, nonces and the open-order table.
 pub trait Orders {
+    /// What its signatures may be prepared with.
+    type Point: Point;
+
     /// A lane went up (subscribe, authenticate) or down (its unanswered orders become Unknown).
     fn on_link(
         &mut self,
@@ -86,8 +91,15 @@ pub trait Orders {
         out: &mut Outbox,
     );
     /// Hash and sign (for `Query` and unsigned cancels: prepare). On success the order is held for
-    /// the `encode` that must follow at once.
-    fn sign(&mut self, order: &Order, now: Nanos) -> Result<Signing, Refusal>;
+    /// the `encode` that must follow at once. `ahead` gives the next prepared point, if there is
+    /// one; it is asked once, after everything that can refuse, and without it the signature is
+    /// made in full.
+    fn sign(
+        &mut self,
+        order: &Order,
+        now: Nanos,
+        ahead: impl FnOnce() -> Option<Self::Point>,
+    ) -> Result<Signing, Refusal>;
     /// Writes the request of the order signed last into the outbox.
     fn encode(&mut self, now: Nanos, out: &mut Outbox);
     /// One whole message. `status` is the HTTP status on HTTP lanes and 0 on WebSocket lanes.

@@ -575,7 +575,7 @@ impl Desk {
     }
 
     fn send(&mut self, order: &Order) -> Result<String, Refusal> {
-        self.orders.sign(order, self.now)?;
+        self.orders.sign(order, self.now, || None)?;
         self.orders.encode(self.now, &mut self.out);
         Ok(self.sent().join("|"))
     }

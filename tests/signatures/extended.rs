@@ -1,224 +1,145 @@
-//! Official signatures of Extended: every amount, hash and signature of the vectors, recomputed.
+//! Extended's messages: every field is under the hash, and a signature is bound to key and hash.
 //!
-//! The vectors were made with the venue's official SDK (see `tests/data/extended/README.md`).
+//! That hashes and signatures are the official ones is `parallax selftest`'s to show; `naive` has a
+//! judge of its own.
 
-use parallax::market::book::Side;
-use parallax::venue::extended::sign::amounts::{
-    Exact, OrderValue, Rounding, order_amounts, settle,
-};
 use parallax::venue::extended::sign::hash::{
     Chain, MoveTerms, OrderHasher, OrderTerms, limit_order_hash, transfer_hash, withdraw_hash,
 };
-use parallax::venue::extended::sign::{Felt, Signature, StarkKey, parse_felt, verify};
-use serde_json::Value;
+use parallax::venue::extended::sign::{Felt, PointMaker, StarkKey, verify};
+use proptest::prelude::*;
+use std::collections::HashSet;
 
-/// Signed expirations lie this much after an order's own expiry: 14 days.
-const ORDER_EXPIRATION_EXTRA_S: u64 = 1_209_600;
-
-fn cases(text: &str) -> Vec<Value> {
-    let file: Value = serde_json::from_str(text).unwrap();
-    file["cases"].as_array().unwrap().clone()
+/// What an order is signed as: chain, key, vault, terms.
+#[derive(Clone, Debug)]
+struct Signed {
+    chain: Chain,
+    key: u64,
+    vault: u32,
+    terms: OrderTerms,
 }
 
-fn felt(value: &Value) -> Felt {
-    parse_felt(value.as_str().unwrap()).unwrap()
-}
-
-fn exact(value: &Value) -> Exact {
-    Exact::parse(value.as_str().unwrap().as_bytes()).unwrap()
-}
-
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap()
-}
-
-fn side(value: &Value) -> Side {
-    match value.as_str().unwrap() {
-        "BUY" => Side::Bid,
-        "SELL" => Side::Ask,
-        other => panic!("{other}"),
+impl Signed {
+    fn hashes(&self) -> [Felt; 2] {
+        let hasher = OrderHasher::new(self.chain, Felt::from(self.key), self.vault);
+        let limit_order = limit_order_hash(self.vault, &self.terms);
+        [
+            hasher.order_hash(&self.terms),
+            hasher.message_hash(limit_order),
+        ]
     }
-}
 
-fn account(input: &Value) -> (StarkKey, OrderHasher, u32) {
-    let key = StarkKey::parse_hex(input["private_key"].as_str().unwrap()).unwrap();
-    assert_eq!(key.public_key(), felt(&input["public_key"]));
-    let vault = input["vault"].as_u64().or(input["from_vault"].as_u64());
-    let vault = u32::try_from(vault.unwrap()).unwrap();
-    let chain = Chain::parse(input["chain_id"].as_str().unwrap()).unwrap();
-    let hasher = OrderHasher::new(chain, key.public_key(), vault);
-    (key, hasher, vault)
-}
-
-fn check_signature(key: &StarkKey, hash: Felt, r: &Value, s: &Value) {
-    let signature = key.sign(hash).unwrap();
-    assert_eq!(
-        signature,
-        Signature {
-            r: felt(r),
-            s: felt(s)
-        }
-    );
-}
-
-/// One signed order, entry or leg, against its expected amounts, hashes and signature.
-fn check_order(input: &Value, expected: &Value) {
-    let (key, hasher, _) = account(input);
-    let l2 = &input["l2_config"];
-    let mut fee_rate = exact(&input["fee_rate"]);
-    if input["builder_fee"].is_string() {
-        let builder = exact(&input["builder_fee"]);
-        let digits = fee_rate.digits.max(builder.digits);
-        let lift = |fee: Exact| fee.value * 10_i128.pow(digits - fee.digits);
-        fee_rate = Exact {
-            value: lift(fee_rate) + lift(builder),
-            digits,
+    /// Each with one field changed.
+    fn changed(&self) -> Vec<Signed> {
+        let changes: [fn(&mut Signed); 10] = [
+            |s| s.chain = other_chain(s.chain),
+            |s| s.key ^= 1,
+            |s| s.vault ^= 1,
+            |s| s.terms.base_asset += Felt::ONE,
+            |s| s.terms.base_amount ^= 1,
+            |s| s.terms.quote_asset += Felt::ONE,
+            |s| s.terms.quote_amount = s.terms.quote_amount.wrapping_neg() ^ 1,
+            |s| s.terms.fee_amount ^= 1 << 63,
+            |s| s.terms.expiration_s ^= 1,
+            |s| s.terms.salt ^= 1 << 40,
+        ];
+        let apply = |change: &fn(&mut Signed)| {
+            let mut copy = self.clone();
+            change(&mut copy);
+            copy
         };
+        changes.iter().map(apply).collect()
     }
-    let amounts = order_amounts(&OrderValue {
-        side: side(&expected["side"]),
-        size: exact(&input["qty"]),
-        price: exact(&expected["price"]),
-        fee_rate,
-        base_resolution: number(&l2["syntheticResolution"]),
-        quote_resolution: number(&l2["collateralResolution"]),
-    })
-    .unwrap();
-    assert_eq!(Some(amounts.base), expected["base_amount"].as_i64());
-    assert_eq!(Some(amounts.quote), expected["quote_amount"].as_i64());
-    assert_eq!(Some(amounts.fee), expected["fee_amount"].as_u64());
-    let expiration_s =
-        number(&input["expiry_epoch_millis"]).div_ceil(1000) + ORDER_EXPIRATION_EXTRA_S;
-    assert_eq!(expiration_s, number(&expected["settlement_expiration"]));
-    let terms = OrderTerms {
-        base_asset: felt(&l2["syntheticId"]),
-        base_amount: amounts.base,
-        quote_asset: felt(&l2["collateralId"]),
-        quote_amount: amounts.quote,
-        fee_amount: amounts.fee,
-        expiration_s,
-        salt: number(&input["nonce"]),
-    };
-    assert_eq!(hasher.struct_hash(&terms), felt(&expected["struct_hash"]));
-    let hash = hasher.order_hash(&terms);
-    assert_eq!(hash, felt(&expected["order_hash"]));
-    check_signature(&key, hash, &expected["r"], &expected["s"]);
 }
 
-#[test]
-fn orders_and_their_legs() {
-    let cases = cases(include_str!("../data/extended/extended_orders.json"));
-    let mut legs = 0;
-    for case in &cases {
-        check_order(&case["input"], &case["expected"]);
-        for leg in ["take_profit", "stop_loss"] {
-            if case["legs"][leg].is_object() {
-                check_order(&case["input"], &case["legs"][leg]);
-                legs += 1;
+fn other_chain(chain: Chain) -> Chain {
+    match chain {
+        Chain::Main => Chain::Sepolia,
+        Chain::Sepolia => Chain::Main,
+    }
+}
+
+fn moved(terms: &MoveTerms) -> [Felt; 2] {
+    [transfer_hash(terms), withdraw_hash(terms)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_field_of_an_order_is_under_its_hash(
+        is_main in any::<bool>(),
+        key in any::<u64>(),
+        vault in any::<u32>(),
+        assets in any::<[u128; 2]>(),
+        amounts in any::<[i64; 2]>(),
+        numbers in any::<[u64; 3]>(),
+    ) {
+        let signed = Signed {
+            chain: if is_main { Chain::Main } else { Chain::Sepolia },
+            key,
+            vault,
+            terms: OrderTerms {
+                base_asset: assets[0].into(),
+                base_amount: amounts[0],
+                quote_asset: assets[1].into(),
+                quote_amount: amounts[1],
+                fee_amount: numbers[0],
+                expiration_s: numbers[1],
+                salt: numbers[2],
+            },
+        };
+        let mut seen: HashSet<Felt> = signed.hashes().into();
+        prop_assert_eq!(seen.len(), 2, "an order is no vault order");
+        for changed in signed.changed() {
+            for hash in changed.hashes() {
+                prop_assert!(seen.insert(hash), "{changed:?} hashes as another");
             }
         }
     }
-    assert_eq!((cases.len(), legs), (240, 44));
-}
 
-#[test]
-fn vault_share_orders() {
-    for case in cases(include_str!("../data/extended/extended_limit_orders.json")) {
-        let input = &case["input"];
-        let (key, hasher, vault) = account(input);
-        let is_buy = input["is_buy"].as_bool().unwrap();
-        // Away from zero, on the magnitude; the sign comes after.
-        let base = settle(
-            exact(&input["base_amount"]),
-            number(&input["base_resolution"]),
-            Rounding::Up,
-        )
-        .unwrap() as i64;
-        let quote = settle(
-            exact(&input["quote_amount"]),
-            number(&input["quote_resolution"]),
-            Rounding::Up,
-        )
-        .unwrap() as i64;
-        let terms = OrderTerms {
-            base_asset: felt(&input["base_asset_id"]),
-            base_amount: if is_buy { base } else { -base },
-            quote_asset: felt(&input["quote_asset_id"]),
-            quote_amount: if is_buy { -quote } else { quote },
-            fee_amount: 0,
-            expiration_s: number(&input["now_epoch_millis"]).div_ceil(1000)
-                + 3600
-                + ORDER_EXPIRATION_EXTRA_S,
-            salt: number(&input["nonce"]),
+    #[test]
+    fn every_field_of_a_transfer_and_a_withdrawal_is_under_its_hash(
+        recipient in any::<u128>(),
+        vault in any::<u32>(),
+        asset in any::<u128>(),
+        numbers in any::<[u64; 3]>(),
+    ) {
+        let [amount, expiration_s, salt] = numbers;
+        let terms = MoveTerms {
+            recipient: recipient.into(),
+            vault,
+            asset: asset.into(),
+            amount,
+            expiration_s,
+            salt,
         };
-        let expected = &case["sdk_settlement"];
-        assert_eq!(Some(terms.base_amount), expected["baseAmount"].as_i64());
-        assert_eq!(Some(terms.quote_amount), expected["quoteAmount"].as_i64());
-        let struct_hash = limit_order_hash(vault, &terms);
-        assert_eq!(struct_hash, felt(&case["struct_hash"]));
-        let hash = hasher.message_hash(struct_hash);
-        assert_eq!(hash, felt(&case["message_hash"]));
-        let signature = &expected["signature"];
-        check_signature(&key, hash, &signature["r"], &signature["s"]);
-    }
-}
-
-/// Transfers and withdrawals differ in selector, recipient and how long they last.
-fn check_move(case: &Value, recipient: Felt, days: u64, struct_hash: fn(&MoveTerms) -> Felt) {
-    let input = &case["input"];
-    let (key, hasher, vault) = account(input);
-    let amount = settle(
-        exact(&input["amount"]),
-        number(&input["resolution"]),
-        Rounding::HalfEven,
-    )
-    .unwrap();
-    let terms = MoveTerms {
-        recipient,
-        vault,
-        asset: felt(&input["collateral_id"]),
-        amount: u64::try_from(amount).unwrap(),
-        expiration_s: number(&input["now_epoch_millis"]).div_ceil(1000) + days * 86_400,
-        salt: number(&input["nonce"]),
-    };
-    let expected = &case["expected"];
-    assert_eq!(terms.amount, number(&expected["amount"]));
-    assert_eq!(terms.expiration_s, number(&expected["expiration"]));
-    let hash = struct_hash(&terms);
-    assert_eq!(hash, felt(&case["struct_hash"]));
-    let hash = hasher.message_hash(hash);
-    assert_eq!(hash, felt(&case["message_hash"]));
-    check_signature(&key, hash, &expected["r"], &expected["s"]);
-}
-
-#[test]
-fn transfers() {
-    for case in cases(include_str!("../data/extended/extended_transfers.json")) {
-        let recipient = Felt::from(number(&case["input"]["to_vault"]));
-        check_move(&case, recipient, 21, transfer_hash);
+        let mut seen: HashSet<Felt> = moved(&terms).into();
+        prop_assert_eq!(seen.len(), 2, "a transfer is no withdrawal");
+        for changed in [
+            MoveTerms { recipient: terms.recipient + Felt::ONE, ..terms },
+            MoveTerms { vault: vault ^ 1, ..terms },
+            MoveTerms { asset: terms.asset + Felt::ONE, ..terms },
+            MoveTerms { amount: amount ^ 1, ..terms },
+            MoveTerms { expiration_s: expiration_s ^ 1, ..terms },
+            MoveTerms { salt: salt ^ 1, ..terms },
+        ] {
+            for hash in moved(&changed) {
+                prop_assert!(seen.insert(hash), "{changed:?} hashes as another");
+            }
+        }
     }
 }
 
 #[test]
-fn withdrawals() {
-    for case in cases(include_str!("../data/extended/extended_withdrawals.json")) {
-        let recipient = felt(&case["input"]["recipient"]);
-        check_move(&case, recipient, 15, withdraw_hash);
-    }
-}
-
-#[test]
-fn a_wrong_key_or_field_does_not_verify() {
-    let case = &cases(include_str!("../data/extended/extended_orders.json"))[0];
-    let expected = &case["expected"];
-    let signature = Signature {
-        r: felt(&expected["r"]),
-        s: felt(&expected["s"]),
-    };
-    let public = felt(&case["input"]["public_key"]);
-    let hash = felt(&expected["order_hash"]);
-    assert!(verify(public, hash, &signature));
-    assert!(!verify(public, hash + Felt::ONE, &signature));
+fn a_wrong_key_or_hash_does_not_verify() {
+    let key = StarkKey::parse_hex("0x7a7ff6fd3cab02ccdcd4a572563f5976").unwrap();
     let other = StarkKey::parse_hex("0x1234").unwrap();
-    assert!(!verify(other.public_key(), hash, &signature));
+    let hash = Felt::from(0x2bd_7a5b);
+    let [point, ..] = PointMaker::new(&key).prepare().unwrap();
+    for signature in [key.sign(hash).unwrap(), point.sign(hash).unwrap()] {
+        assert!(verify(key.public_key(), hash, &signature));
+        assert!(!verify(key.public_key(), hash + Felt::ONE, &signature));
+        assert!(!verify(other.public_key(), hash, &signature));
+    }
 }

@@ -10,4 +10,4 @@ mod naive;
 mod naive_lighter;
 #[path = "../rig/naive_stark.rs"]
 mod naive_stark;
-mod onboarding;
+mod points;

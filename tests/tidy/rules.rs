@@ -280,7 +280,7 @@ pub fn is_hot(path: &str) -> bool {
     let Some(path) = path.strip_prefix("src/") else {
         return false;
     };
-    if path == "feed.rs" || path == "gateway.rs" || path == "stage/link.rs" {
+    if ["feed.rs", "gateway.rs", "signer.rs", "stage/link.rs"].contains(&path) {
         return true;
     }
     let parts: Vec<&str> = path.split('/').collect();
@@ -400,7 +400,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("scanner", &["market", "stage"]),
     ("record", &["market", "stage", "scanner", "keys", "config"]),
     ("feed", &["net", "venue", "market", "stage"]),
-    ("gateway", &["net", "venue", "market", "stage", "keys"]),
+    (
+        "gateway",
+        &["net", "venue", "market", "stage", "keys", "signer"],
+    ),
+    ("signer", &["venue", "market", "stage"]),
     (
         "keys",
         &["venue", "market", "config", "stage::link", "stage::clock"],

@@ -16,7 +16,7 @@ use super::pulse::Pulse;
 use super::setup::grids;
 pub use super::setup::{Setup, SetupError};
 use super::sign::transaction::{Envelope, Transaction};
-use super::sign::{NonceSource, Signature};
+use super::sign::{NoncePoint, NonceSource, Signature};
 use super::stream::{ACCOUNT_LANE, Sink, Stream};
 use super::wire::{self, Decoder, Json, Kind};
 use crate::market::event::FrameKind;
@@ -130,6 +130,8 @@ impl LighterOrders {
 }
 
 impl Orders for LighterOrders {
+    type Point = NoncePoint;
+
     fn on_link(&mut self, lane: Lane, up: bool, now: Nanos, reports: &mut Reports, _: &mut Outbox) {
         let desk = &mut self.desk;
         if lane == REST_LANE {
@@ -144,11 +146,16 @@ impl Orders for LighterOrders {
         desk.tell_up(now, reports);
     }
 
-    fn sign(&mut self, order: &Order, now: Nanos) -> Result<Signing, Refusal> {
+    fn sign(
+        &mut self,
+        order: &Order,
+        now: Nanos,
+        ahead: impl FnOnce() -> Option<NoncePoint>,
+    ) -> Result<Signing, Refusal> {
         self.desk.held = None;
         let (held, signing) = match order.action {
             Action::Query => (Held::Query(order.id, order.instrument), Signing::Unsigned),
-            Action::Place | Action::Cancel => (self.desk.sign(order, now)?, Signing::Full),
+            Action::Place | Action::Cancel => self.desk.sign(order, now, ahead)?,
         };
         self.desk.held = Some(held);
         Ok(signing)
@@ -210,7 +217,12 @@ impl Desk {
     /// Checks are made in the order of their cost, and everything that can refuse stands before the
     /// signature; the signature itself is the dearest step on the order's way. The key is chosen
     /// here but taken only by `encode`: a signed order that is not written leaves no trace.
-    fn sign(&mut self, order: &Order, now: Nanos) -> Result<Held, Refusal> {
+    fn sign(
+        &mut self,
+        order: &Order,
+        now: Nanos,
+        ahead: impl FnOnce() -> Option<NoncePoint>,
+    ) -> Result<(Held, Signing), Refusal> {
         if !self.pulse.is_live() {
             return Err(Refusal::NotConnected);
         }
@@ -240,16 +252,23 @@ impl Desk {
             None => Transaction::cancel_order(envelope, grid.venue_market, order.id.0),
         }
         .map_err(|_| Refusal::OffGrid)?;
-        let signature = key
-            .private
-            .sign(transaction.hash(), &mut self.source)
-            .map_err(|_| Refusal::Signing)?;
-        Ok(Held::Signed {
+        let message = transaction.hash();
+        let prepared = ahead().map(|point| key.private.sign_ahead(message, point));
+        let (signature, signing) = match prepared {
+            Some(Ok(signature)) => (signature, Signing::Ahead),
+            // A spent point signs nothing; like none at all, it costs time only.
+            Some(Err(_)) | None => {
+                let full = key.private.sign(message, &mut self.source);
+                (full.map_err(|_| Refusal::Signing)?, Signing::Full)
+            }
+        };
+        let held = Held::Signed {
             order: *order,
             key_idx,
             transaction,
             signature,
-        })
+        };
+        Ok((held, signing))
     }
 
     /// Writes the request, straight into the send buffer. From the moment it stands there the key

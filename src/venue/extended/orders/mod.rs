@@ -25,13 +25,12 @@ use crate::market::order::{Action, Order, OrderId, OrderState, Refusal, Report, 
 use crate::market::units::{Nanos, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Venue};
 use crate::venue::extended::sign::hash::{Chain, OrderHasher};
-use crate::venue::extended::sign::{Salts, StarkKey};
+use crate::venue::extended::sign::{NoncePoint, Salts, StarkKey};
 use crate::venue::extended::wire::Decoder;
 use crate::venue::extended::{MarketConfig, USER_AGENT};
 use crate::venue::{Lane, LaneProtocol, LaneSpec, Orders, Outbox, Reports, Signing};
 use budget::{Budget, Claim};
 use lanes::{Job, LaneState};
-use place::Signer;
 use request::{PlaceFields, Requests};
 use stream::Stream;
 use table::{Entry, OrderTable, SeenTrades, is_over};
@@ -85,8 +84,7 @@ pub struct ExtendedOrders {
 /// Everything but the decoder, so that both can be borrowed at once.
 struct Core {
     requests: Requests,
-    /// The key and its prepared nonce points.
-    signer: Signer,
+    key: StarkKey,
     hasher: OrderHasher,
     salts: Salts,
     markets: Box<[MarketConfig]>,
@@ -128,7 +126,7 @@ impl ExtendedOrders {
         let core = Core {
             requests,
             hasher: OrderHasher::new(settings.chain, public_key, settings.vault),
-            signer: Signer::new(settings.key),
+            key: settings.key,
             salts: Salts::random().ok_or(SetupError::NoRandomness)?,
             markets: settings.markets.into(),
             market_idx,
@@ -178,6 +176,8 @@ impl ExtendedOrders {
 }
 
 impl Orders for ExtendedOrders {
+    type Point = NoncePoint;
+
     fn on_link(&mut self, lane: Lane, up: bool, now: Nanos, reports: &mut Reports, _: &mut Outbox) {
         let core = &mut self.core;
         if lane == STREAM_LANE {
@@ -200,7 +200,12 @@ impl Orders for ExtendedOrders {
         core.refresh_up(now, reports);
     }
 
-    fn sign(&mut self, order: &Order, now: Nanos) -> Result<Signing, Refusal> {
+    fn sign(
+        &mut self,
+        order: &Order,
+        now: Nanos,
+        ahead: impl FnOnce() -> Option<NoncePoint>,
+    ) -> Result<Signing, Refusal> {
         let core = &mut self.core;
         core.prepared = None;
         let market_idx = core.market_at(order.instrument);
@@ -221,7 +226,7 @@ impl Orders for ExtendedOrders {
         }
         let (fields, signing) = match order.action {
             Action::Place => {
-                let (fields, signing) = core.sign_place(order, market_idx, now)?;
+                let (fields, signing) = core.sign_place(order, market_idx, now, ahead)?;
                 (Some(fields), signing)
             }
             Action::Query | Action::Cancel => (None, Signing::Unsigned),
@@ -289,19 +294,6 @@ impl Orders for ExtendedOrders {
             if core.lanes[idx] == LaneState::Failed && out.reconnect(idx + 1) {
                 core.lanes[idx] = LaneState::Down;
             }
-        }
-        // Refilling takes as long as a signature: not while an order's answer is on its way.
-        let placing = |lane: &LaneState| {
-            matches!(
-                lane,
-                LaneState::Busy {
-                    job: Job::Place(_),
-                    ..
-                }
-            )
-        };
-        if !core.lanes.iter().any(placing) {
-            core.signer.refill();
         }
         core.keep_warm(now, out);
         core.watch_stream(now, out);
@@ -422,7 +414,7 @@ mod tests {
     use crate::market::{Market, Name};
     use crate::venue::OutKind;
     use crate::venue::extended::sign::hash::OrderTerms;
-    use crate::venue::extended::sign::{BATCH, Felt, Signature, parse_felt, verify};
+    use crate::venue::extended::sign::{BATCH, Felt, PointMaker, Signature, parse_felt, verify};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -539,7 +531,7 @@ mod tests {
         }
 
         fn send(&mut self, order: &Order) -> Result<Lane, Refusal> {
-            self.orders.sign(order, self.now)?;
+            self.orders.sign(order, self.now, || None)?;
             self.out.clear();
             self.orders.encode(self.now, &mut self.out);
             Ok(self.out.items()[0].lane)
@@ -629,16 +621,32 @@ mod tests {
     }
 
     #[test]
-    fn points_are_used_up_and_made_up_for() {
+    fn a_point_is_taken_for_a_signature_and_for_nothing_else() {
         let mut rig = Rig::live();
-        let order = rig.order(Action::Place, 1);
-        rig.beat_after(1);
-        for _ in 0..BATCH {
-            assert_eq!(rig.orders.sign(&order, rig.now), Ok(Signing::Ahead));
+        let mut maker = PointMaker::new(&StarkKey::parse_hex(KEY).unwrap());
+        let mut points = maker.prepare().unwrap().into_iter();
+        for (action, left) in [
+            (Action::Query, BATCH),
+            (Action::Place, BATCH - 1),
+            (Action::Place, BATCH - 2),
+        ] {
+            let order = rig.order(action, 1);
+            let signing = match action {
+                Action::Place => Signing::Ahead,
+                Action::Query | Action::Cancel => Signing::Unsigned,
+            };
+            let signed = rig.orders.sign(&order, rig.now, || points.next());
+            assert_eq!((signed, points.len()), (Ok(signing), left));
         }
-        assert_eq!(rig.orders.sign(&order, rig.now), Ok(Signing::Full));
-        rig.beat_after(1);
-        assert_eq!(rig.orders.sign(&order, rig.now), Ok(Signing::Ahead));
+        let off_grid = Order {
+            price: Price(1),
+            ..rig.order(Action::Place, 1)
+        };
+        let refused = rig.orders.sign(&off_grid, rig.now, || points.next());
+        assert_eq!(refused, Err(Refusal::OffGrid));
+        assert_eq!(points.len(), BATCH - 2, "a refusal costs no point");
+        let order = rig.order(Action::Place, 1);
+        assert_eq!(rig.orders.sign(&order, rig.now, || None), Ok(Signing::Full));
     }
 
     #[test]
@@ -885,7 +893,7 @@ mod tests {
             t_tick: Nanos::ZERO,
             ..entry
         };
-        assert!(rig.orders.sign(&hedge, rig.now).is_ok());
+        assert!(rig.orders.sign(&hedge, rig.now, || None).is_ok());
         let exit = Order {
             reduce_only: true,
             ..entry
@@ -1018,7 +1026,7 @@ mod tests {
         let mut rig = Rig::live();
         rig.out = Outbox::new(16, 4);
         let order = rig.order(Action::Place, 7);
-        assert!(rig.orders.sign(&order, rig.now).is_ok());
+        assert!(rig.orders.sign(&order, rig.now, || None).is_ok());
         rig.orders.encode(rig.now, &mut rig.out);
         rig.beat_after(1);
         let why = Refusal::Busy;

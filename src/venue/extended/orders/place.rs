@@ -1,8 +1,8 @@
 //! A new order, from the engine's terms to signed fields.
 //!
 //! Promises: what is signed is exactly what the request's texts say; the expiry is in whole seconds
-//! and the salt is new. A nonce point that was prepared ahead makes signing cheap; without one the
-//! signature is made in full: slower, counted, never wrong.
+//! and the salt is new. A nonce point made ahead makes signing cheap; without one the signature is
+//! made in full: slower, counted, never wrong.
 //! Refuses: prices and sizes off the market's grid, amounts out of the signed message's ranges.
 //! Sources: S1 (`signing.order_object_settlement`), D1 (create or edit order).
 
@@ -13,9 +13,7 @@ use crate::market::units::{MS, Nanos, SECOND, Size};
 use crate::venue::Signing;
 use crate::venue::extended::sign::amounts::{Exact, OrderValue, order_amounts};
 use crate::venue::extended::sign::hash::OrderTerms;
-use crate::venue::extended::sign::{
-    BATCH, Felt, NoncePoint, PointMaker, SignError, Signature, StarkKey,
-};
+use crate::venue::extended::sign::{Felt, NoncePoint, SignError, Signature};
 
 /// How long an order may live. It matches at once or never, so this only bounds how late one that
 /// was stuck on its way may still match. Smaller: a clock a few seconds off makes the venue refuse
@@ -23,52 +21,6 @@ use crate::venue::extended::sign::{
 const ORDER_LIFE_S: u64 = 60;
 /// The signed expiration is this much after the expiry (S1, `signing.order_object_settlement`).
 const SETTLEMENT_EXTRA_S: u64 = 14 * 86_400;
-
-/// The key with its prepared points. Single owner: no point is ever used twice.
-pub(super) struct Signer {
-    key: StarkKey,
-    maker: PointMaker,
-    /// The last batch, used from the front; `None` before the first beat.
-    points: Option<[NoncePoint; BATCH]>,
-    /// How many of the batch are used.
-    used_count: usize,
-}
-
-impl Signer {
-    pub(super) fn new(key: StarkKey) -> Signer {
-        Signer {
-            maker: PointMaker::new(&key),
-            key,
-            points: None,
-            used_count: BATCH,
-        }
-    }
-
-    /// Prepares a new batch when half of the last is used; the other half is dropped. Cold: without
-    /// randomness the old points stay, and after them every signature is made in full.
-    #[cold]
-    pub(super) fn refill(&mut self) {
-        if self.used_count < BATCH / 2 {
-            return;
-        }
-        if let Ok(points) = self.maker.prepare() {
-            self.points = Some(points);
-            self.used_count = 0;
-        }
-    }
-
-    /// Signs with a prepared point, which is gone afterwards, or in full.
-    fn sign(&mut self, hash: Felt) -> Result<(Signature, Signing), SignError> {
-        let seats = self.points.as_mut();
-        if let Some(seat) = seats.and_then(|seats| seats.get_mut(self.used_count)) {
-            self.used_count += 1;
-            if let Ok(signature) = seat.move_out().sign(hash) {
-                return Ok((signature, Signing::Ahead));
-            }
-        }
-        Ok((self.key.sign(hash)?, Signing::Full))
-    }
-}
 
 impl Core {
     /// Checks the grid, makes the amounts, hashes and signs.
@@ -81,6 +33,7 @@ impl Core {
         order: &Order,
         market_idx: usize,
         now: Nanos,
+        ahead: impl FnOnce() -> Option<NoncePoint>,
     ) -> Result<(PlaceFields, Signing), Refusal> {
         let config = &self.markets[market_idx];
         let market = &config.market;
@@ -124,8 +77,7 @@ impl Core {
             expiration_s: expiry_s + SETTLEMENT_EXTRA_S,
             salt: u64::from(salt),
         });
-        let signed = self.signer.sign(hash).map_err(|_| Refusal::Signing)?;
-        let (signature, signing) = signed;
+        let (signature, signing) = self.sign_hash(hash, ahead).map_err(|_| Refusal::Signing)?;
         let fields = PlaceFields {
             id: order.id,
             market_idx,
@@ -138,5 +90,18 @@ impl Core {
             signature,
         };
         Ok((fields, signing))
+    }
+
+    /// With a point where there is one. A point that can't serve (a signature out of the venue's
+    /// range, 2^-50) is gone; the full way then draws a nonce of its own.
+    fn sign_hash(
+        &self,
+        hash: Felt,
+        ahead: impl FnOnce() -> Option<NoncePoint>,
+    ) -> Result<(Signature, Signing), SignError> {
+        if let Some(Ok(signature)) = ahead().map(|point| point.sign(hash)) {
+            return Ok((signature, Signing::Ahead));
+        }
+        Ok((self.key.sign(hash)?, Signing::Full))
     }
 }

@@ -13,6 +13,7 @@ use super::curve::{Point, multiply_generator, x_coordinates};
 use super::field::Element;
 use super::scalar::{Integer, Scalar};
 use super::{Felt, SignError, Signature, StarkKey, hash_integer, integer_of, is_signable};
+use crate::venue::points;
 use sha2::{Digest, Sha512};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
@@ -92,17 +93,6 @@ impl NoncePoint {
         })
     }
 
-    /// Moves the point out of its seat, which is wiped and stays behind spent.
-    pub(crate) fn move_out(&mut self) -> NoncePoint {
-        let moved = NoncePoint {
-            r: self.r,
-            inverse: self.inverse,
-            product: self.product,
-        };
-        self.wipe();
-        moved
-    }
-
     fn wipe(&mut self) {
         self.r = Felt::ZERO;
         self.inverse.zeroize();
@@ -128,6 +118,29 @@ pub struct PointMaker {
     private: Zeroizing<[u8; 32]>,
     /// Points drawn so far, part of what makes each different.
     drawn_count: u64,
+}
+
+impl points::Point for NoncePoint {
+    fn move_out(&mut self) -> NoncePoint {
+        let moved = NoncePoint {
+            r: self.r,
+            inverse: self.inverse,
+            product: self.product,
+        };
+        self.wipe();
+        moved
+    }
+}
+
+impl points::Maker for PointMaker {
+    type Point = NoncePoint;
+    const BATCH: usize = BATCH;
+
+    fn prepare(&mut self, put: impl FnMut(&mut NoncePoint)) -> Result<(), points::NoPoints> {
+        let mut batch = PointMaker::prepare(self).map_err(|NoRandomness| points::NoPoints)?;
+        batch.iter_mut().for_each(put);
+        Ok(())
+    }
 }
 
 impl fmt::Debug for PointMaker {
@@ -226,6 +239,7 @@ mod tests {
     use super::super::meter;
     use super::super::{parse_felt, verify};
     use super::*;
+    use points::Point as _;
     use proptest::prelude::*;
 
     const KEY: &str = "0x7a7ff6fd3cab02ccdcd4a572563f5976f8976899b03a39773795a3c486d4986";

@@ -12,6 +12,7 @@ use super::extension::Fp5;
 use super::key::PrivateKey;
 use super::scalar::Scalar;
 use super::{Message, comb};
+use crate::venue::points;
 use sha2::{Digest, Sha512};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -66,17 +67,6 @@ impl NoncePoint {
         }
     }
 
-    /// Takes the point out of a place that stays behind, such as a ring's slot, and wipes that
-    /// place. What is left is spent, and signing refuses it.
-    pub fn move_out(&mut self) -> NoncePoint {
-        let point = NoncePoint {
-            k: self.k,
-            r: self.r,
-        };
-        self.zeroize();
-        point
-    }
-
     /// Whether the point was moved out. Signing with k = 0 would give the key away.
     pub(super) fn is_spent(&self) -> bool {
         self.k.is_zero()
@@ -125,6 +115,28 @@ impl PointMaker {
             k: numbers[i],
             r: encodings[i],
         }))
+    }
+}
+
+impl points::Point for NoncePoint {
+    fn move_out(&mut self) -> NoncePoint {
+        let moved = NoncePoint {
+            k: self.k,
+            r: self.r,
+        };
+        self.zeroize();
+        moved
+    }
+}
+
+impl points::Maker for PointMaker {
+    type Point = NoncePoint;
+    const BATCH: usize = BATCH;
+
+    fn prepare(&mut self, put: impl FnMut(&mut NoncePoint)) -> Result<(), points::NoPoints> {
+        let mut batch = PointMaker::prepare(self).map_err(|NoRandomness| points::NoPoints)?;
+        batch.iter_mut().for_each(put);
+        Ok(())
     }
 }
 
@@ -187,6 +199,7 @@ impl Draw {
 mod tests {
     use super::super::{SpentPoint, count, verify};
     use super::*;
+    use points::Point as _;
     use std::collections::HashSet;
 
     fn key() -> PrivateKey {
