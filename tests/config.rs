@@ -109,6 +109,27 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
+fn markets_are_all_or_names_in_order() {
+    let read = |value: &str| {
+        let file = EnvFile::new("markets", &format!("MARKETS={value}\n"));
+        file.read(&[])
+    };
+    assert_eq!(read("ALL").unwrap().markets, Markets::All);
+    let Markets::Only(names) = read("ETH,BTC,1000PEPE").unwrap().markets else {
+        panic!("names were read as all");
+    };
+    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["ETH", "BTC", "1000PEPE"]);
+    for wrong in ["all", "BTC,,ETH", "BTC,BTC", "BTC-USD"] {
+        let text = faults(read(wrong));
+        assert!(
+            text.contains("use ALL, or names such as BTC,ETH"),
+            "{wrong}: {text}"
+        );
+    }
+}
+
+#[test]
 fn a_file_that_others_can_read_is_refused() {
     let file = EnvFile::new("open", &format!("EXTENDED_PRIVATE_KEY={STARK_KEY}\n"));
     for mode in [0o644, 0o640, 0o604, 0o620, 0o601] {

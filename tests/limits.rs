@@ -46,6 +46,36 @@ fn the_same_edge_passes_when_no_limit_binds() {
 }
 
 #[test]
+fn a_market_that_the_lists_have_closed_is_not_entered_and_others_are() {
+    let mut rig = Rig::ready(Limits::default());
+    let bar = |instrument, allowed| Control::Entries {
+        instrument,
+        allowed,
+    };
+    // An instrument that is not there is nobody's.
+    rig.command(bar(InstrumentId(900), false));
+    rig.command(bar(InstrumentId(1), false));
+    rig.command(bar(BTC, false));
+    assert_eq!(refused(&mut rig), Reason::MarketOff);
+    rig.command(bar(BTC, true));
+    rig.edge();
+    assert_eq!(rig.placed().len(), 1);
+}
+
+#[test]
+fn a_closed_market_is_still_left() {
+    let mut rig = Rig::ready(Limits::default());
+    rig.hedged();
+    rig.command(Control::Entries {
+        instrument: BTC,
+        allowed: false,
+    });
+    rig.command(Control::Drain);
+    rig.pass(100);
+    assert!(!rig.placed().is_empty(), "the exit goes out all the same");
+}
+
+#[test]
 fn plain_limits_bind_under_their_names() {
     let base = Limits::default();
     for (limits, reason) in [

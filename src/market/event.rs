@@ -109,10 +109,12 @@ pub enum Reason {
     Cooldown,
     /// The order link was full.
     LinkFull,
+    /// A venue's market list has changed so that this instrument is not to be entered.
+    MarketOff,
 }
 
 /// All reasons, for reports.
-pub const REASONS: [Reason; 16] = [
+pub const REASONS: [Reason; 17] = [
     Reason::GrossBelowMin,
     Reason::NetBelowMin,
     Reason::FairWarmup,
@@ -129,6 +131,7 @@ pub const REASONS: [Reason; 16] = [
     Reason::EntriesOff,
     Reason::Cooldown,
     Reason::LinkFull,
+    Reason::MarketOff,
 ];
 
 impl Reason {
@@ -151,6 +154,7 @@ impl Reason {
             Reason::EntriesOff => "entries_off",
             Reason::Cooldown => "cooldown",
             Reason::LinkFull => "link_full",
+            Reason::MarketOff => "market_off",
         }
     }
 }
@@ -428,6 +432,13 @@ pub enum Control {
     EntriesOff,
     /// No new pairs, and leave every open pair now; then report `drained`.
     Drain,
+    /// Whether one instrument may be entered, from now on; its open pairs go on as they would.
+    Entries {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// It may.
+        allowed: bool,
+    },
     /// What the fair basis was before the run began (Lighter mid over Extended mid, bps).
     FairSeed {
         /// Which instrument.

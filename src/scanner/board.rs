@@ -68,6 +68,8 @@ pub struct Board {
     pub episodes: [Episode; VENUE_COUNT],
     /// Joint size step of both venues; zero when their lots do not meet: never traded.
     pub step: Size,
+    /// The venues' market lists allow entries; `Control::Entries` says when they don't.
+    pub entries_on: bool,
     /// No entry before this.
     pub t_rest: Nanos,
     /// Position on each venue that no pair of ours explains (it was there before).
@@ -98,6 +100,7 @@ impl Board {
             ),
             episodes: [Episode::default(); VENUE_COUNT],
             step: joint_step([extended.lot, lighter.lot]).unwrap_or(Size::ZERO),
+            entries_on: true,
             t_rest: Nanos::ZERO,
             base: [Size::ZERO; VENUE_COUNT],
             drift_since: [None; VENUE_COUNT],

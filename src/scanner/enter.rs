@@ -247,6 +247,9 @@ impl Scanner {
         if !(self.limits.entries_enabled && self.entries_on) || self.desk.is_halted() {
             return Err(Reason::EntriesOff);
         }
+        if !self.boards[chance.instrument.idx()].entries_on {
+            return Err(Reason::MarketOff);
+        }
         if !self.desk.accounts.iter().all(|account| account.is_up) {
             return Err(Reason::GatewayDown);
         }

@@ -289,6 +289,14 @@ impl Scanner {
                     self.entries_on = false;
                     self.draining = true;
                 }
+                Some(Control::Entries {
+                    instrument,
+                    allowed,
+                }) => {
+                    if let Some(board) = self.boards.get_mut(instrument.idx()) {
+                        board.entries_on = allowed;
+                    }
+                }
                 Some(Control::FairSeed { instrument, basis }) => {
                     if let Some(board) = self.boards.get_mut(instrument.idx()) {
                         board.fair.seed(basis);

@@ -3,11 +3,18 @@
 //! Cold. Promises: entries stop before anything else stops; open pairs are left or finished before
 //! the threads end; a second signal forces the end. Refuses to start on anything it can't explain.
 
+mod left_out;
 mod limits;
+mod market_map;
 mod plant;
+mod refresh;
 mod table;
+#[cfg(test)]
+mod tests_rows;
 mod venues;
 mod watching;
+
+pub use left_out::{LeftOut, Reason};
 
 use crate::config::Config;
 use crate::market::Instrument;
@@ -16,8 +23,11 @@ use crate::market::units::{Bps, MS, Nanos, SECOND};
 use crate::record::Recorder;
 use crate::record::progress::Progress;
 use crate::stage::clock::Clock;
+use crate::stage::link::Tx;
 use crate::topology::{self, Plan, STAGES, SeatsError};
+use left_out::{shorten, summary};
 use plant::Plant;
+use refresh::{Change, News, Refresh};
 use std::fmt;
 use std::io::{self, IsTerminal, Stderr};
 use std::sync::Arc;
@@ -42,6 +52,8 @@ pub struct Outcome {
     pub recorder: Recorder,
     /// The instruments, in index order.
     pub instruments: Vec<Instrument>,
+    /// Markets that were not traded, and why.
+    pub left_out: Vec<LeftOut>,
     /// Core of each stage, in the order of `topology::STAGES`.
     pub seats: Vec<(&'static str, Option<usize>)>,
     /// One sentence on why they sit there.
@@ -129,6 +141,8 @@ impl std::error::Error for SessionError {}
 const DRAIN_NS_MAX: u64 = 20 * SECOND;
 /// How often `main` looks. Larger: signals are answered later.
 const WATCH_EVERY: Duration = Duration::from_millis(5);
+/// Instruments named at the start; there may be 200.
+const NAMES_SHOWN: usize = 24;
 /// How often the progress line is rewritten.
 const PROGRESS_EVERY_NS: u64 = 500 * MS;
 
@@ -168,15 +182,12 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
         .map_err(SessionError::Seats)?;
     let seats = seats_of(&plan);
     let seats_why = plan.why.clone();
-    let blueprint = venues::read(&config, plan, clock)?;
+    let ready = venues::read(&config, plan, clock)?;
+    let (blueprint, left_out) = (ready.blueprint, ready.left_out);
     let instruments = blueprint.instruments.clone();
-    let names: Vec<&str> = instruments.iter().map(|i| i.name.as_str()).collect();
-    eprintln!(
-        "parallax: {} on {}; {seats_why}",
-        config.mode.name(),
-        names.join(", ")
-    );
+    announce(&config, &instruments, &left_out, &seats_why);
 
+    let refresh = Refresh::start(&config, ready.started)?;
     let started = clock.now();
     let (mut plant, recorder) = plant::start(blueprint, clock)?;
     seed_fairs(&mut plant, &instruments, &fair_seeds);
@@ -188,6 +199,8 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
         status: Status::default(),
         progress: Progress::new(io::stderr(), io::stderr().is_terminal()),
         progress_due: started,
+        refresh,
+        change: None,
     };
     let (watch, broken) = watch.until_settled(&mut plant, signals);
     let halted = broken | plant.halt.is_raised();
@@ -198,6 +211,7 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
     Ok(Outcome {
         recorder,
         instruments,
+        left_out,
         seats,
         seats_why,
         started,
@@ -206,6 +220,16 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
         journal_dropped: dropped.unwrap_or(0),
         halted: halted | dropped.is_none(),
     })
+}
+
+/// Says what will be traded and what will not, on standard error.
+fn announce(config: &Config, traded: &[Instrument], left_out: &[LeftOut], seats_why: &str) {
+    let names: Vec<&str> = traded.iter().map(|i| i.name.as_str()).collect();
+    let names = shorten(&names, NAMES_SHOWN);
+    eprintln!("parallax: {} on {names}; {seats_why}", config.mode.name());
+    for line in summary(left_out) {
+        eprintln!("parallax: {line}");
+    }
 }
 
 fn seats_of(plan: &Plan) -> Vec<(&'static str, Option<usize>)> {
@@ -244,6 +268,9 @@ struct Watch {
     status: Status,
     progress: Progress<Stderr>,
     progress_due: Nanos,
+    refresh: Refresh,
+    /// A change that the control link had no room for yet.
+    change: Option<Change>,
 }
 
 impl Watch {
@@ -286,6 +313,7 @@ impl Watch {
         while let Some(status) = plant.status.pop() {
             self.status = status;
         }
+        self.pass_on(&mut plant.control);
         let now = self.clock.now();
         if now >= self.progress_due {
             self.progress_due = now.plus(PROGRESS_EVERY_NS);
@@ -299,6 +327,35 @@ impl Watch {
         }
         now
     }
+
+    /// What the market lists brought, to the scanner and to whoever reads along. One change a look:
+    /// a full link is met by waiting, and nothing is said that was not passed on.
+    fn pass_on(&mut self, control: &mut Tx<Control>) {
+        let change = match self.change.take().map(News::Change) {
+            Some(kept) => kept,
+            None => match self.refresh.news.try_recv() {
+                Ok(news) => news,
+                Err(_) => return,
+            },
+        };
+        let said = match change {
+            News::Unread(why) => format!("the market lists stay as they were: {why}"),
+            News::Change(change) => {
+                let word = Control::Entries {
+                    instrument: change.instrument,
+                    allowed: change.allowed,
+                };
+                if control.push(word).is_err() {
+                    self.change = Some(change);
+                    return;
+                }
+                change.said
+            }
+        };
+        // The progress line comes back by itself.
+        let _ = self.progress.finish();
+        eprintln!("parallax: {said}");
+    }
 }
 
 #[cfg(test)]
@@ -309,6 +366,7 @@ mod tests {
         Outcome {
             recorder: Recorder::new(Vec::new()),
             instruments: Vec::new(),
+            left_out: Vec::new(),
             seats: Vec::new(),
             seats_why: String::new(),
             started: Nanos::ZERO,

@@ -9,7 +9,9 @@ use crate::market::Venue;
 use crate::market::units::{Bps, Nanos, SECOND};
 use crate::net::{Connection, ConnectionLimits, Endpoint, Protocol, TlsClient};
 use crate::selftest;
+use crate::session::left_out::LeftOut;
 use crate::session::plant::{Blueprint, ExtendedKind, LighterKind, VenueParts};
+use crate::session::refresh::Started;
 use crate::session::table::{Listed, Table};
 use crate::session::watching::Gate;
 use crate::session::{SessionError, limits};
@@ -26,11 +28,21 @@ use crate::venue::lighter::feed::LighterFeed;
 use crate::venue::lighter::orders::{ApiKey, LighterOrders, Setup};
 use crate::venue::lighter::sign::token::AuthToken;
 use crate::venue::lighter::sign::{NonceSource, PrivateKey};
-use crate::venue::{LaneProtocol, LaneSpec};
+use crate::venue::{LaneProtocol, LaneSpec, Listing};
 use crate::venue::{extended, lighter};
 
+/// All that was read before the start.
+pub struct Ready {
+    /// What the plant is built from.
+    pub blueprint: Blueprint,
+    /// Markets that are not traded, and why.
+    pub left_out: Vec<LeftOut>,
+    /// What later lists are compared with.
+    pub started: Started,
+}
+
 /// Reads and checks everything there is to know before the start.
-pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Blueprint, SessionError> {
+pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Ready, SessionError> {
     let pem = config.extra_root_pem.as_deref();
     let tls = TlsClient::new(pem)
         .map_err(|_| venue("TLS_CA_FILE holds no certificate that can be used".into()))?;
@@ -46,13 +58,19 @@ pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Blueprint, Sess
         .join(&config.markets)
         .map_err(SessionError::NoInstruments)?;
     let run = run_number(clock.now());
-    Ok(Blueprint {
+    let started = Started::new(&table);
+    let blueprint = Blueprint {
         extended: extended.parts(config, &tls, &table)?,
         lighter: lighter.parts(config, &tls, &table)?,
         instruments: table.instruments,
         limits: limits::of(config),
         run,
         plan,
+    };
+    Ok(Ready {
+        blueprint,
+        left_out: table.left_out,
+        started,
     })
 }
 
@@ -80,7 +98,7 @@ fn is_trading(config: &Config) -> bool {
 
 /// What Extended says before the start.
 struct ExtendedSide<'a> {
-    markets: Vec<MarketInfo>,
+    markets: Listing<MarketInfo>,
     fees: Vec<Fees>,
     account: Option<(&'a ExtendedAccount, StarkKey)>,
 }
@@ -97,7 +115,7 @@ impl ExtendedSide<'_> {
         let fault = |error| venue(format!("{error} ({base})"));
         let rest =
             ExtendedRest::new(base, api_key, config.extra_root_pem.as_deref()).map_err(fault)?;
-        let markets = rest.markets(&[]).map_err(fault)?;
+        let markets = rest.markets().map_err(fault)?;
         let Some(account) = account else {
             return Ok(ExtendedSide {
                 markets,
@@ -185,7 +203,7 @@ fn stark_key(account: &ExtendedAccount) -> Result<StarkKey, SessionError> {
 
 /// What Lighter says before the start.
 struct LighterSide<'a> {
-    markets: Vec<MarketRow>,
+    markets: Listing<MarketRow>,
     limits: Option<LighterLimits>,
     keys: Vec<ApiKey>,
     nonces: Vec<(u8, u64)>,

@@ -39,6 +39,33 @@ pub enum LaneProtocol {
     Http,
 }
 
+/// A venue's whole list of markets. Nothing of it is lost: a row that can't be read is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing<M> {
+    /// The rows that could be read, in the venue's order.
+    pub markets: Vec<M>,
+    /// The others.
+    pub unread: Vec<Unread>,
+}
+
+impl<M> Default for Listing<M> {
+    fn default() -> Listing<M> {
+        Listing {
+            markets: Vec::new(),
+            unread: Vec::new(),
+        }
+    }
+}
+
+/// A row of a market list that can't be read exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The venue's name of the market.
+    pub name: String,
+    /// The first field that stood in the way, as the venue spells it.
+    pub field: &'static str,
+}
+
 /// Market data of one venue, sans I/O.
 pub trait Feed {
     /// The lane went up (`true`: subscribe now) or down (`false`: its markets are stale; push one

@@ -12,10 +12,11 @@ use crate::market::book::Side;
 use crate::market::order::OrderId;
 use crate::market::units::{Bps, Notional, Price, Size};
 use crate::market::{InstrumentId, Market, Name, Venue};
+use crate::venue::Listing;
 use crate::venue::extended::sign::Felt;
 use crate::venue::extended::{MarketConfig, USER_AGENT};
 use read::{
-    list, number, read_account, read_balance, read_fees, read_list, read_market, read_order,
+    number, read_account, read_balance, read_fees, read_list, read_markets, read_order,
     read_position,
 };
 use serde_json::Value;
@@ -76,11 +77,14 @@ pub struct MarketInfo {
     pub base: String,
     /// ACTIVE, REDUCE_ONLY, DELISTED, PRELISTED or DISABLED.
     pub status: String,
-    /// Perpetual, active, in status ACTIVE, trading all hours, and not a request-for-quote market:
-    /// those show an indicative book on the normal stream.
-    pub is_tradable: bool,
-    /// `isRfq`.
+    /// `type` is PERPETUAL.
+    pub is_perpetual: bool,
+    /// `active`.
+    pub is_active: bool,
+    /// `isRfq`: such a market shows an indicative book on the normal stream.
     pub is_rfq: bool,
+    /// Asset class, `Crypto`; empty when not said.
+    pub category: String,
     /// CONTINUOUS, WEEKDAYS, REGULAR or NO_OVERNIGHT.
     pub trading_hours: String,
     /// Price step.
@@ -97,10 +101,14 @@ pub struct MarketInfo {
     pub price_cap: i64,
     /// A sale's limit may be at least mark * (1 - floor); ratio at 10^-9.
     pub price_floor: i64,
-    /// Mark price, rounded.
-    pub mark: Price,
-    /// Index price, rounded.
-    pub index: Price,
+    /// Half-way between best bid and best ask; `None` when the book is one-sided or crossed.
+    pub mid: Option<Price>,
+    /// Mark price, rounded; `None` when not said.
+    pub mark: Option<Price>,
+    /// Index price, rounded; `None` when not said.
+    pub index: Option<Price>,
+    /// Volume of the last 24 hours, USD; zero when not said.
+    pub daily_volume: Notional,
     /// Funding rate per hour, a ratio at 10^-9 (not per cent).
     pub funding_rate: i64,
     /// When funding is next charged, epoch milliseconds; 0 when not said.
@@ -250,17 +258,9 @@ impl ExtendedRest {
         })
     }
 
-    /// The named markets, or all when `names` is empty. One that cannot be read exactly is an
-    /// error when it was named and left out otherwise.
-    pub fn markets(&self, names: &[&str]) -> Result<Vec<MarketInfo>, RestError> {
-        let data = self.call("GET", &["/info/markets", &market_query(names)].concat())?;
-        let markets = list(&data, "markets")?.iter().map(read_market);
-        if names.is_empty() {
-            return Ok(markets.flatten().collect());
-        }
-        markets
-            .map(|market| market.ok_or(RestError::Unreadable("market")))
-            .collect()
+    /// All markets, whatever their state.
+    pub fn markets(&self) -> Result<Listing<MarketInfo>, RestError> {
+        read_markets(&self.call("GET", "/info/markets")?)
     }
 
     /// Fee rates of the account on the named markets, or on all.

@@ -10,7 +10,8 @@
 use super::sign::PublicKey;
 use super::sign::token::AuthToken;
 use crate::market::order::OrderState;
-use crate::market::units::{Notional, Price, Size, parse_decimal};
+use crate::market::units::{Notional, Price, SCALE, Size, parse_decimal, parse_decimal_rounded};
+use crate::venue::{Listing, Unread};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,10 +70,18 @@ pub struct MarketRow {
     pub symbol: String,
     /// Market id; 0 is a real market, ETH.
     pub market_id: u32,
-    /// A perpetual (spot markets are listed beside them).
+    /// A perpetual without an end (spot and dated markets are listed beside them).
     pub is_perp: bool,
-    /// Open for trading. An inactive market subscribes silently.
+    /// Open for trading, neither frozen nor hidden. An inactive market subscribes silently.
     pub is_active: bool,
+    /// The venue's word: `active`, `inactive`; `frozen` or `hidden` where it says that.
+    pub status: String,
+    /// Only orders that reduce a position are taken.
+    pub is_reduce_only: bool,
+    /// A contract stands for another amount than one of what its name says.
+    pub is_multiplied: bool,
+    /// Empty: always open.
+    pub trading_hours: String,
     /// Decimals of prices.
     pub price_decimals: u32,
     /// Decimals of sizes.
@@ -81,6 +90,16 @@ pub struct MarketRow {
     pub size_min: Size,
     /// Smallest order notional.
     pub notional_min: Notional,
+    /// Largest value of one order; `None` when not said.
+    pub order_value_max: Option<Notional>,
+    /// Mark price; `None` when not said.
+    pub mark: Option<Price>,
+    /// Index price; `None` when not said.
+    pub index: Option<Price>,
+    /// Price of the last trade, however old; `None` when not said.
+    pub last: Option<Price>,
+    /// Volume of the last 24 hours, USDC; zero when not said.
+    pub daily_volume: Notional,
     /// Initial margin for new positions, 10^-4 of notional; `None` where the list has no margins.
     pub initial_margin_e4: Option<u32>,
     /// Maintenance margin, 10^-4 of notional.
@@ -169,7 +188,7 @@ impl LighterRest {
     }
 
     /// Every market, with margins. `orderBookDetails` carries all that `orderBooks` does.
-    pub fn markets(&self) -> Result<Vec<MarketRow>, RestError> {
+    pub fn markets(&self) -> Result<Listing<MarketRow>, RestError> {
         let path = format!("orderBookDetails?market_id={ALL_MARKETS}&filter=all");
         read_markets(&self.fetch(&path, None)?)
     }
@@ -298,31 +317,92 @@ fn decimal(row: &Value, field: &'static str) -> Result<i64, RestError> {
     parse_decimal(text(row, field)?.as_bytes()).map_err(|_| RestError::Malformed(field))
 }
 
-/// Rows of `orderBookDetails` (perpetuals and spot apart) or of `orderBooks`. A row that cannot be
-/// read is an error: a market table with holes is worse than none.
-fn read_markets(body: &Value) -> Result<Vec<MarketRow>, RestError> {
-    let field = if body.get("order_books").is_some() {
-        "order_books"
-    } else {
-        "order_book_details"
+/// Rows of `orderBookDetails` (perpetuals and spot apart) or of `orderBooks`. A row that has a name
+/// but can't be read is named; one without a name is an error: nobody could say what is missing.
+fn read_markets(body: &Value) -> Result<Listing<MarketRow>, RestError> {
+    let mut listing = Listing::default();
+    let main = match body.get("order_books") {
+        Some(_) => list(body, "order_books")?,
+        None => list(body, "order_book_details")?,
     };
-    list(body, field)?.iter().map(read_market).collect()
+    read_rows(main, &mut listing)?;
+    let perps_end = listing.markets.len();
+    if body.get("spot_order_book_details").is_some() {
+        read_rows(list(body, "spot_order_book_details")?, &mut listing)?;
+    }
+    // The list they stand in says so, whatever the row does.
+    for spot in &mut listing.markets[perps_end..] {
+        spot.is_perp = false;
+    }
+    Ok(listing)
+}
+
+fn read_rows(rows: &[Value], listing: &mut Listing<MarketRow>) -> Result<(), RestError> {
+    for row in rows {
+        let name = text(row, "symbol")?.to_owned();
+        match read_market(row) {
+            Ok(market) => listing.markets.push(market),
+            Err(RestError::Malformed(field)) => listing.unread.push(Unread { name, field }),
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(())
 }
 
 fn read_market(row: &Value) -> Result<MarketRow, RestError> {
     let margin = |field| small(row, field).ok();
+    let rules = &row["market_config"];
+    let is_set = |row: &Value, field: &str| row[field].as_bool() == Some(true);
+    let status = match (is_set(row, "is_frozen"), is_set(rules, "hidden")) {
+        (true, _) => "frozen",
+        (false, true) => "hidden",
+        (false, false) => text(row, "status")?,
+    };
     Ok(MarketRow {
         symbol: text(row, "symbol")?.to_owned(),
         market_id: small(row, "market_id")?,
-        is_perp: row["market_type"].as_str().unwrap_or("perp") == "perp",
-        is_active: text(row, "status")? == "active",
+        is_perp: row["market_type"].as_str().unwrap_or("perp") == "perp"
+            && row["end_timestamp"].as_i64().unwrap_or(0) == 0,
+        is_active: status == "active",
+        status: status.to_owned(),
+        is_reduce_only: is_set(rules, "force_reduce_only"),
+        is_multiplied: is_multiplied(row),
+        trading_hours: rules["trading_hours"].as_str().unwrap_or("").to_owned(),
         price_decimals: small(row, "supported_price_decimals")?,
         size_decimals: small(row, "supported_size_decimals")?,
         size_min: Size(decimal(row, "min_base_amount")?),
         notional_min: Notional::from_nano(decimal(row, "min_quote_amount")?),
+        order_value_max: rounded(&row["order_quote_limit"]).map(Notional::from_nano),
+        mark: rounded(&row["mark_price"]).map(Price),
+        index: rounded(&row["index_price"]).map(Price),
+        last: rounded(&row["last_trade_price"]).map(Price),
+        daily_volume: rounded(&row["daily_quote_token_volume"])
+            .map_or(Notional::ZERO, Notional::from_nano),
         initial_margin_e4: margin("default_initial_margin_fraction"),
         maintenance_margin_e4: margin("maintenance_margin_fraction"),
     })
+}
+
+/// `multiplier` is a text with 18 decimals and `quote_multiplier` an integer; both are one, or not
+/// there, in every row seen. What another value would mean is not documented.
+fn is_multiplied(row: &Value) -> bool {
+    let text = row["multiplier"].as_str();
+    let is_one = text.is_none_or(|text| parse_decimal(text.as_bytes()) == Ok(SCALE));
+    !is_one || row["quote_multiplier"].as_i64().unwrap_or(1) != 1
+}
+
+/// A positive amount that only informs: prices of the list come as text, volumes and the last price
+/// as floats.
+fn rounded(value: &Value) -> Option<i64> {
+    let amount = match value {
+        Value::String(text) => parse_decimal_rounded(text.as_bytes()).ok()?,
+        Value::Number(number) => {
+            let scaled = number.as_f64()? * SCALE as f64;
+            (scaled < i64::MAX as f64).then_some(scaled.round() as i64)?
+        }
+        _ => return None,
+    };
+    (amount > 0).then_some(amount)
 }
 
 fn read_limits(body: &Value) -> Result<Limits, RestError> {
@@ -386,6 +466,16 @@ mod tests {
     #[test]
     fn recorded_market_lists() {
         let rows = read_markets(&recorded("rest orderBooks")[0]).unwrap();
+        assert!(rows.unread.is_empty());
+        let rows = rows.markets;
+        let kinds = rows.iter().map(|row| (row.is_perp, row.is_active));
+        let told: Vec<_> = rows
+            .iter()
+            .map(|row| row.symbol.as_str())
+            .zip(kinds)
+            .collect();
+        assert_eq!(told[3], ("HYUNDAI", (true, false)));
+        assert_eq!(told[4], ("SKY/USDC", (false, true)));
         let eth = &rows[0];
         assert_eq!((eth.symbol.as_str(), eth.market_id), ("ETH", 0));
         assert!(eth.is_perp && eth.is_active);
@@ -394,9 +484,63 @@ mod tests {
         assert_eq!(eth.size_min, Size(5_000_000));
         assert_eq!(eth.notional_min, Notional::from_usd(10));
         assert_eq!(eth.initial_margin_e4, None);
+        assert_eq!(
+            eth.order_value_max,
+            Some(Notional::from_nano(281_474_976_710_655_000))
+        );
         let details = read_markets(&recorded("rest order_book_details")[0]).unwrap();
-        assert_eq!(details[0].initial_margin_e4, Some(500));
-        assert_eq!(details[0].maintenance_margin_e4, Some(120));
+        let eth = &details.markets[0];
+        assert_eq!(eth.initial_margin_e4, Some(500));
+        assert_eq!(eth.maintenance_margin_e4, Some(120));
+        assert_eq!(eth.last, Some(Price(2_361_310_000_000)));
+        assert_eq!((eth.mark, eth.index), (None, None), "not in this capture");
+        assert_eq!(eth.daily_volume.to_usd_f64() as u64, 460_664_167);
+        assert!(!eth.is_reduce_only && !eth.is_multiplied);
+        assert_eq!(
+            (eth.status.as_str(), eth.trading_hours.as_str()),
+            ("active", "")
+        );
+    }
+
+    #[test]
+    fn what_keeps_a_market_from_trading_is_read() {
+        let body = &recorded("rest order_book_details")[0];
+        let with = |place: &str, field: &str, value: Value| {
+            let mut body = body.clone();
+            let row = &mut body["order_book_details"][0];
+            match place {
+                "" => row[field] = value,
+                _ => row[place][field] = value,
+            }
+            read_markets(&body).unwrap().markets.remove(0)
+        };
+        assert!(!with("", "is_frozen", true.into()).is_active);
+        let hidden = with("market_config", "hidden", true.into());
+        assert_eq!(
+            (hidden.is_active, hidden.status.as_str()),
+            (false, "hidden")
+        );
+        assert!(!with("", "status", "inactive".into()).is_active);
+        assert!(!with("", "end_timestamp", 1_800_000_000_i64.into()).is_perp);
+        assert!(with("market_config", "force_reduce_only", true.into()).is_reduce_only);
+        assert!(with("", "multiplier", "1000.000000000000000000".into()).is_multiplied);
+        assert!(with("", "quote_multiplier", 10.into()).is_multiplied);
+        assert!(!with("", "multiplier", "1.000000000000000000".into()).is_multiplied);
+        let marked = with("", "mark_price", "2361.25".into());
+        assert_eq!(marked.mark, Some(Price(2_361_250_000_000)));
+        assert_eq!(with("", "index_price", "0".into()).index, None);
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_named() {
+        let mut body = recorded("rest orderBooks")[0].clone();
+        body["order_books"][1]["min_base_amount"] = "0.0000000001".into();
+        let rows = read_markets(&body).unwrap();
+        assert_eq!(rows.markets.len(), 4);
+        let (name, field) = ("CRV".to_owned(), "min_base_amount");
+        assert_eq!(rows.unread, [Unread { name, field }]);
+        body["order_books"][1]["symbol"] = Value::Null;
+        assert_eq!(read_markets(&body), Err(RestError::Malformed("symbol")));
     }
 
     #[test]

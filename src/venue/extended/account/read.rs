@@ -11,6 +11,7 @@ use crate::market::book::Side;
 use crate::market::units::{Notional, Price, Size, parse_decimal, parse_decimal_rounded};
 use crate::venue::extended::orders::parse_id;
 use crate::venue::extended::sign::parse_felt;
+use crate::venue::{Listing, Unread};
 use serde_json::Value;
 
 /// The items of a list; a single object is a list of one.
@@ -66,51 +67,78 @@ fn side(value: &Value) -> Option<Side> {
     }
 }
 
-/// A market; `None` when its grid, its ids or its limits cannot be read.
-pub(super) fn read_market(value: &Value) -> Option<MarketInfo> {
+/// All markets of a list. A row without a name is an error: nobody could say what is missing.
+pub(super) fn read_markets(data: &Value) -> Result<Listing<MarketInfo>, RestError> {
+    let mut listing = Listing::default();
+    for row in list(data, "markets")? {
+        let name = text(&row["name"]).ok_or(RestError::Unreadable("market name"))?;
+        match read_market(row) {
+            Ok(market) => listing.markets.push(market),
+            Err(field) => listing.unread.push(Unread { name, field }),
+        }
+    }
+    Ok(listing)
+}
+
+/// A market, or the first field of its grid, its ids or its limits that can't be read. Prices may
+/// be missing: a market that has none yet is still one that can be named.
+fn read_market(value: &Value) -> Result<MarketInfo, &'static str> {
     let (trading, l2, stats) = (
         &value["tradingConfig"],
         &value["l2Config"],
         &value["marketStats"],
     );
-    let is_rfq = value["isRfq"].as_bool()?;
-    let status = text(&value["status"])?;
-    let trading_hours = text(&value["tradingHours"]).unwrap_or_else(|| "CONTINUOUS".to_owned());
-    let is_perpetual = value["type"]
-        .as_str()
-        .is_none_or(|kind| kind == "PERPETUAL");
-    let margins = trading["riskFactorConfig"].as_array()?.iter();
-    let margins = margins.map(|row| Some((money(&row["upperBound"])?, exact(&row["riskFactor"])?)));
+    let grid = |field: &'static str| exact(&trading[field]).ok_or(field);
+    let limit = |field: &'static str| money(&trading[field]).ok_or(field);
+    let flag = |field: &'static str| value[field].as_bool().ok_or(field);
+    let asset = |field: &'static str| l2[field].as_str().and_then(parse_felt).ok_or(field);
+    let resolution = |field: &'static str| number(&l2[field]).ok_or(field);
+    let price = |field| rounded(&stats[field]).filter(|p| *p > 0).map(Price);
+    let name = value["name"].as_str().and_then(Name::new);
+    let kind = value["type"].as_str();
+    let hours = text(&value["tradingHours"]);
+    let margins = trading["riskFactorConfig"].as_array();
+    let margin = |row: &Value| Some((money(&row["upperBound"])?, exact(&row["riskFactor"])?));
+    let margins = margins.and_then(|rows| rows.iter().map(margin).collect());
     let market = MarketInfo {
-        name: Name::new(value["name"].as_str()?)?,
-        base: text(&value["assetName"])?,
-        is_tradable: value["active"].as_bool()?
-            && is_perpetual
-            && !is_rfq
-            && status == "ACTIVE"
-            && trading_hours == "CONTINUOUS",
-        status,
-        is_rfq,
-        trading_hours,
-        tick: Price(exact(&trading["minPriceChange"])?),
-        lot: Size(exact(&trading["minOrderSizeChange"])?),
-        size_min: Size(exact(&trading["minOrderSize"])?),
-        order_value_max: money(&trading["maxLimitOrderValue"])?,
-        position_value_max: money(&trading["maxPositionValue"])?,
-        price_cap: exact(&trading["limitPriceCap"])?,
-        price_floor: exact(&trading["limitPriceFloor"])?,
-        mark: Price(rounded(&stats["markPrice"])?),
-        index: Price(rounded(&stats["indexPrice"])?),
-        funding_rate: rounded(&stats["fundingRate"])?,
+        name: name.ok_or("name")?,
+        base: text(&value["assetName"]).ok_or("assetName")?,
+        is_perpetual: kind.is_none_or(|kind| kind == "PERPETUAL"),
+        is_active: flag("active")?,
+        status: text(&value["status"]).ok_or("status")?,
+        is_rfq: flag("isRfq")?,
+        category: text(&value["category"]).unwrap_or_default(),
+        trading_hours: hours.unwrap_or_else(|| "CONTINUOUS".to_owned()),
+        tick: Price(grid("minPriceChange")?),
+        lot: Size(grid("minOrderSizeChange")?),
+        size_min: Size(grid("minOrderSize")?),
+        order_value_max: limit("maxLimitOrderValue")?,
+        position_value_max: limit("maxPositionValue")?,
+        price_cap: grid("limitPriceCap")?,
+        price_floor: grid("limitPriceFloor")?,
+        mid: mid(price("bidPrice"), price("askPrice")),
+        mark: price("markPrice"),
+        index: price("indexPrice"),
+        daily_volume: money(&stats["dailyVolume"]).unwrap_or(Notional::ZERO),
+        funding_rate: rounded(&stats["fundingRate"]).unwrap_or(0),
         funding_next_ms: number(&stats["nextFundingRate"]).unwrap_or(0),
-        margins: margins.collect::<Option<_>>()?,
-        base_asset: parse_felt(l2["syntheticId"].as_str()?)?,
-        base_resolution: number(&l2["syntheticResolution"])?,
-        quote_asset: parse_felt(l2["collateralId"].as_str()?)?,
-        quote_resolution: number(&l2["collateralResolution"])?,
+        margins: margins.ok_or("riskFactorConfig")?,
+        base_asset: asset("syntheticId")?,
+        base_resolution: resolution("syntheticResolution")?,
+        quote_asset: asset("collateralId")?,
+        quote_resolution: resolution("collateralResolution")?,
     };
-    let has_grid = market.tick > Price::ZERO && market.lot > Size::ZERO;
-    has_grid.then_some(market)
+    match (market.tick > Price::ZERO, market.lot > Size::ZERO) {
+        (true, true) => Ok(market),
+        (false, _) => Err("minPriceChange"),
+        (true, false) => Err("minOrderSizeChange"),
+    }
+}
+
+/// Half-way between the best prices, where they make a book.
+fn mid(bid: Option<Price>, ask: Option<Price>) -> Option<Price> {
+    let (bid, ask) = (bid?, ask?);
+    (bid < ask).then_some(Price(bid.0 + (ask.0 - bid.0) / 2))
 }
 
 pub(super) fn read_fees(value: &Value) -> Option<Fees> {
@@ -201,13 +229,22 @@ mod tests {
     #[test]
     fn the_recorded_market() {
         let data = &recorded("rest.markets")[0];
-        let markets = read_list(data, "markets", read_market).unwrap();
-        let market = &markets[0];
+        let listing = read_markets(data).unwrap();
+        assert!(listing.unread.is_empty());
+        let market = &listing.markets[0];
         assert_eq!(
             (market.name.as_str(), market.base.as_str()),
             ("BTC-USD", "BTC")
         );
-        assert!(market.is_tradable && !market.is_rfq);
+        assert!(market.is_perpetual && market.is_active && !market.is_rfq);
+        assert_eq!(
+            (market.status.as_str(), market.category.as_str()),
+            ("ACTIVE", "Crypto")
+        );
+        assert_eq!(market.mid, Some(Price(84_077_500_000_000)));
+        assert_eq!(market.mark, Some(Price(84_058_473_541_750)));
+        assert_eq!(market.index, Some(Price(84_105_146_005_013)));
+        assert_eq!(market.daily_volume, usd(92_863_013_450_600_000));
         assert_eq!((market.tick.0, market.lot.0), (1_000_000_000, 10_000));
         assert_eq!((market.size_min.0, market.price_cap), (100_000, 50_000_000));
         assert_eq!(market.base_resolution, 1_000_000);
@@ -226,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_market_without_a_grid_is_refused() {
+    fn a_market_without_a_grid_is_named_and_the_others_are_read() {
         let good = recorded("rest.markets")[0][0].clone();
         for (place, name) in [
             ("tradingConfig", "minPriceChange"),
@@ -236,16 +273,27 @@ mod tests {
         ] {
             let mut bad = good.clone();
             bad[place][name] = Value::Null;
-            assert!(read_market(&bad).is_none(), "{name}");
+            bad["name"] = "ODD-USD".into();
+            let listing = read_markets(&Value::from(vec![bad, good.clone()])).unwrap();
+            assert_eq!(listing.markets.len(), 1);
+            let (odd, field) = ("ODD-USD".to_owned(), name);
+            assert_eq!(listing.unread, [Unread { name: odd, field }]);
         }
         let mut bad = good.clone();
         bad["tradingConfig"]["minPriceChange"] = "0".into();
-        assert!(read_market(&bad).is_none());
-        for (name, value) in [("isRfq", true.into()), ("status", "REDUCE_ONLY".into())] {
-            let mut market = good.clone();
-            market[name] = value;
-            assert!(!read_market(&market).unwrap().is_tradable, "{name}");
-        }
+        assert_eq!(read_market(&bad).unwrap_err(), "minPriceChange");
+        bad["name"] = Value::Null;
+        assert!(read_markets(&bad).is_err(), "it can't even be named");
+    }
+
+    #[test]
+    fn prices_may_be_missing() {
+        let mut market = recorded("rest.markets")[0][0].clone();
+        market["marketStats"]["askPrice"] = "84077".into();
+        market["marketStats"]["markPrice"] = "0".into();
+        market["marketStats"]["indexPrice"] = Value::Null;
+        let market = read_market(&market).unwrap();
+        assert_eq!((market.mid, market.mark, market.index), (None, None, None));
     }
 
     #[test]
