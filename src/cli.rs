@@ -43,6 +43,12 @@ pub enum Command {
     /// Prove that hashes and signatures made on this host equal the venues' official ones.
     #[command(after_help = "Example:\n  parallax selftest --json")]
     Selftest(Selftest),
+    /// Record the venues' live books as tapes for `demo` and `sim`: compressed, rotated, bounded.
+    #[command(
+        after_help = "Example:\n  parallax record --venue lighter --dir tapes --seconds 3600\n  \
+                      parallax demo --plant off --tape tapes/parallax-lighter-[...].tape"
+    )]
+    Record(Record),
     /// Work on tapes: recorded market data.
     #[command(after_help = "Example:\n  parallax tape convert capture.jsonl.gz btc.tape")]
     Tape(Tape),
@@ -181,6 +187,45 @@ pub enum LighterTier {
     Premium140,
 }
 
+/// `parallax record`.
+#[derive(Debug, Args)]
+pub struct Record {
+    /// Read endpoints and MARKETS from this file; the environment wins over it. No account is
+    /// used. Default: .env here, if any.
+    #[arg(long, value_name = "FILE")]
+    pub env: Option<PathBuf>,
+    /// Record this venue alone; both simulated venues will show its books. Default: both venues.
+    #[arg(long, value_enum)]
+    pub venue: Option<RecordedVenue>,
+    /// Where to record to; made where there is none.
+    #[arg(long, value_name = "DIR", default_value = "tapes")]
+    pub dir: PathBuf,
+    /// End after this time. Default: record until stopped.
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub seconds: Option<u64>,
+    /// Finish a tape this often.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = rotation_range())]
+    pub rotate_minutes: u64,
+    /// Most MiB of recordings in the folder: the oldest go first, other files stay.
+    #[arg(long, value_name = "N", default_value_t = 2048, value_parser = folder_range())]
+    pub max_mb: u64,
+    /// Stop before the disk has less MiB left than this.
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = disk_range())]
+    pub min_free_mb: u64,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A venue to record alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecordedVenue {
+    /// Extended (Starknet).
+    Extended,
+    /// Lighter (zk).
+    Lighter,
+}
+
 /// `parallax tape`.
 #[derive(Debug, Args)]
 pub struct Tape {
@@ -211,6 +256,22 @@ fn at_least_one() -> RangedU64ValueParser {
 /// Beyond a thousandfold even an empty exchange would be busy.
 fn rate_range() -> RangedI64ValueParser<u32> {
     RangedI64ValueParser::new().range(1..=1000)
+}
+
+/// A tape longer than a day is unwieldy.
+fn rotation_range() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..=1440)
+}
+
+/// A quarter of it is one segment: below this the books alone, with which each begins, would fill
+/// it. Above it bytes would overflow.
+fn folder_range() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(256..=1 << 40)
+}
+
+/// The last tape is still to be written when recording stops: that needs room.
+fn disk_range() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(256..=1 << 40)
 }
 
 fn parse_plant(text: &str) -> Result<Plant, String> {
@@ -269,6 +330,22 @@ mod tests {
     }
 
     #[test]
+    fn recording_is_bounded_by_default() {
+        let record = |line: &str| match parse(line).unwrap().command {
+            Some(Command::Record(record)) => record,
+            other => panic!("{other:?}"),
+        };
+        let plain = record("parallax record");
+        assert_eq!((plain.venue, plain.seconds), (None, None));
+        assert_eq!(plain.dir, PathBuf::from("tapes"));
+        let bounds = (plain.rotate_minutes, plain.max_mb, plain.min_free_mb);
+        assert_eq!(bounds, (60, 2048, 1024));
+        let one = record("parallax record --venue lighter --dir /d --rotate-minutes 5 --json");
+        assert_eq!(one.venue, Some(RecordedVenue::Lighter));
+        assert_eq!((one.rotate_minutes, one.json), (5, true));
+    }
+
+    #[test]
     fn wrong_usage_is_status_two() {
         for line in [
             "parallax demo --seconds 0",
@@ -278,6 +355,12 @@ mod tests {
             "parallax demo --plant=",
             "parallax sim --listen-extended nowhere",
             "parallax run --secconds 5",
+            "parallax record --venue binance",
+            "parallax record --rotate-minutes 0",
+            "parallax record --max-mb 255",
+            "parallax record --min-free-mb 0",
+            "parallax record --seconds 0",
+            "parallax record --dir",
             "parallax tape",
             "parallax tape convert one",
             "parallax dance",
@@ -289,7 +372,16 @@ mod tests {
 
     #[test]
     fn every_command_has_help_with_an_example() {
-        for words in ["", "demo", "run", "selftest", "sim", "tape", "tape convert"] {
+        for words in [
+            "",
+            "demo",
+            "run",
+            "selftest",
+            "sim",
+            "record",
+            "tape",
+            "tape convert",
+        ] {
             let error = parse(&format!("parallax {words} --help")).unwrap_err();
             assert_eq!(error.exit_code(), 0);
             assert!(error.to_string().contains("Example:"), "{words}");

@@ -17,10 +17,12 @@
 //! bytes), `venue` (what each exchange says), `feed`, `scanner`, `gateway` (the stages), `signer`
 //! (nonce points ahead), `record` (what happened), `keys`, `config`, `topology` (the plant on one
 //! page), `session` (one run, from settings to the report), `selftest` (official vectors), `sim`
-//! (both exchanges, built in), `demo` (a run against them).
+//! (both exchanges, built in), `demo` (a run against them), `capture` (live streams into tapes).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "sim")]
+pub mod capture;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "sim")]

@@ -28,13 +28,15 @@ fn main() -> ExitCode {
         #[cfg(feature = "sim")]
         Command::Sim(sim) => simulated::sim(&sim),
         #[cfg(feature = "sim")]
+        Command::Record(record) => simulated::record(&record),
+        #[cfg(feature = "sim")]
         Command::Tape(tape) => match tape.command {
             parallax::cli::TapeCommand::Convert { input, output } => {
                 simulated::convert(&input, &output)
             }
         },
         #[cfg(not(feature = "sim"))]
-        Command::Demo(_) | Command::Sim(_) | Command::Tape(_) => {
+        Command::Demo(_) | Command::Sim(_) | Command::Record(_) | Command::Tape(_) => {
             let why = "this build has no simulated venues: build with the feature `sim`";
             Err(Failure::of(&why, false))
         }
@@ -171,20 +173,32 @@ fn print(outcome: &Outcome, facts: &Facts, is_json: bool) -> std::io::Result<()>
     writeln!(out, "{}", json::report(totals, facts))
 }
 
-/// The commands that need the simulated venues.
+/// The commands that need the simulated venues, or their tapes.
 #[cfg(feature = "sim")]
 mod simulated {
     use super::{Done, Failure, facts, print};
-    use parallax::cli::{Demo, Sim};
+    use parallax::capture::{self, CaptureError, Options};
+    use parallax::cli::{Demo, Record, RecordedVenue, Sim};
+    use parallax::config::Config;
     use parallax::demo::{self, DemoError};
+    use parallax::market::units::SECOND;
+    use parallax::market::{VENUES, Venue};
     use parallax::session::Signals;
     use parallax::sim;
     use parallax::sim::tape::convert;
+    use parallax::stage::clock::Clock;
+    use std::io::Write;
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
     impl From<DemoError> for Failure {
         fn from(error: DemoError) -> Failure {
+            Failure::of(&error, error.is_setting())
+        }
+    }
+
+    impl From<CaptureError> for Failure {
+        fn from(error: CaptureError) -> Failure {
             Failure::of(&error, error.is_setting())
         }
     }
@@ -221,6 +235,35 @@ mod simulated {
         Ok(true)
     }
 
+    pub fn record(flags: &Record) -> Done {
+        let config = Config::from_env(flags.env.as_deref());
+        let config = config.map_err(|faults| Failure::of(&faults, true))?;
+        let options = Options {
+            venues: match flags.venue {
+                None => VENUES.to_vec(),
+                Some(RecordedVenue::Extended) => vec![Venue::Extended],
+                Some(RecordedVenue::Lighter) => vec![Venue::Lighter],
+            },
+            folder: flags.dir.clone(),
+            seconds: flags.seconds,
+            rotate_ns: flags.rotate_minutes * 60 * SECOND,
+            bytes_max: flags.max_mb << 20,
+            free_bytes_min: flags.min_free_mb << 20,
+            free_bytes: capture::free_bytes,
+        };
+        let summary = capture::record(&config, options, &Signals::watch()?, Clock::new())?;
+        if let Some(complaint) = summary.complaint() {
+            eprintln!("parallax: {complaint}");
+        }
+        if flags.json {
+            summary.write(&mut std::io::stderr().lock())?;
+            writeln!(std::io::stdout(), "{}", summary.json())?;
+        } else {
+            summary.write(&mut std::io::stdout().lock())?;
+        }
+        Ok(summary.is_clean())
+    }
+
     pub fn convert(input: &Path, output: &Path) -> Done {
         let made = convert::convert(&[PathBuf::from(input)], output)
             .map_err(|error| Failure::of(&error, false))?;
@@ -237,7 +280,10 @@ mod simulated {
             made.bytes_len
         );
         for name in &made.skipped {
-            println!("left out, not a capture of a known name: {name}");
+            println!("left out: {name}");
+        }
+        if made.breaks > 0 {
+            println!("books that stood still for a while: {}", made.breaks);
         }
         Ok(true)
     }

@@ -5,6 +5,7 @@
 
 mod left_out;
 mod limits;
+pub mod market_data;
 mod market_map;
 mod plant;
 mod refresh;

@@ -5,7 +5,7 @@
 
 use crate::config::Markets;
 use crate::market::units::Bps;
-use crate::market::{Instrument, InstrumentId, Market, Name, Venue};
+use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, Market, Name, Venue};
 use crate::session::left_out::{LeftOut, summary};
 use crate::session::market_map::{MarketMap, Pair};
 use crate::venue::Listing;
@@ -79,24 +79,62 @@ impl Listed<'_> {
         table
     }
 
+    /// One venue's open perpetuals for these MARKETS, whatever the other lists, with the names of
+    /// their underlyings; or the fault with its fix.
+    pub fn alone(&self, venue: Venue, wanted: &Markets) -> Result<Vec<(Name, Market)>, String> {
+        let mut found: Vec<(Name, Market)> = match venue {
+            Venue::Extended => {
+                let rows = self.extended.markets.iter();
+                let open = rows.filter(|info| info.is_perpetual && info.is_active && !info.is_rfq);
+                let market = |info: &MarketInfo| {
+                    let ours = info.config(InstrumentId(0), &self.fees_of(info.name.as_str()));
+                    Some((Name::new(&info.base)?, ours.market))
+                };
+                open.filter_map(market).collect()
+            }
+            Venue::Lighter => {
+                let rows = self.lighter.markets.iter();
+                let market = |row: &MarketRow| {
+                    let theirs = self.theirs(row, InstrumentId(0))?;
+                    Some((theirs.name, theirs))
+                };
+                rows.filter(|row| row.is_perp && row.is_active)
+                    .filter_map(market)
+                    .collect()
+            }
+        };
+        found.retain(|(name, _)| is_wanted(wanted, name));
+        found.truncate(INSTRUMENTS_MAX);
+        for (idx, (_, market)) in found.iter_mut().enumerate() {
+            market.instrument = InstrumentId(idx as u16);
+        }
+        let names: Vec<Name> = found.iter().map(|(name, _)| *name).collect();
+        lacking(venue, wanted, &names).map_or(Ok(found), Err)
+    }
+
     /// Both markets of a pair, with the account's fees.
     fn sides(&self, pair: &Pair, id: InstrumentId) -> (MarketConfig, Market) {
         const DRAWN: &str = "the map pairs only rows of these lists whose grid can be held";
         let info = &self.extended.markets[pair.extended];
         let row = &self.lighter.markets[pair.lighter];
-        let theirs = Market {
+        let theirs = self.theirs(row, id).expect(DRAWN);
+        (info.config(id, &self.fees_of(info.name.as_str())), theirs)
+    }
+
+    /// A row of Lighter's list as the house knows it, if we can hold its grid.
+    fn theirs(&self, row: &MarketRow, id: InstrumentId) -> Option<Market> {
+        Some(Market {
             venue: Venue::Lighter,
             instrument: id,
-            name: Name::new(&row.symbol).expect(DRAWN),
+            name: Name::new(&row.symbol)?,
             venue_market: row.market_id,
-            tick: row.tick().expect(DRAWN),
-            lot: row.lot().expect(DRAWN),
+            tick: row.tick()?,
+            lot: row.lot()?,
             size_min: row.size_min,
             notional_min: row.notional_min,
             fee_taker: self.lighter_fees.0,
             fee_maker: self.lighter_fees.1,
-        };
-        (info.config(id, &self.fees_of(info.name.as_str())), theirs)
+        })
     }
 
     fn fees_of(&self, market: &str) -> Fees {
@@ -107,6 +145,34 @@ impl Listed<'_> {
             taker_rate: TAKER_RATE_PUBLISHED,
         })
     }
+}
+
+fn is_wanted(wanted: &Markets, name: &Name) -> bool {
+    match wanted {
+        Markets::All => true,
+        Markets::Only(names) => names.contains(name),
+    }
+}
+
+/// What is wrong with one venue's markets: a name that found nothing, or none at all.
+fn lacking(venue: Venue, wanted: &Markets, found: &[Name]) -> Option<String> {
+    let missing: Vec<&str> = match wanted {
+        Markets::All => Vec::new(),
+        Markets::Only(names) => {
+            let unknown = names.iter().filter(|name| !found.contains(name));
+            unknown.map(Name::as_str).collect()
+        }
+    };
+    let place = venue.name();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        return Some(format!(
+            "MARKETS: not open for trading as a perpetual on {place}: {missing}; name others, or \
+             use ALL"
+        ));
+    }
+    let none = || format!("no market is open for trading as a perpetual on {place}");
+    found.is_empty().then(none)
 }
 
 #[cfg(test)]
@@ -170,5 +236,39 @@ mod tests {
             fault.contains("1 not listed by lighter: BTC-USD"),
             "{fault}"
         );
+    }
+
+    #[test]
+    fn one_venue_alone_lists_what_the_other_lacks() {
+        let closed = MarketInfo {
+            is_active: false,
+            ..market("TSLA")
+        };
+        let ours = listing(vec![market("DOGE"), closed, market("BTC")]);
+        let spot = MarketRow {
+            is_perp: false,
+            ..row("SOL", 2048)
+        };
+        let theirs = listing(vec![spot, row("ETH", 0), row("BTC", 1)]);
+        let listed = Listed {
+            extended: &ours,
+            fees: &[],
+            lighter: &theirs,
+            lighter_fees: (Bps::ZERO, Bps::ZERO),
+        };
+        let told = |venue, wanted: &Markets| -> Vec<(String, u32, u16)> {
+            let found = listed.alone(venue, wanted).unwrap().into_iter();
+            let line =
+                |(name, m): (Name, Market)| (name.to_string(), m.venue_market, m.instrument.0);
+            found.map(line).collect()
+        };
+        let line = |name: &str, number, id| (name.to_string(), number, id);
+        let extended = told(Venue::Extended, &Markets::All);
+        assert_eq!(extended, [line("DOGE", 0, 0), line("BTC", 0, 1)]);
+        let lighter = told(Venue::Lighter, &Markets::All);
+        assert_eq!(lighter, [line("ETH", 0, 0), line("BTC", 1, 1)]);
+        assert_eq!(told(Venue::Lighter, &only(&["BTC"])), [line("BTC", 1, 0)]);
+        let fault = listed.alone(Venue::Lighter, &only(&["DOGE"])).unwrap_err();
+        assert!(fault.contains("on lighter: DOGE"), "{fault}");
     }
 }

@@ -74,7 +74,7 @@ pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Ready, SessionE
     })
 }
 
-fn venue(why: String) -> SessionError {
+pub(super) fn venue(why: String) -> SessionError {
     SessionError::Venue(why)
 }
 
@@ -352,7 +352,7 @@ fn first_token(account_index: u64, keys: &[ApiKey], now: Nanos) -> Result<AuthTo
 const REDIAL_NS_MIN: u64 = 5 * SECOND;
 
 /// Connections for the lanes a venue listed, numbered from `first`.
-fn dial_plan(
+pub(super) fn dial_plan(
     base_url: &str,
     first: usize,
     lanes: Vec<LaneSpec>,

@@ -412,6 +412,20 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("config", COLD),
     ("cli", COLD),
     ("sim", COLD),
+    (
+        "capture",
+        &[
+            "session",
+            "sim::tape",
+            "feed",
+            "net",
+            "venue",
+            "record",
+            "market",
+            "config",
+            "stage",
+        ],
+    ),
     ("treasury", COLD_WITH_VENUES),
     ("doctor", COLD_WITH_VENUES),
     ("flatten", COLD_WITH_VENUES),
@@ -581,7 +595,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tokio", &["sim/", "watch/"]),
     ("tokio_rustls", &["sim/", "watch/"]),
     ("rcgen", &["sim/"]),
-    ("flate2", &["record/", "sim/"]),
+    ("flate2", &["record/", "sim/", "capture/"]),
+    ("rustix", &["capture/"]),
 ];
 /// Packages for cold rooms only.
 const COLD_PACKAGES: &[&str] = &["serde_json", "serde"];

@@ -18,21 +18,21 @@ pub fn rules(tape: &Tape, venue: Venue, instrument: InstrumentId) -> Rules {
         0 => stream.base.clone(),
         n => format!("{}{}", stream.base, n + 1),
     };
+    // 0 and 1 are ETH's and BTC's, wherever they stand on the tape; the others follow in order.
+    let is_numbered = |base: &&str| matches!(*base, "BTC" | "ETH");
+    let before = tape.bases().take(instrument.idx());
+    let other_id = u32::from(instrument.0) + 2 - before.filter(is_numbered).count() as u32;
     let (size_min, lighter_id) = match (stream.base.as_str(), venue) {
         ("BTC", Venue::Extended) => (Size(100_000), 1),
         ("BTC", Venue::Lighter) => (Size(200_000), 1),
         ("ETH", Venue::Extended) => (Size(1_000_000), 0),
         ("ETH", Venue::Lighter) => (Size(5_000_000), 0),
-        _ => (Size(stream.lot.0 * 10), u32::from(instrument.0)),
+        _ => (Size(stream.lot.0 * 10), other_id),
     };
     let common = Rules {
         instrument,
         name: base.clone(),
-        venue_market: if clone_idx == 0 {
-            lighter_id
-        } else {
-            u32::from(instrument.0)
-        },
+        venue_market: if clone_idx == 0 { lighter_id } else { other_id },
         tick: stream.tick,
         lot: stream.lot,
         price_decimals: decimals(stream.tick.0),
@@ -67,6 +67,8 @@ fn decimals(step: i64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::VENUES;
+    use crate::sim::tape::Stream;
 
     #[test]
     fn grids_and_minima_are_the_venues() {
@@ -100,5 +102,29 @@ mod tests {
             seen.len()
         };
         assert_eq!(by_number(&mut seen), 8);
+    }
+
+    #[test]
+    fn no_two_markets_share_a_number() {
+        let embedded = Tape::embedded();
+        for bases in [
+            &["AAVE", "BTC", "SOL"][..],
+            &["BTC", "SOL"],
+            &["SOL", "ETH"],
+        ] {
+            let both = VENUES.map(|venue| embedded.stream(venue, InstrumentId(0)));
+            let stream = |base: &&str| {
+                both.map(|stream| Stream {
+                    base: base.to_string(),
+                    ..stream.clone()
+                })
+            };
+            let tape = Tape::new(bases.iter().flat_map(stream).collect()).unwrap();
+            let number = |n| rules(&tape, Venue::Lighter, InstrumentId(n)).venue_market;
+            let mut numbers: Vec<u32> = (0..9).map(number).collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            assert_eq!(numbers.len(), 9, "{bases:?}");
+        }
     }
 }

@@ -171,7 +171,7 @@ impl Writer {
 const MALFORMED: TapeError = TapeError::Malformed("a number is out of range");
 
 /// Ticks and lots beyond this cannot come from a market; refusing them keeps arithmetic safe.
-const NUMBER_MAX: i64 = 1 << 40;
+pub(super) const NUMBER_MAX: i64 = 1 << 40;
 
 fn checked(value: i64) -> Result<i64, TapeError> {
     if (0..NUMBER_MAX).contains(&value) {

@@ -1,46 +1,50 @@
-//! Captures into a tape: Binance combined-stream recordings of two perpetual venues.
+//! Captures into a tape: the recorder's own (`live`), and Binance combined-stream recordings of two
+//! perpetual venues.
 //!
-//! A capture line is `<receive time, ns> <JSON>`, gzipped or plain: `depthUpdate` events chained by
-//! `pu`, one REST depth answer (`lastUpdateId`), trades; `bookTicker` is left out because the depth
-//! stream says the same. USD-M files become Lighter's side, COIN-M files Extended's, contracts
-//! turned into coins and floored onto the lot.
+//! Of the latter, a line is `<receive time, ns> <JSON>`, gzipped or plain: `depthUpdate` events
+//! chained by `pu`, one REST depth answer (`lastUpdateId`), trades; `bookTicker` is left out, since
+//! the depth stream says the same. USD-M files become Lighter's side, COIN-M files Extended's,
+//! contracts turned into coins and floored onto the lot.
 //! Source: Binance futures documentation, *How to manage a local order book correctly*.
 //! Refuses: a broken chain, a snapshot that does not join it, off-grid prices.
 
 use super::codec::{Frame, Kind, Writer};
-use super::{Stream, Tape, TapeError};
-use crate::market::Venue;
+use super::kept::Kept;
+use super::{Stream, Tape, TapeError, live};
 use crate::market::book::Side;
 use crate::market::units::{Price, SCALE, Size};
+use crate::market::{VENUES, Venue};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-
-/// Levels kept a side: refilled to `LEVELS` below the first, cut to it above the last. Fewer make
-/// a smaller file and cheaper playback; more, a truer deep book.
-const LEVELS_MIN: usize = 80;
-const LEVELS: usize = 100;
-const LEVELS_MAX: usize = 120;
 
 /// What was converted, for the command to print.
 #[derive(Clone, Debug)]
 pub struct Converted {
     /// Venue, base and bytes of each stream.
     pub streams: Vec<(Venue, String, usize)>,
-    /// Files of the folder that are no captures this program knows.
+    /// What is not on the tape: files of the folder that are no captures this program knows, or
+    /// markets of a capture that were not whole.
     pub skipped: Vec<String>,
+    /// Times a book stood still on the tape because messages were missing.
+    pub breaks: u64,
     /// Length of the tape.
     pub span_ns: u64,
     /// Bytes written.
     pub bytes_len: usize,
 }
 
-/// Converts a folder of captures (or the captures given one by one) into the tape file `out`.
+/// Converts a capture of the recorder into the tape file `out`; or a folder of captures of others
+/// (or those captures given one by one).
 /// Venue and instrument are told by the file name: `binance_usdm_btcusdt*` is Lighter's BTC,
 /// `binance_cm_ethusd_perp*` Extended's ETH. Each instrument needs both.
 pub fn convert(inputs: &[PathBuf], out: &Path) -> Result<Converted, TapeError> {
+    if let [one] = inputs
+        && live::is_capture(one)
+    {
+        return live::convert(one, out);
+    }
     let mut skipped = Vec::new();
     let mut captures = Vec::new();
     for path in list(inputs)? {
@@ -51,18 +55,33 @@ pub fn convert(inputs: &[PathBuf], out: &Path) -> Result<Converted, TapeError> {
             None => skipped.push(name.into()),
         }
     }
+    // A tape of one venue would be played by both: these recorders' venues only stand for ours.
+    let is_told = |venue| captures.iter().any(|c: &Capture| c.naming.venue == venue);
+    if !VENUES.into_iter().all(is_told) {
+        return Err(TapeError::Malformed("an instrument is not once per venue"));
+    }
     // The order of instruments is the order of their names, whatever the folder's.
     captures.sort_by_key(|capture| (capture.naming.base.clone(), capture.naming.venue.idx()));
     // Time zero is when the last of the books was known: from there all can be shown together.
     let zero_ns = captures.iter().map(|c| c.ready_ns).max().unwrap_or(0);
     let streams: Vec<Stream> = captures.iter().map(|c| c.encode(zero_ns)).collect();
-    let tape = Tape::new(streams)?;
+    write(&Tape::new(streams)?, (skipped, 0), out)
+}
+
+/// Writes the tape and tells of it; `lacking` are the parts left out and the breaks.
+pub(super) fn write(
+    tape: &Tape,
+    lacking: (Vec<String>, u64),
+    out: &Path,
+) -> Result<Converted, TapeError> {
     let bytes = tape.to_bytes();
     std::fs::write(out, &bytes).map_err(|e| TapeError::Unwritable(out.into(), e))?;
     let told = |s: &Stream| (s.venue, s.base.clone(), s.frames.len());
+    let (skipped, breaks) = lacking;
     Ok(Converted {
         streams: tape.streams.iter().map(told).collect(),
         skipped,
+        breaks,
         span_ns: tape.span_ns(),
         bytes_len: bytes.len(),
     })
@@ -268,7 +287,8 @@ impl Capture {
         let mut writer = Writer::default();
         let mut frame = Frame::default();
         for side in &mut sides {
-            side.change(naming, self.snapshot.levels(side.side));
+            let whole = self.snapshot.lots(naming, side.side());
+            side.change(&whole);
         }
         let mut started = false;
         // What was said before time zero only builds the first book.
@@ -293,8 +313,8 @@ impl Capture {
                 continue;
             }
             frame.kind = Kind::Depth;
-            frame.bids = sides[0].change(naming, &said.bids);
-            frame.asks = sides[1].change(naming, &said.asks);
+            frame.bids = sides[0].change(&said.lots(naming, Side::Bid));
+            frame.asks = sides[1].change(&said.lots(naming, Side::Ask));
             if started && (!frame.bids.is_empty() || !frame.asks.is_empty()) {
                 writer.write(&frame);
             }
@@ -393,88 +413,6 @@ fn on_grid(naming: &Naming, levels: &[Pair]) -> Result<Vec<(i64, i64)>, &'static
         Ok((price.0 / naming.tick.0, quantity.0))
     };
     levels.iter().map(level).collect()
-}
-
-/// A whole side, and the best part of it that the tape keeps.
-struct Kept {
-    side: Side,
-    /// Key (see `ladder`: the best is largest) to lots, everything known.
-    all: BTreeMap<i64, i64>,
-    /// Keys at least this good are kept.
-    deepest: i64,
-    /// How many those are.
-    len: usize,
-}
-
-impl Kept {
-    fn new(side: Side) -> Kept {
-        Kept {
-            side,
-            all: BTreeMap::new(),
-            deepest: i64::MAX,
-            len: 0,
-        }
-    }
-
-    /// Turns ticks into keys and back.
-    fn sign(&self) -> i64 {
-        match self.side {
-            Side::Bid => 1,
-            Side::Ask => -1,
-        }
-    }
-
-    /// Applies absolute quantities; returns what changes in the kept part, ticks ascending.
-    fn change(&mut self, naming: &Naming, levels: &[(i64, i64)]) -> Vec<(i64, i64)> {
-        // A map, because a level may be cut or refilled after it was changed: the last word counts.
-        let mut told: BTreeMap<i64, i64> = BTreeMap::new();
-        for &(tick, quantity) in levels {
-            let lots = naming.lots(tick, quantity);
-            let key = tick * self.sign();
-            let before = match lots {
-                0 => self.all.remove(&key),
-                _ => self.all.insert(key, lots),
-            };
-            // Deeper than what is kept, or said again unchanged: nobody is told.
-            if key < self.deepest || before.unwrap_or(0) == lots {
-                continue;
-            }
-            self.len += usize::from(lots > 0);
-            self.len -= usize::from(before.is_some());
-            told.insert(tick, lots);
-        }
-        if !(LEVELS_MIN..=LEVELS_MAX).contains(&self.len) {
-            self.cut_or_refill(&mut told);
-        }
-        told.into_iter().collect()
-    }
-
-    /// Moves the deepest kept key so that `LEVELS` are kept again.
-    fn cut_or_refill(&mut self, told: &mut BTreeMap<i64, i64>) {
-        let best: Vec<_> = self.all.iter().rev().take(LEVELS).collect();
-        let deepest = best.last().map_or(i64::MAX, |level| *level.0);
-        if deepest > self.deepest {
-            for &key in self.all.range(self.deepest..deepest).map(|level| level.0) {
-                told.insert(key * self.sign(), 0);
-            }
-        } else {
-            for (&key, &lots) in self.all.range(deepest..self.deepest) {
-                told.insert(key * self.sign(), lots);
-            }
-        }
-        self.len = best.len();
-        self.deepest = deepest;
-    }
-
-    /// The kept part as (tick, lots), ticks ascending.
-    fn whole(&self) -> Vec<(i64, i64)> {
-        let kept = self.all.range(self.deepest..);
-        let mut levels: Vec<_> = kept
-            .map(|(&key, &lots)| (key * self.sign(), lots))
-            .collect();
-        levels.sort_unstable();
-        levels
-    }
 }
 
 #[cfg(test)]
@@ -621,26 +559,5 @@ mod tests {
         ));
         assert!(matches!(far, TapeError::Capture(_, 0, _)), "{far}");
         std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn the_kept_part_follows_the_touch() {
-        let naming = Naming::of("binance_usdm_btcusdt.gz").unwrap();
-        let mut kept = Kept::new(Side::Bid);
-        let coin = SCALE;
-        let all: Vec<_> = (1_000..1_300).map(|tick| (tick, coin)).collect();
-        assert_eq!(kept.change(&naming, &all).len(), LEVELS);
-        assert_eq!(kept.whole()[0].0, 1_200);
-        // Deeper levels change unseen; the touch is lost level by level until a refill.
-        assert!(kept.change(&naming, &[(1_100, 2 * coin)]).is_empty());
-        let gone: Vec<_> = (1_275..1_300).map(|tick| (tick, 0)).collect();
-        let told = kept.change(&naming, &gone);
-        assert_eq!(kept.whole().len(), LEVELS);
-        assert_eq!(told.iter().filter(|level| level.1 > 0).count(), 25);
-        // And back: the deepest are cut when there are too many.
-        let back: Vec<_> = (1_275..1_300).map(|tick| (tick, coin)).collect();
-        let told = kept.change(&naming, &back);
-        assert_eq!(kept.whole().len(), LEVELS);
-        assert_eq!(told.iter().filter(|level| level.1 == 0).count(), 25);
     }
 }

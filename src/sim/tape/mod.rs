@@ -4,11 +4,15 @@
 //! its frames as varints (time gaps in microseconds, prices in ticks against the last, sizes in
 //! lots). The first frame of a stream is its whole book at time zero. A tape is walked through once
 //! when it is read, so playback cannot meet a malformed frame.
-//! Refuses: anything cut, damaged, crossed or not told by both venues; the error says which.
+//! A tape that tells of one venue alone is played by both, each from its own copy of the books.
+//! Refuses: anything cut, damaged, crossed, or told by both venues but for some instrument; the
+//! error says which.
 //! Where the embedded tape comes from and what was cut: `README.md` beside this file.
 
 pub mod codec;
 pub mod convert;
+mod kept;
+pub mod live;
 mod mids;
 
 use crate::market::units::{Price, Size};
@@ -66,7 +70,8 @@ impl std::fmt::Display for TapeError {
             TapeError::CaptureName(name) => write!(
                 f,
                 "the name {name} does not tell venue and instrument \
-                 (expected e.g. binance_usdm_btcusdt.gz or binance_cm_btcusd_perp.gz)"
+                 (expected e.g. binance_usdm_btcusdt.gz or binance_cm_btcusd_perp.gz; captures of \
+                 `parallax record` are converted one by one)"
             ),
             TapeError::Capture(file, line, why) => write!(f, "{file}, line {line}: {why}"),
         }
@@ -125,8 +130,8 @@ struct Base {
 
 impl Tape {
     /// Puts streams together, in the order of instruments, and walks through them. Each base must
-    /// be there once per venue; each stream must begin with its whole book at time zero and never
-    /// show a crossed one.
+    /// be there once per venue, or all of them once for the same single venue; each stream must
+    /// begin with its whole book at time zero and never show a crossed one.
     pub fn new(streams: Vec<Stream>) -> Result<Tape, TapeError> {
         let walks: Result<Vec<_>, _> = streams.iter().map(mids::walk).collect();
         let walks = walks?;
@@ -135,6 +140,7 @@ impl Tape {
             return Err(TapeError::Malformed("no streams, or no time passes"));
         }
         let lead_ns = LEAD_NS.min(span_ns / 5);
+        let told = VENUES.map(|venue| streams.iter().any(|stream| stream.venue == venue));
         let mut bases: Vec<Base> = Vec::new();
         for stream in &streams {
             if bases.iter().any(|base| base.name == stream.base) {
@@ -142,7 +148,12 @@ impl Tape {
             }
             let mut stream_idx = [0; 2];
             for venue in VENUES {
-                let of = |s: &&(usize, &Stream)| s.1.venue == venue && s.1.base == stream.base;
+                let source = if told[venue.idx()] {
+                    venue
+                } else {
+                    venue.other()
+                };
+                let of = |s: &&(usize, &Stream)| s.1.venue == source && s.1.base == stream.base;
                 let all: Vec<_> = streams.iter().enumerate().collect();
                 let mut found = all.iter().filter(of);
                 match (found.next(), found.next()) {
@@ -400,13 +411,29 @@ mod tests {
     }
 
     #[test]
-    fn an_instrument_needs_both_venues() {
+    fn an_instrument_needs_both_venues_where_the_tape_has_both() {
         let tape = Tape::embedded();
-        let one = vec![tape.streams[0].clone()];
-        assert!(matches!(Tape::new(one), Err(TapeError::Malformed(_))));
+        let three = tape.streams[..3].to_vec();
+        assert!(matches!(Tape::new(three), Err(TapeError::Malformed(_))));
+        let twice = vec![tape.streams[0].clone(), tape.streams[0].clone()];
+        assert!(matches!(Tape::new(twice), Err(TapeError::Malformed(_))));
         assert!(matches!(
             Tape::new(Vec::new()),
             Err(TapeError::Malformed(_))
         ));
+    }
+
+    #[test]
+    fn a_tape_of_one_venue_is_played_by_both() {
+        let of_lighter = |stream: &&Stream| stream.venue == Venue::Lighter;
+        let streams = Tape::embedded().streams;
+        let tape = Tape::new(streams.iter().filter(of_lighter).cloned().collect()).unwrap();
+        let tape = Tape::from_bytes(&tape.to_bytes()).unwrap();
+        assert_eq!(tape.bases().collect::<Vec<_>>(), ["BTC", "ETH"]);
+        for instrument in [InstrumentId(0), InstrumentId(1)] {
+            let [e, l] = VENUES.map(|venue| tape.stream(venue, instrument));
+            assert_eq!((e.venue, &e.base), (Venue::Lighter, &l.base));
+            assert_eq!(tape.basis_before(instrument), 0.0);
+        }
     }
 }
