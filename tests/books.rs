@@ -87,11 +87,11 @@ impl Writer {
                 (Venue::Lighter, _) => {
                     write!(text, r#"{comma}{{"price":"{price}","size":"{size}"}}"#)
                 }
-                (Venue::Extended, true) => write!(text, r#"{comma}{{"p":"{price}","q":"{size}"}}"#),
+                (Venue::Extended, true) => write!(text, r#"{comma}{{"q":"{size}","p":"{price}"}}"#),
                 (Venue::Extended, false) => {
                     write!(
                         text,
-                        r#"{comma}{{"p":"{price}","q":"{size}","c":"{size}"}}"#
+                        r#"{comma}{{"q":"{size}","p":"{price}","c":"{size}"}}"#
                     )
                 }
             };
@@ -122,9 +122,10 @@ impl Writer {
                     ("update", before)
                 };
                 format!(
-                    "{{\"type\":\"{kind}/order_book\",\"channel\":\"order_book:1\",\"timestamp\":1,\
+                    "{{\"channel\":\"order_book:1\",\"last_updated_at\":1,\"offset\":1,\
                      \"order_book\":{{\"code\":0,\"asks\":[{asks}],\"bids\":[{bids}],\"offset\":1,\
-                     \"nonce\":{sequence},\"begin_nonce\":{begin}}}}}"
+                     \"nonce\":{sequence},\"last_updated_at\":1,\"begin_nonce\":{begin}}},\
+                     \"timestamp\":1,\"type\":\"{kind}/order_book\"}}"
                 )
             }
         }

@@ -28,24 +28,43 @@ use tungstenite::{Message, WebSocket};
 
 /// A book message as the venue writes it: one bid and one ask, `size` each.
 fn frame(venue: Venue, sequence: u64, is_snapshot: bool, size: &str) -> String {
-    match (venue, is_snapshot) {
-        (Venue::Extended, _) => {
+    let level = |price: &str| match (venue, is_snapshot) {
+        (Venue::Extended, true) => format!(r#"{{"q":"{size}","p":"{price}"}}"#),
+        (Venue::Extended, false) => format!(r#"{{"q":"{size}","p":"{price}","c":"{size}"}}"#),
+        (Venue::Lighter, _) => format!(r#"{{"price":"{price}","size":"{size}"}}"#),
+    };
+    frame_of(
+        venue,
+        sequence,
+        is_snapshot,
+        [&level("99.9"), &level("100.1")],
+    )
+}
+
+/// A book message with these bids and asks.
+fn frame_of(venue: Venue, sequence: u64, is_snapshot: bool, [bids, asks]: [&str; 2]) -> String {
+    match venue {
+        Venue::Extended => {
             let kind = if is_snapshot { "SNAPSHOT" } else { "DELTA" };
-            let level = |price| format!(r#"[{{"p":"{price}","q":"{size}","c":"{size}"}}]"#);
-            let (bids, asks) = (level("99.9"), level("100.1"));
-            format!(
-                r#"{{"type":"{kind}","data":{{"t":"{kind}","m":"BTC-USD","b":{bids},"a":{asks}}},"#
-            ) + &format!(r#""ts":1,"seq":{sequence}}}"#)
+            format!(r#"{{"type":"{kind}","data":{{"t":"{kind}","m":"BTC-USD","b":[{bids}],"#)
+                + &format!(r#""a":[{asks}]}},"ts":1,"seq":{sequence}}}"#)
         }
-        (Venue::Lighter, _) => {
+        Venue::Lighter => {
             let kind = if is_snapshot { "subscribed" } else { "update" };
-            let level = |price| format!(r#"[{{"price":"{price}","size":"{size}"}}]"#);
-            let (bids, asks) = (level("99.9"), level("100.1"));
             let begin = sequence - 1;
-            format!(r#"{{"type":"{kind}/order_book","channel":"order_book:1","timestamp":1,"#)
-                + &format!(r#""order_book":{{"code":0,"asks":{asks},"bids":{bids},"offset":1,"#)
-                + &format!(r#""nonce":{sequence},"begin_nonce":{begin}}}}}"#)
+            let head = r#"{"channel":"order_book:1","last_updated_at":1,"offset":1,"#;
+            format!(r#"{head}"order_book":{{"code":0,"asks":[{asks}],"bids":[{bids}],"offset":1,"#)
+                + &format!(r#""nonce":{sequence},"last_updated_at":1,"begin_nonce":{begin}}},"#)
+                + &format!(r#""timestamp":1,"type":"{kind}/order_book"}}"#)
         }
+    }
+}
+
+/// One level of an update.
+fn level(venue: Venue, price: &str, size: &str) -> String {
+    match venue {
+        Venue::Extended => format!(r#"{{"q":"{size}","p":"{price}","c":"{size}"}}"#),
+        Venue::Lighter => format!(r#"{{"price":"{price}","size":"{size}"}}"#),
     }
 }
 
@@ -227,6 +246,77 @@ fn a_bad_frame_is_stale_until_the_next_whole_book() {
             assert_eq!(rig.say(bad), FrameKind::Malformed, "{bad:?}");
             rig.is_stale_until_resynced();
         }
+    }
+}
+
+/// Numbers and levels no book can hold: each kind has its own count, and costs the book its trust
+/// whichever way it is spelled.
+#[test]
+fn bad_numbers_are_counted_by_kind_and_the_book_is_asked_for_anew() {
+    let thirty = format!("0.{}1", "0".repeat(29));
+    let cases = [
+        (FrameKind::OutOfRange, "9", "9223372037"),
+        (FrameKind::OutOfRange, "9", "1e10"),
+        (FrameKind::OutOfRange, "99999999999999999999", "1"),
+        (FrameKind::Inexact, "9", thirty.as_str()),
+        (FrameKind::Inexact, "9.0000000001", "1"),
+        (FrameKind::Inexact, "9", "1e-10"),
+        (FrameKind::Negative, "9", "-1"),
+        (FrameKind::Negative, "-9", "1"),
+        (FrameKind::Negative, "9", "-0.5e0"),
+        (FrameKind::Malformed, "0", "1"),
+        (FrameKind::Malformed, "9", "NaN"),
+    ];
+    for venue in VENUES {
+        for (kind, price, size) in cases {
+            let mut rig = Rig::live(venue, 1024);
+            let level = level(venue, price, size);
+            let bad = frame_of(venue, 2, false, [&level, ""]);
+            assert_eq!(rig.say(&bad), kind, "{bad}");
+            rig.is_stale_until_resynced();
+        }
+    }
+}
+
+#[test]
+fn a_level_told_twice_is_counted_and_the_book_is_asked_for_anew() {
+    for venue in VENUES {
+        // In order, out of order, and spelled another way.
+        for prices in [["99", "99", "98"], ["99", "98", "99"], ["99.0", "98", "99"]] {
+            for is_snapshot in [true, false] {
+                let mut rig = Rig::live(venue, 1024);
+                let levels = prices.map(|price| level(venue, price, "1")).join(",");
+                let bad = frame_of(venue, 2, is_snapshot, [&levels, ""]);
+                assert_eq!(rig.say(&bad), FrameKind::DuplicateLevel, "{bad}");
+                rig.is_stale_until_resynced();
+            }
+        }
+    }
+    // On Lighter a level may go and come back in one frame, in whatever order they are told.
+    let mut rig = Rig::live(Venue::Lighter, 1024);
+    let level = |size| level(Venue::Lighter, "99", size);
+    let both = [level("7"), level("0.0")].join(",");
+    let frame = frame_of(Venue::Lighter, 2, false, [&both, ""]);
+    assert_eq!(rig.say(&frame), FrameKind::Update);
+}
+
+/// Extended's connections carry one market: another's book there is not to be trusted at all.
+/// Lighter's carry all, and a market nobody asked for concerns none of ours.
+#[test]
+fn a_book_of_a_wrong_market_is_counted() {
+    for venue in VENUES {
+        let mut rig = Rig::live(venue, 1024);
+        let bad = frame(venue, 2, false, "9")
+            .replace("BTC-USD", "ETH-USD")
+            .replace("order_book:1", "order_book:7");
+        assert_eq!(rig.say(&bad), FrameKind::WrongMarket, "{bad}");
+        if venue == Venue::Extended {
+            rig.is_stale_until_resynced();
+            continue;
+        }
+        assert_eq!(rig.book(2, false, "7"), FrameKind::Update);
+        rig.take();
+        assert!(rig.holds("7"));
     }
 }
 

@@ -64,7 +64,12 @@ impl Reader {
             _ => unreachable!("{name} is read as a number and must be listed as one"),
         };
         let text = self.text(name);
-        let value = match parse_decimal(text.as_bytes()) {
+        // A venue may write exponents; in a setting one is more likely a slip.
+        let parsed = match text.contains(['e', 'E']) {
+            true => Err(DecimalError::Malformed),
+            false => parse_decimal(text.as_bytes()),
+        };
+        let value = match parsed {
             Ok(value) if matches!(key.kind, Kind::Decimal(..)) || value % SCALE == 0 => value,
             Ok(_) => return self.not_a_number(key, &text, "is not a whole number"),
             Err(DecimalError::Inexact) => {

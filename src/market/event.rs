@@ -3,6 +3,7 @@
 //! Hot stages push these as plain values and forget them; the recorder counts, sums and prints.
 
 use crate::market::book::Side;
+pub use crate::market::frame::FrameKind;
 use crate::market::order::{OrderId, OrderState, Refusal};
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{InstrumentId, Venue};
@@ -157,25 +158,6 @@ impl Reason {
             Reason::MarketOff => "market_off",
         }
     }
-}
-
-/// What a venue message was, for the counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FrameKind {
-    /// A book snapshot.
-    Snapshot,
-    /// Book changes.
-    Update,
-    /// Anything else that is understood: acknowledgements, pings, greetings.
-    Control,
-    /// Understood as JSON but of a kind we do not know; ignored.
-    Unknown,
-    /// Not what the venue sends: not JSON, wrong types, out of range. The market resyncs.
-    Malformed,
-    /// A continuity break. The market resyncs.
-    Gap,
-    /// A book that crossed itself. The market resyncs.
-    Crossed,
 }
 
 /// How a pair ended.

@@ -4,7 +4,9 @@
 //! Refuses: anything that depends on how one exchange spells things.
 
 pub mod book;
+mod decimal;
 pub mod event;
+pub mod frame;
 mod ladder;
 pub mod order;
 pub mod units;

@@ -7,131 +7,10 @@
 use fixed::types::I48F16;
 use std::fmt;
 
-/// Units of 10^-9 in one whole: the scale of [`Price`] and [`Size`].
-pub const SCALE: i64 = 1_000_000_000;
-/// Decimal digits after the point that a [`Price`] or [`Size`] can hold.
-pub const SCALE_DIGITS: u32 = 9;
-/// Longest text [`write_decimal`] makes: sign, 10 digits, point, 9 digits.
-pub const DECIMAL_TEXT_MAX: usize = 21;
-
-/// Why a decimal text was refused. Hot: `Copy`, counted, never formatted on the hot thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecimalError {
-    /// No digits at all.
-    Empty,
-    /// A byte that is not a digit, sign or single point.
-    Malformed,
-    /// A non-zero digit beyond the ninth place: the value is not exact at our scale.
-    Inexact,
-    /// Outside the range of `i64` at 10^-9 (about 9.2e9).
-    Overflow,
-}
-
-/// Parses decimal text (`-12.5`, `84050.000000`, `5`) to an integer at 10^-9, exactly or not at
-/// all.
-pub fn parse_decimal(text: &[u8]) -> Result<i64, DecimalError> {
-    parse(text, false)
-}
-
-/// As [`parse_decimal`], but digits beyond the ninth place are rounded to nearest (half away from
-/// zero). For mark, index and funding only, never for books or orders.
-pub fn parse_decimal_rounded(text: &[u8]) -> Result<i64, DecimalError> {
-    parse(text, true)
-}
-
-fn parse(text: &[u8], round: bool) -> Result<i64, DecimalError> {
-    let (negative, digits) = match text.first() {
-        Some(b'-') => (true, &text[1..]),
-        Some(_) => (false, text),
-        None => return Err(DecimalError::Empty),
-    };
-    let mut value: i64 = 0;
-    let mut places: Option<u32> = None;
-    let mut seen = false;
-    let mut up = 0;
-    for &byte in digits {
-        if byte == b'.' {
-            if places.is_some() {
-                return Err(DecimalError::Malformed);
-            }
-            places = Some(0);
-            continue;
-        }
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return Err(DecimalError::Malformed);
-        }
-        seen = true;
-        if let Some(count) = &mut places {
-            if *count >= SCALE_DIGITS {
-                if !round && digit != 0 {
-                    return Err(DecimalError::Inexact);
-                }
-                if *count == SCALE_DIGITS {
-                    up = i64::from(digit >= 5);
-                }
-                *count = SCALE_DIGITS + 1;
-                continue;
-            }
-            *count += 1;
-        }
-        value = value.checked_mul(10).ok_or(DecimalError::Overflow)?;
-        value = value
-            .checked_add(i64::from(digit))
-            .ok_or(DecimalError::Overflow)?;
-    }
-    if !seen {
-        return Err(DecimalError::Empty);
-    }
-    let missing = SCALE_DIGITS - places.unwrap_or(0).min(SCALE_DIGITS);
-    let value = value
-        .checked_mul(10_i64.pow(missing))
-        .ok_or(DecimalError::Overflow)?;
-    let value = if round {
-        value.checked_add(up).ok_or(DecimalError::Overflow)?
-    } else {
-        value
-    };
-    Ok(if negative { -value } else { value })
-}
-
-/// Writes an integer at 10^-9 as shortest decimal text (`12.5`, `-0.00001`, `84050`) into `out` and
-/// returns the number of bytes. `out` must hold [`DECIMAL_TEXT_MAX`] bytes.
-pub fn write_decimal(value: i64, out: &mut [u8]) -> usize {
-    let mut at = 0;
-    if value < 0 {
-        out[0] = b'-';
-        at = 1;
-    }
-    let magnitude = value.unsigned_abs();
-    let scale = SCALE as u64;
-    at += write_integer(magnitude / scale, &mut out[at..]);
-    let mut fraction = magnitude % scale;
-    if fraction == 0 {
-        return at;
-    }
-    out[at] = b'.';
-    at += 1;
-    let mut place = scale / 10;
-    while fraction != 0 {
-        out[at] = b'0' + (fraction / place) as u8;
-        fraction %= place;
-        place /= 10;
-        at += 1;
-    }
-    at
-}
-
-/// Writes an unsigned integer in decimal into `out` (20 bytes suffice) and returns the length.
-pub fn write_integer(value: u64, out: &mut [u8]) -> usize {
-    let len = value.checked_ilog10().unwrap_or(0) as usize + 1;
-    let mut rest = value;
-    for slot in out[..len].iter_mut().rev() {
-        *slot = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    len
-}
+pub use crate::market::decimal::{
+    DECIMAL_TEXT_MAX, DecimalError, SCALE, SCALE_DIGITS, parse_decimal, parse_decimal_rounded,
+    write_decimal, write_integer,
+};
 
 macro_rules! decimal_unit {
     ($name:ident, $doc:literal) => {
@@ -448,38 +327,6 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn decimals_from_real_frames() {
-        for (text, value) in [
-            ("84077", 84_077_000_000_000),
-            ("84052.0", 84_052_000_000_000),
-            ("84050.000000", 84_050_000_000_000),
-            ("0.00020", 200_000),
-            ("-0.00005", -50_000),
-            ("0", 0),
-            ("58853.4000000000000000", 58_853_400_000_000),
-        ] {
-            assert_eq!(parse_decimal(text.as_bytes()), Ok(value), "{text}");
-        }
-        for (text, why) in [
-            ("", DecimalError::Empty),
-            ("-", DecimalError::Empty),
-            (".", DecimalError::Empty),
-            ("1.2.3", DecimalError::Malformed),
-            ("1e5", DecimalError::Malformed),
-            ("+1", DecimalError::Malformed),
-            ("0.0000000001", DecimalError::Inexact),
-            ("9223372037", DecimalError::Overflow),
-        ] {
-            assert_eq!(parse_decimal(text.as_bytes()), Err(why), "{text}");
-        }
-        assert_eq!(
-            parse_decimal_rounded(b"82603.900514499997"),
-            Ok(82_603_900_514_500)
-        );
-        assert_eq!(parse_decimal_rounded(b"-0.0000000005"), Ok(-1));
-    }
-
-    #[test]
     fn ratios() {
         assert_eq!(
             Bps::parse("2.5").map(|b| b.of(Notional::from_usd(10_000))),
@@ -496,14 +343,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn text_round_trips(value in any::<i64>()) {
-            prop_assume!(value != i64::MIN);
-            let mut text = [0; DECIMAL_TEXT_MAX];
-            let len = write_decimal(value, &mut text);
-            prop_assert_eq!(parse_decimal(&text[..len]), Ok(value));
-        }
-
         #[test]
         fn grids_round_both_ways(
             value in -10_000_000_000_i64..10_000_000_000,

@@ -7,7 +7,7 @@ use crate::market::event::{ExitCause, FrameKind, HaltCause, PairEnd};
 use crate::market::order::Refusal;
 
 /// All kinds of frames, in the order of their counters.
-pub const FRAME_KINDS: [FrameKind; 7] = [
+pub const FRAME_KINDS: [FrameKind; 12] = [
     FrameKind::Snapshot,
     FrameKind::Update,
     FrameKind::Control,
@@ -15,6 +15,11 @@ pub const FRAME_KINDS: [FrameKind; 7] = [
     FrameKind::Malformed,
     FrameKind::Gap,
     FrameKind::Crossed,
+    FrameKind::OutOfRange,
+    FrameKind::Inexact,
+    FrameKind::Negative,
+    FrameKind::DuplicateLevel,
+    FrameKind::WrongMarket,
 ];
 
 /// Name of a kind of frame.
@@ -27,6 +32,11 @@ pub const fn frame_kind(kind: FrameKind) -> &'static str {
         FrameKind::Malformed => "malformed",
         FrameKind::Gap => "gap",
         FrameKind::Crossed => "crossed",
+        FrameKind::OutOfRange => "out_of_range",
+        FrameKind::Inexact => "inexact",
+        FrameKind::Negative => "negative",
+        FrameKind::DuplicateLevel => "duplicate_level",
+        FrameKind::WrongMarket => "wrong_market",
     }
 }
 

@@ -8,6 +8,8 @@
 pub mod extended;
 pub mod lighter;
 pub mod points;
+mod repeats;
+mod scan;
 
 use crate::market::InstrumentId;
 use crate::market::book::Delta;
@@ -102,6 +104,16 @@ pub struct Heard {
     pub instrument: Option<InstrumentId>,
 }
 
+/// Which way the messages of a feed were read, ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paths {
+    /// Book frames of the exact shape the venue writes, read by the byte scanner.
+    pub fast: u64,
+    /// Everything else, through the JSON parser. Should a venue change its spelling, this one grows
+    /// and nothing breaks.
+    pub slow: u64,
+}
+
 /// Orders and the account stream of one venue, sans I/O. Driven by one gateway; single owner of
 /// keys, nonces and the open-order table.
 pub trait Orders {
@@ -185,6 +197,25 @@ impl<T> Batch<T> {
         }
         self.items.push(item);
         true
+    }
+
+    /// Items that can still be pushed.
+    #[inline]
+    pub fn room(&self) -> usize {
+        self.items.capacity() - self.items.len()
+    }
+
+    /// Adds all of these or, when they do not fit, none; then they are counted and `false` comes
+    /// back.
+    #[inline]
+    pub fn extend(&mut self, items: impl ExactSizeIterator<Item = T>) -> bool {
+        let fits = items.len() <= self.room();
+        if fits {
+            self.items.extend(items);
+        } else {
+            self.overflow_count += items.len() as u64;
+        }
+        fits
     }
 
     /// What was pushed since the last `clear`.

@@ -14,7 +14,7 @@ use parallax::venue::lighter::sign::{PrivateKey, verify};
 use parallax::venue::{Deltas, Feed, Orders, OutKind, Outbox, Reports};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const MESSAGES: &str = include_str!("../data/lighter/lighter_messages.jsonl");
 const TRANSACTIONS: &str = include_str!("../data/lighter/lighter_tx.json");
@@ -319,15 +319,20 @@ fn already_subscribed_is_repaired_by_leaving_first() {
 #[test]
 fn malformed_frames_cost_their_market_its_trust() {
     let bad_levels = [
-        json!([level("x", "1")]),
-        json!([level("1", "-1")]),
-        json!([level("0", "1")]),
-        json!([level("1.0000000001", "1")]),
-        json!([{"price": "1"}]),
-        json!([{"price": 1, "size": "1"}]),
-        json!(7),
+        (json!([level("x", "1")]), FrameKind::Malformed),
+        (json!([level("1", "-1")]), FrameKind::Negative),
+        (json!([level("0", "1")]), FrameKind::Malformed),
+        (json!([level("1.0000000001", "1")]), FrameKind::Inexact),
+        (json!([level("1", "1e10")]), FrameKind::OutOfRange),
+        (
+            json!([level("1", "1"), level("1", "2")]),
+            FrameKind::DuplicateLevel,
+        ),
+        (json!([{"price": "1"}]), FrameKind::Malformed),
+        (json!([{"price": 1, "size": "1"}]), FrameKind::Malformed),
+        (json!(7), FrameKind::Malformed),
     ];
-    for bad in bad_levels {
+    for (bad, fault) in bad_levels {
         for (kind, nonces) in [("subscribed", (0, 9)), ("update", (1, 2))] {
             let mut rig = FeedRig::live();
             for market in [0, 1] {
@@ -335,7 +340,7 @@ fn malformed_frames_cost_their_market_its_trust() {
             }
             let good = json!([level("5", "1")]);
             let heard = rig.hear(&frame(kind, 1, nonces, good, bad.clone()));
-            assert_eq!(heard, FrameKind::Malformed, "{bad}");
+            assert_eq!(heard, fault, "{bad}");
             assert!(rig.is_trusted(0) && !rig.is_trusted(1));
             assert!(rig.books[&1].levels.is_empty(), "taken whole or not at all");
         }
@@ -422,7 +427,10 @@ proptest! {
         let mut rig = FeedRig::live();
         let mut naive = NaiveBook::default();
         let (mut sequence, mut is_joined) = (0_u64, true);
-        for (dice, changes) in frames {
+        for (dice, mut changes) in frames {
+            // A frame tells a level once, or once as gone and once as there.
+            let mut told = BTreeSet::new();
+            changes.retain(|(is_ask, price, size)| told.insert((*is_ask, *price, *size == 0)));
             let side = |is_ask: bool| -> Value {
                 let of_side = changes.iter().filter(|change| change.0 == is_ask);
                 of_side.map(|(_, price, size)| {

@@ -287,7 +287,12 @@ pub fn is_hot(path: &str) -> bool {
     matches!(
         parts[..],
         ["market" | "net" | "scanner", ..]
-            | ["venue", _, "wire.rs" | "feed.rs" | "orders.rs" | "sign.rs"]
+            | ["venue", "scan.rs" | "repeats.rs"]
+            | [
+                "venue",
+                _,
+                "wire.rs" | "frame.rs" | "changes.rs" | "feed.rs" | "orders.rs" | "sign.rs"
+            ]
             | ["venue", _, "wire" | "feed" | "orders" | "sign", ..]
     )
 }

@@ -4,6 +4,7 @@
 //! message of a connection carries the number after the one before it, 1 at first; any break, any
 //! message that is not what the venue writes, and 65 s of silence end the connection (there is no
 //! resend and no partial resync). A snapshot replaces the book, at the start and once a minute.
+//! Frames of the known shape are read by the byte scanner, all else by the parser, to one result.
 //! Refuses: guessing. A change without its new absolute size (`c`) is malformed, not added up.
 //!
 //! One lane per market. Sources: D1 (order book stream), C1.
@@ -13,8 +14,11 @@ use crate::market::event::FrameKind;
 use crate::market::units::{Nanos, Price, SECOND, Size};
 use crate::market::{InstrumentId, Market, Name, Venue};
 use crate::venue::extended::USER_AGENT;
-use crate::venue::extended::wire::{Decoder, Envelope, Json, read_envelope, read_level};
-use crate::venue::{Deltas, Feed, Heard, Lane, LaneProtocol, LaneSpec, Outbox};
+use crate::venue::extended::frame;
+use crate::venue::extended::wire::{Decoder, Envelope, Json, WireLevel};
+use crate::venue::extended::wire::{read_envelope, read_level};
+use crate::venue::repeats::Repeats;
+use crate::venue::{Deltas, Feed, Heard, Lane, LaneProtocol, LaneSpec, Outbox, Paths};
 
 /// Silence that ends a connection. The venue sends a snapshot each minute even when nothing trades
 /// (D1). Larger: a frozen book is believed for longer. Smaller: a quiet market reconnects for ever.
@@ -56,21 +60,11 @@ struct Track {
     reconnect_due: bool,
 }
 
-/// What became of one message's content.
-enum Content {
-    /// A whole book was pushed.
-    Snapshot,
-    /// Changes were pushed, or there were none.
-    Update,
-    /// Not a book message; it counts in the row and says nothing.
-    Unknown,
-    /// The book can no longer be trusted.
-    Malformed,
-}
-
 /// Market data of Extended, sans I/O.
 pub struct ExtendedFeed {
     decoder: Decoder,
+    repeats: Repeats,
+    paths: Paths,
     tracks: Box<[Track]>,
 }
 
@@ -88,6 +82,8 @@ impl ExtendedFeed {
         };
         ExtendedFeed {
             decoder: Decoder::new(MESSAGE_BYTES),
+            repeats: Repeats::new(),
+            paths: Paths::default(),
             tracks: markets.iter().map(track).collect(),
         }
     }
@@ -100,6 +96,11 @@ impl ExtendedFeed {
             protocol: LaneProtocol::WebSocket,
         };
         self.tracks.iter().map(spec).collect()
+    }
+
+    /// How many messages the scanner read and how many the parser.
+    pub fn paths(&self) -> Paths {
+        self.paths
     }
 
     /// Where a lane's book stands; `None` for a lane that does not exist.
@@ -144,10 +145,24 @@ impl Feed for ExtendedFeed {
             FrameKind::Unknown
         } else {
             let start = deltas.items().len();
-            let kind = self
-                .decoder
-                .read(bytes, |root| take_message(track, root, now, deltas));
-            if matches!(kind, FrameKind::Malformed | FrameKind::Gap) {
+            let mut taking = Taking {
+                track,
+                deltas,
+                repeats: &mut self.repeats,
+                start,
+                now,
+            };
+            let kind = match taking.scan(bytes) {
+                Some(kind) => {
+                    self.paths.fast += 1;
+                    kind
+                }
+                None => {
+                    self.paths.slow += 1;
+                    self.decoder.read(bytes, |root| taking.parsed(root))
+                }
+            };
+            if kind.is_fault() {
                 deltas.truncate(start);
                 lose_step(lane, track, now, deltas, out);
             }
@@ -189,144 +204,182 @@ impl Feed for ExtendedFeed {
     }
 }
 
-/// Checks one message's place in the row, then takes its content.
-///
-/// The number is checked before the content is looked at, and counted whatever the content is:
-/// empty changes and kinds we do not know take a place in the row too (C1). A message at the wrong
-/// place is never read, because what it changes is not the book we hold.
-fn take_message(
-    track: &mut Track,
-    root: Option<Json<'_, '_>>,
-    now: Nanos,
-    deltas: &mut Deltas,
-) -> FrameKind {
-    let Some(envelope) = root.and_then(read_envelope) else {
-        return FrameKind::Malformed;
-    };
-    if envelope.is_error {
-        return FrameKind::Malformed;
-    }
-    if envelope.sequence != track.sequence + 1 {
-        return FrameKind::Gap;
-    }
-    track.sequence = envelope.sequence;
-    track.t_heard = now;
-    let content = take_content(track, &envelope, now, deltas);
-    if let BookState::Live { sequence } = &mut track.state {
-        *sequence = track.sequence;
-    }
-    match content {
-        Content::Snapshot => {
-            // The snapshot clears what a stale mark still due would have condemned.
-            track.mark_due = false;
-            track.state = BookState::Live {
-                sequence: track.sequence,
-            };
-            FrameKind::Snapshot
-        }
-        Content::Update => FrameKind::Update,
-        Content::Unknown => FrameKind::Unknown,
-        Content::Malformed => FrameKind::Malformed,
-    }
-}
-
-/// Reads a book message and pushes what it says. Both sides and the market's name must be there:
-/// a side that is missing is not an empty side.
-fn take_content(
-    track: &Track,
-    envelope: &Envelope<'_, '_>,
-    now: Nanos,
-    deltas: &mut Deltas,
-) -> Content {
-    let is_snapshot = match envelope.kind {
-        "SNAPSHOT" => true,
-        "DELTA" => false,
-        _ => return Content::Unknown,
-    };
-    let (mut bids, mut asks, mut is_ours) = (None, None, false);
-    for (name, value) in envelope.data.iter().flat_map(|data| data.members()) {
-        match name {
-            "m" => is_ours = value.text() == Some(track.name.as_str()),
-            "b" => bids = Some(value),
-            "a" => asks = Some(value),
-            _ => {}
-        }
-    }
-    let (Some(bids), Some(asks), true) = (bids, asks, is_ours) else {
-        return Content::Malformed;
-    };
-    if !bids.is_array() || !asks.is_array() {
-        return Content::Malformed;
-    }
-    // A change to a book that was never whole says nothing yet; it only counts in the row.
-    if !is_snapshot && track.state == BookState::AwaitingSnapshot {
-        return Content::Update;
-    }
-    let start = deltas.items().len();
-    let mut push = Push {
-        deltas,
-        instrument: track.instrument,
-        now,
-        base: if is_snapshot { flags::SNAPSHOT } else { 0 },
-    };
-    let whole = push.side(Side::Bid, bids) && push.side(Side::Ask, asks);
-    if !whole {
-        return Content::Malformed;
-    }
-    if is_snapshot && deltas.items().len() == start && !deltas.push(empty_book(track, now)) {
-        return Content::Malformed;
-    }
-    // The first record empties the book, the last lets consumers look: never at half a message.
-    if let [first, ..] = &mut deltas.items_mut()[start..] {
-        first.flags |= if is_snapshot { flags::CLEAR } else { 0 };
-    }
-    if let [.., last] = &mut deltas.items_mut()[start..] {
-        last.flags |= flags::LAST;
-    }
-    if is_snapshot {
-        Content::Snapshot
-    } else {
-        Content::Update
-    }
-}
-
-/// Where the levels of one message go.
-struct Push<'a> {
+/// One message being taken, either way.
+struct Taking<'a> {
+    track: &'a mut Track,
     deltas: &'a mut Deltas,
-    instrument: InstrumentId,
+    repeats: &'a mut Repeats,
+    /// Where this message's records begin.
+    start: usize,
     now: Nanos,
-    /// Flags every record of the message has.
-    base: u8,
 }
 
-impl Push<'_> {
-    /// Pushes one side; false when a level cannot be read or the batch is full, because a book with
-    /// a level missing is not whole.
-    fn side(&mut self, side: Side, levels: Json<'_, '_>) -> bool {
-        let is_snapshot = self.base & flags::SNAPSHOT != 0;
-        for level in levels.elements() {
-            let Some(level) = read_level(level, is_snapshot) else {
-                return false;
-            };
+impl Taking<'_> {
+    /// A message of the known shape, for a book that takes it. `None`, with nothing changed, for
+    /// everything else: the parser asks the same questions and more.
+    #[inline]
+    fn scan(&mut self, bytes: &[u8]) -> Option<FrameKind> {
+        let head = frame::book_head(bytes, self.track.name.as_str())?;
+        let is_snapshot = head.is_snapshot;
+        if !is_snapshot && self.track.state == BookState::AwaitingSnapshot {
+            return None;
+        }
+        let blank = self.blank(is_snapshot);
+        let deltas = &mut *self.deltas;
+        let tail = head.read(|side, level| {
             if is_snapshot && level.size == Size::ZERO {
-                continue;
+                return Some(());
             }
-            let delta = Delta {
-                price: level.price,
-                size: level.size,
-                t_recv: self.now,
-                // The stage stamps it when it pushes.
-                t_push: Nanos::ZERO,
-                instrument: self.instrument,
-                venue: Venue::Extended,
-                side,
-                flags: self.base,
-            };
-            if !self.deltas.push(delta) {
-                return false;
+            // The parser's way counts what does not fit.
+            (deltas.room() > 0 && deltas.push(with(blank, side, level))).then_some(())
+        });
+        let Some(tail) = tail else {
+            self.deltas.truncate(self.start);
+            return None;
+        };
+        if !self.follows(tail.sequence) {
+            return Some(FrameKind::Gap);
+        }
+        Some(self.finish(is_snapshot, tail.is_in_order))
+    }
+
+    /// A message from the parser. Its number is checked before the content is looked at, and
+    /// counted whatever the content is: empty changes and kinds we do not know take a place in the
+    /// row too (C1). A message at the wrong place is never read, because what it changes is not the
+    /// book we hold.
+    fn parsed(&mut self, root: Option<Json<'_, '_>>) -> FrameKind {
+        let Some(envelope) = root.and_then(read_envelope) else {
+            return FrameKind::Malformed;
+        };
+        if envelope.is_error {
+            return FrameKind::Malformed;
+        }
+        if !self.follows(envelope.sequence) {
+            return FrameKind::Gap;
+        }
+        self.content(&envelope).unwrap_or_else(|fault| fault)
+    }
+
+    /// Whether this number is the next in the row; if so it is counted.
+    #[inline]
+    fn follows(&mut self, sequence: u64) -> bool {
+        let is_next = sequence == self.track.sequence + 1;
+        if is_next {
+            self.track.sequence = sequence;
+            self.track.t_heard = self.now;
+            if let BookState::Live { sequence: last } = &mut self.track.state {
+                *last = sequence;
             }
         }
-        true
+        is_next
+    }
+
+    /// Reads a book message and pushes what it says. Both sides and the market's name must be
+    /// there: a side that is missing is not an empty side.
+    fn content(&mut self, envelope: &Envelope<'_, '_>) -> Result<FrameKind, FrameKind> {
+        let is_snapshot = match envelope.kind {
+            "SNAPSHOT" => true,
+            "DELTA" => false,
+            _ => return Ok(FrameKind::Unknown),
+        };
+        let (mut bids, mut asks, mut market) = (None, None, None);
+        for (name, value) in envelope.data.iter().flat_map(|data| data.members()) {
+            match name {
+                "m" => market = value.text(),
+                "b" => bids = Some(value),
+                "a" => asks = Some(value),
+                _ => {}
+            }
+        }
+        let (Some(bids), Some(asks), Some(market)) = (bids, asks, market) else {
+            return Err(FrameKind::Malformed);
+        };
+        if market != self.track.name.as_str() {
+            return Err(FrameKind::WrongMarket);
+        }
+        if !bids.is_array() || !asks.is_array() {
+            return Err(FrameKind::Malformed);
+        }
+        // A change to a book that was never whole says nothing yet; it only counts in the row.
+        if !is_snapshot && self.track.state == BookState::AwaitingSnapshot {
+            return Ok(FrameKind::Update);
+        }
+        self.side(Side::Bid, bids, is_snapshot)?;
+        self.side(Side::Ask, asks, is_snapshot)?;
+        Ok(self.finish(is_snapshot, false))
+    }
+
+    /// Pushes one side. A level that cannot be read or a batch that is full is a fault, because a
+    /// book with a level missing is not whole.
+    fn side(
+        &mut self,
+        side: Side,
+        levels: Json<'_, '_>,
+        is_snapshot: bool,
+    ) -> Result<(), FrameKind> {
+        let blank = self.blank(is_snapshot);
+        for level in levels.elements() {
+            let level = read_level(level, is_snapshot)?;
+            let says_nothing = is_snapshot && level.size == Size::ZERO;
+            if !says_nothing && !self.deltas.push(with(blank, side, level)) {
+                return Err(FrameKind::Malformed);
+            }
+        }
+        Ok(())
+    }
+
+    /// All levels are pushed: the first record of a whole book empties the one before, the last of
+    /// any message lets consumers look, never at half a message.
+    #[inline]
+    fn finish(&mut self, is_snapshot: bool, is_in_order: bool) -> FrameKind {
+        let pushed = &self.deltas.items()[self.start..];
+        if !is_in_order && self.repeats.are_in(pushed, |delta| delta.side) {
+            return FrameKind::DuplicateLevel;
+        }
+        if is_snapshot && pushed.is_empty() && !self.deltas.push(empty_book(self.track, self.now)) {
+            return FrameKind::Malformed;
+        }
+        if let [first, ..] = &mut self.deltas.items_mut()[self.start..] {
+            first.flags |= if is_snapshot { flags::CLEAR } else { 0 };
+        }
+        if let [.., last] = &mut self.deltas.items_mut()[self.start..] {
+            last.flags |= flags::LAST;
+        }
+        if !is_snapshot {
+            return FrameKind::Update;
+        }
+        // The snapshot clears what a stale mark still due would have condemned.
+        self.track.mark_due = false;
+        self.track.state = BookState::Live {
+            sequence: self.track.sequence,
+        };
+        FrameKind::Snapshot
+    }
+
+    /// What all records of the message have in common. The stage stamps the push.
+    #[inline]
+    fn blank(&self, is_snapshot: bool) -> Delta {
+        Delta {
+            price: Price::ZERO,
+            size: Size::ZERO,
+            t_recv: self.now,
+            t_push: Nanos::ZERO,
+            instrument: self.track.instrument,
+            venue: Venue::Extended,
+            side: Side::Bid,
+            flags: if is_snapshot { flags::SNAPSHOT } else { 0 },
+        }
+    }
+}
+
+/// One level's record.
+#[inline]
+fn with(blank: Delta, side: Side, level: WireLevel) -> Delta {
+    Delta {
+        price: level.price,
+        size: level.size,
+        side,
+        ..blank
     }
 }
 
@@ -370,7 +423,7 @@ mod tests {
     use crate::market::units::{Bps, Notional};
     use crate::venue::OutKind;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn market(name: &str, instrument: u16) -> Market {
         Market {
@@ -443,11 +496,11 @@ mod tests {
         }
     }
 
+    /// As the venue writes it, member by member.
     fn frame(kind: &str, sequence: u64, bids: &str, asks: &str) -> String {
-        format!(
-            r#"{{"type":"{kind}","data":{{"t":"{kind}","m":"BTC-USD","b":[{bids}],"a":[{asks}],
-            "d":"f"}},"ts":1785778403000,"seq":{sequence}}}"#
-        )
+        let head = format!(r#"{{"type":"{kind}","data":{{"t":"{kind}","m":"BTC-USD","#);
+        let tail = format!(r#""d":"f"}},"ts":1785778403000,"seq":{sequence}}}"#);
+        format!(r#"{head}"b":[{bids}],"a":[{asks}],{tail}"#)
     }
 
     const LEVEL: &str = r#"{"q":"1","p":"9"}"#;
@@ -536,19 +589,46 @@ mod tests {
     #[test]
     fn what_the_venue_does_not_write_ends_the_connection() {
         let good = frame("SNAPSHOT", 1, LEVEL, "");
-        for bad in [
-            "not json".to_owned(),
-            "{}".to_owned(),
-            r#"{"error":"market not found"}"#.to_owned(),
-            r#"{"status":"ERROR","error":{"code":1001,"message":"Market not found."}}"#.to_owned(),
-            good.replace("BTC-USD", "ETH-USD"),
-            good.replace("\"9\"", "\"nine\""),
-            good.replace("[{", "{").replace("}]", "}"),
-            frame("SNAPSHOT", 1, r#"{"q":"1"}"#, ""),
+        let level = |level: &str| frame("SNAPSHOT", 1, level, "");
+        for (bad, kind) in [
+            ("not json".to_owned(), FrameKind::Malformed),
+            ("{}".to_owned(), FrameKind::Malformed),
+            (
+                r#"{"error":"market not found"}"#.to_owned(),
+                FrameKind::Malformed,
+            ),
+            (
+                r#"{"status":"ERROR","error":{"code":1001,"message":"No."}}"#.to_owned(),
+                FrameKind::Malformed,
+            ),
+            (good.replace("BTC-USD", "ETH-USD"), FrameKind::WrongMarket),
+            (good.replace("\"9\"", "\"nine\""), FrameKind::Malformed),
+            (
+                good.replace("[{", "{").replace("}]", "}"),
+                FrameKind::Malformed,
+            ),
+            (level(r#"{"q":"1"}"#), FrameKind::Malformed),
+            (level(r#"{"q":"1","p":"1e10"}"#), FrameKind::OutOfRange),
+            (
+                level(r#"{"q":"9223372037","p":"1"}"#),
+                FrameKind::OutOfRange,
+            ),
+            (level(r#"{"q":"1","p":"1.0000000001"}"#), FrameKind::Inexact),
+            (
+                level(r#"{"q":"0.000000000000000000000000000001","p":"1"}"#),
+                FrameKind::Inexact,
+            ),
+            (level(r#"{"q":"-1","p":"1"}"#), FrameKind::Negative),
+            (level(r#"{"q":"1","p":"-1"}"#), FrameKind::Negative),
+            (
+                level(r#"{"q":"1","p":"9"},{"q":"1","p":"8"},{"q":"2","p":"9.0"}"#),
+                FrameKind::DuplicateLevel,
+            ),
         ] {
             let mut rig = Rig::new();
-            assert_eq!(rig.say(&bad), FrameKind::Malformed, "{bad}");
+            assert_eq!(rig.say(&bad), kind, "{bad}");
             assert_eq!((rig.reconnects(), rig.state()), (1, BookState::Stale));
+            assert_eq!(rig.deltas.items().len(), 1, "nothing but the mark leaves");
         }
         // A change without its new absolute size is a guess.
         let mut rig = Rig::new();
@@ -642,7 +722,12 @@ mod tests {
             for (idx, (snapshot, changes)) in steps.iter().enumerate() {
                 let snapshot = *snapshot || idx == 0;
                 let mut sides = [String::new(), String::new()];
+                let mut told = BTreeSet::new();
                 for &(ask, price, size) in changes {
+                    // The venue tells a level once in a message.
+                    if !told.insert((ask, price)) {
+                        continue;
+                    }
                     let before = truth.insert((ask, price), size).unwrap_or(0);
                     let side = &mut sides[usize::from(ask)];
                     let comma = if side.is_empty() { "" } else { "," };
@@ -674,6 +759,8 @@ mod tests {
                 prop_assert_eq!(&kept, &scaled);
             }
             prop_assert_eq!(rig.reconnects(), 0);
+            let paths = rig.feed.paths();
+            prop_assert_eq!((paths.fast, paths.slow), (steps.len() as u64, 0));
         }
 
         #[test]

@@ -14,6 +14,7 @@
 
 pub mod account;
 pub mod feed;
+pub mod frame;
 pub mod orders;
 pub mod sign;
 pub mod wire;

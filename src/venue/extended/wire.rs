@@ -10,7 +10,8 @@
 //! borrows nothing: `Tape::reset` gives it the lifetime of the next message, in safe code.
 //! Sources: entries D1 and C1 of the venue's list. The only door to simd-json for this venue.
 
-use crate::market::units::{Notional, Price, Size, parse_decimal_rounded};
+use crate::market::event::FrameKind;
+use crate::market::units::{Notional, Price, Size, parse_decimal, parse_decimal_rounded};
 use simd_json::{Buffers, Node, StaticNode, Tape};
 
 /// A parser with its kept buffers. One per stage.
@@ -151,14 +152,20 @@ impl<'tape, 'input> Json<'tape, 'input> {
         }
     }
 
+    /// A decimal text at 10^-9, exact, or what to count it under.
+    pub fn decimal(self) -> Result<i64, FrameKind> {
+        let text = self.text().ok_or(FrameKind::Malformed)?;
+        Ok(parse_decimal(text.as_bytes())?)
+    }
+
     /// A price, exact, or `None`.
     pub fn price(self) -> Option<Price> {
-        Price::parse(self.text()?.as_bytes()).ok()
+        self.decimal().ok().map(Price)
     }
 
     /// A size, exact, or `None`.
     pub fn size(self) -> Option<Size> {
-        Size::parse(self.text()?.as_bytes()).ok()
+        self.decimal().ok().map(Size)
     }
 
     /// Money, rounded to 10^-9 (the settlement layer has 10^-6).
@@ -185,33 +192,44 @@ pub struct WireLevel {
 
 /// Reads one level. Snapshots write the absolute size in `q`; deltas write the signed change in `q`
 /// and the new absolute size in `c` (C1: old size + `q` = `c` on captured frames). Where `c` stands
-/// it is the size. `None` when the level cannot be trusted, also when the change it claims would
+/// it is the size. The fault when the level cannot be trusted, also when the change it claims would
 /// need a negative size before it.
-pub fn read_level(level: Json<'_, '_>, is_snapshot: bool) -> Option<WireLevel> {
+pub fn read_level(level: Json<'_, '_>, is_snapshot: bool) -> Result<WireLevel, FrameKind> {
     let (mut price, mut quantity, mut cumulative) = (None, None, None);
     for (name, value) in level.members() {
         match name {
-            "p" => price = Some(value.price()?),
-            "q" => quantity = Some(value.size()?),
-            "c" => cumulative = Some(value.size()?),
+            "p" => price = Some(value.decimal()?),
+            "q" => quantity = Some(value.decimal()?),
+            "c" => cumulative = Some(value.decimal()?),
             _ => {}
         }
     }
-    let (price, quantity) = (price?, quantity?);
+    let (Some(price), Some(quantity)) = (price, quantity) else {
+        return Err(FrameKind::Malformed);
+    };
     let size = match cumulative {
         Some(size) => size,
         None if is_snapshot => quantity,
-        None => return None,
+        None => return Err(FrameKind::Malformed),
     };
+    if price < 0 || size < 0 {
+        return Err(FrameKind::Negative);
+    }
     // The audit of a change against the book itself needs the book and is the stage's; what can be
     // told from the level alone is told here.
-    let before = if is_snapshot {
-        Size::ZERO
-    } else {
-        Size(size.0.checked_sub(quantity.0)?)
-    };
-    let ok = price > Price::ZERO && size >= Size::ZERO && before >= Size::ZERO;
-    ok.then_some(WireLevel { price, size })
+    if !is_snapshot {
+        let before = size.checked_sub(quantity).ok_or(FrameKind::OutOfRange)?;
+        if before < 0 {
+            return Err(FrameKind::Malformed);
+        }
+    }
+    match price {
+        0 => Err(FrameKind::Malformed),
+        _ => Ok(WireLevel {
+            price: Price(price),
+            size: Size(size),
+        }),
+    }
 }
 
 /// The members every stream message has in common.
@@ -324,18 +342,21 @@ mod tests {
 
     #[test]
     fn spellings_of_one_price_are_one_price() {
-        let text = r#"["84050.000000","84050","84050.0",84050,"8405e1","84050.0000000001"]"#;
+        let text = r#"["84050.000000","84050","8405e1",84050,"84050x","84050.0000000001"]"#;
         read(text, |root| {
-            let prices: Vec<_> = root.unwrap().elements().map(Json::price).collect();
-            let expected = Some(Price(84_050_000_000_000));
-            assert_eq!(prices, [expected, expected, expected, None, None, None]);
+            let prices: Vec<_> = root.unwrap().elements().map(Json::decimal).collect();
+            let expected = Ok(84_050_000_000_000);
+            let (malformed, inexact) = (Err(FrameKind::Malformed), Err(FrameKind::Inexact));
+            let all = [expected, expected, expected, malformed, malformed, inexact];
+            assert_eq!(prices, all);
         });
     }
 
     #[test]
     fn levels_are_absolute_or_refused() {
         let size = |text: &str, is_snapshot| {
-            read(text, |root| read_level(root.unwrap(), is_snapshot)).map(|level| level.size.0)
+            let level = read(text, |root| read_level(root.unwrap(), is_snapshot));
+            level.map(|level| level.size.0).ok()
         };
         let cases = [
             (r#"{"q":"0.5","p":"10"}"#, Some(500_000_000), None),

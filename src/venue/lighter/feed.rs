@@ -1,24 +1,26 @@
 //! Lighter's books: subscriptions, snapshot and continuity, absolute level changes out.
 //!
 //! Promises: deltas of a market are continuous from a `CLEAR` on, or a `STALE` has said otherwise.
-//! A frame is taken whole or not at all. A fault of one market resyncs that market only; a frame
+//! A frame is taken whole or not at all, by the byte scanner where it has the known shape and by
+//! the parser else, with the same result. A fault of one market resyncs that market only; a frame
 //! nobody can be named for resyncs all. Inside a frame removals go before insertions, as the venue
-//! asks.
-//! Refuses: updates that do not begin where the last one ended; frames while a market is being
-//! left.
+//! asks; a level that comes twice nevertheless is a fault.
+//! Refuses: updates that do not begin where the last one ended; frames while a market is left.
 //!
 //! ```text
 //! subscription: Wanted -> Subscribing -> Subscribed -> Leaving -> Wanted
 //! market:       AwaitingSnapshot -> Live { sequence } -> Stale -> Live
 //! ```
 
+use super::changes::{Frame, group};
+use super::frame::{self, Levels};
 use super::pulse::Pulse;
-use super::wire::{self, BookBody, Decoder, Json, Kind};
-use crate::market::book::{Delta, Side, flags};
+use super::wire::{self, Decoder, Json, Kind};
 use crate::market::event::FrameKind;
-use crate::market::units::{Nanos, Price, SECOND, Size};
+use crate::market::units::{Nanos, SECOND};
 use crate::market::{InstrumentId, Market, Venue};
-use crate::venue::{Deltas, Feed, Heard, Lane, OutKind, Outbox};
+use crate::venue::repeats::Repeats;
+use crate::venue::{Deltas, Feed, Heard, Lane, OutKind, Outbox, Paths};
 
 /// The only connection.
 const LANE: Lane = 0;
@@ -72,11 +74,33 @@ struct Row {
     subscription: Subscription,
 }
 
+impl Row {
+    /// Being left: its frames say nothing, since one's successor may have been lost.
+    fn is_leaving(&self) -> bool {
+        matches!(
+            self.subscription,
+            Subscription::LeaveWanted | Subscription::Leaving { .. }
+        )
+    }
+
+    /// A frame was taken, up to this engine sequence.
+    fn advance(&mut self, is_snapshot: bool, sequence: u64) -> FrameKind {
+        self.book = Book::Live { sequence };
+        if !is_snapshot {
+            return FrameKind::Update;
+        }
+        self.subscription = Subscription::Subscribed;
+        FrameKind::Snapshot
+    }
+}
+
 /// Market data of Lighter.
 pub struct LighterFeed {
     decoder: Decoder,
+    levels: Levels,
     rows: Rows,
     pulse: Pulse,
+    paths: Paths,
 }
 
 /// The markets and the request budget: all but the parser, so that a parsed message can be borrowed
@@ -85,6 +109,7 @@ struct Rows {
     rows: Box<[Row]>,
     /// Row by market id, `NO_ROW` where the venue has a market that we do not follow.
     row_of_market: Box<[u16]>,
+    repeats: Repeats,
     window_start: Nanos,
     requests: u32,
 }
@@ -109,14 +134,51 @@ impl LighterFeed {
         }
         LighterFeed {
             decoder: Decoder::new(),
+            levels: Levels::new(),
             rows: Rows {
                 rows,
                 row_of_market: row_of_market.into_boxed_slice(),
+                repeats: Repeats::new(),
                 window_start: Nanos::ZERO,
                 requests: 0,
             },
             pulse: Pulse::new(LANE),
+            paths: Paths::default(),
         }
+    }
+
+    /// How many messages the scanner read and how many the parser.
+    pub fn paths(&self) -> Paths {
+        self.paths
+    }
+
+    /// A message through the parser.
+    fn parse(
+        &mut self,
+        bytes: &mut [u8],
+        now: Nanos,
+        deltas: &mut Deltas,
+        out: &mut Outbox,
+    ) -> Heard {
+        let (rows, pulse) = (&mut self.rows, &mut self.pulse);
+        let heard = self.decoder.read(bytes, |root| {
+            let (kind, name) = wire::classify(root);
+            if pulse.take(kind, now, out) {
+                if kind == Kind::Connected {
+                    rows.pump(now, out);
+                }
+                return about_none(FrameKind::Control);
+            }
+            match kind {
+                Kind::Subscribed | Kind::Update if name == "order_book" => {
+                    rows.on_book(kind, root, now, deltas)
+                }
+                Kind::Unsubscribed if name == "order_book" => rows.on_unsubscribed(root, now, out),
+                Kind::Error => rows.on_refusal(root, now, out),
+                _ => about_none(FrameKind::Unknown),
+            }
+        });
+        heard.unwrap_or(about_none(FrameKind::Malformed))
     }
 }
 
@@ -142,29 +204,23 @@ impl Feed for LighterFeed {
         deltas: &mut Deltas,
         out: &mut Outbox,
     ) -> Heard {
-        let (rows, pulse) = (&mut self.rows, &mut self.pulse);
         let start = deltas.items().len();
-        let heard = self.decoder.read(bytes, |root| {
-            let (kind, name) = wire::classify(root);
-            if pulse.take(kind, now, out) {
-                if kind == Kind::Connected {
-                    rows.pump(now, out);
-                }
-                return about_none(FrameKind::Control);
+        let heard = match self.rows.scan(bytes, &mut self.levels, now, deltas) {
+            Some(heard) => {
+                self.paths.fast += 1;
+                self.pulse.hear(now);
+                heard
             }
-            match kind {
-                Kind::Subscribed | Kind::Update if name == "order_book" => {
-                    rows.on_book(kind, root, now, deltas)
-                }
-                Kind::Unsubscribed if name == "order_book" => rows.on_unsubscribed(root, now, out),
-                Kind::Error => rows.on_refusal(root, now, out),
-                _ => about_none(FrameKind::Unknown),
+            None => {
+                self.paths.slow += 1;
+                self.parse(bytes, now, deltas, out)
             }
-        });
-        let heard = heard.unwrap_or(about_none(FrameKind::Malformed));
-        if matches!(heard.kind, FrameKind::Malformed | FrameKind::Gap) {
+        };
+        // A book of somebody else's is counted and that is all: ours prove themselves by their
+        // chain.
+        if heard.kind.is_fault() && heard.kind != FrameKind::WrongMarket {
             deltas.truncate(start);
-            rows.distrust(heard.instrument, now, deltas, out);
+            self.rows.distrust(heard.instrument, now, deltas, out);
         }
         heard
     }
@@ -210,8 +266,47 @@ impl Rows {
         (row_idx != NO_ROW).then_some(usize::from(row_idx))
     }
 
-    /// One book frame. The order of the questions matters: a frame for nobody is Unknown even if
-    /// the rest of it is nonsense; a frame for a market being left says nothing, since its
+    /// One book frame of the known shape, for a market whose book takes it. `None`, with nothing
+    /// changed, for everything else: the parser asks the same questions and more.
+    #[inline]
+    fn scan(
+        &mut self,
+        bytes: &[u8],
+        levels: &mut Levels,
+        now: Nanos,
+        deltas: &mut Deltas,
+    ) -> Option<Heard> {
+        let head = frame::book_head(bytes)?;
+        let row_idx = self.row_idx(head.market)?;
+        let row = &mut self.rows[row_idx];
+        let is_snapshot = head.is_snapshot;
+        let begins = match row.book {
+            _ if row.is_leaving() => return None,
+            _ if is_snapshot => None,
+            Book::Live { sequence } => Some(sequence),
+            Book::AwaitingSnapshot | Book::Stale => return None,
+        };
+        let chain = head.read(levels)?;
+        let instrument = row.instrument;
+        let heard = |kind| {
+            Some(Heard {
+                kind,
+                instrument: Some(instrument),
+            })
+        };
+        if begins.is_some_and(|sequence| sequence != chain.begin_nonce) {
+            return heard(FrameKind::Gap);
+        }
+        let start = deltas.items().len();
+        Frame { instrument, now }.known(is_snapshot, levels, deltas)?;
+        if !chain.is_in_order && self.repeats.are_in(&deltas.items()[start..], group) {
+            return heard(FrameKind::DuplicateLevel);
+        }
+        heard(row.advance(is_snapshot, chain.nonce))
+    }
+
+    /// One book frame. The order of the questions matters: a frame for nobody is not looked into
+    /// even if the rest of it is nonsense; a frame for a market being left says nothing, since its
     /// successor may have been lost; only then is the content read, and only a book in step takes
     /// an update.
     fn on_book(&mut self, kind: Kind, root: Json, now: Nanos, deltas: &mut Deltas) -> Heard {
@@ -219,53 +314,44 @@ impl Rows {
             return about_none(FrameKind::Malformed);
         };
         let Some(row_idx) = self.row_idx(venue_market) else {
-            return about_none(FrameKind::Unknown);
+            return about_none(FrameKind::WrongMarket);
         };
         let row = &mut self.rows[row_idx];
+        let instrument = row.instrument;
         let heard = |kind| Heard {
             kind,
-            instrument: Some(row.instrument),
+            instrument: Some(instrument),
         };
-        let is_leaving = matches!(
-            row.subscription,
-            Subscription::LeaveWanted | Subscription::Leaving { .. }
-        );
-        if is_leaving {
+        if row.is_leaving() {
             return heard(FrameKind::Control);
         }
         let Some(body) = wire::book_body(root) else {
             return heard(FrameKind::Malformed);
         };
-        let frame = Frame {
-            instrument: row.instrument,
-            now,
-        };
-        if kind == Kind::Subscribed {
-            if frame.snapshot(&body, deltas).is_none() {
-                return heard(FrameKind::Malformed);
-            }
-            row.book = Book::Live {
-                sequence: body.nonce,
+        let is_snapshot = kind == Kind::Subscribed;
+        if !is_snapshot {
+            let Book::Live { sequence } = row.book else {
+                return heard(FrameKind::Control);
             };
-            row.subscription = Subscription::Subscribed;
-            return heard(FrameKind::Snapshot);
+            match body.begin_nonce {
+                None => return heard(FrameKind::Malformed),
+                Some(begins) if begins != sequence => return heard(FrameKind::Gap),
+                Some(_) => {}
+            }
         }
-        let Book::Live { sequence } = row.book else {
-            return heard(FrameKind::Control);
+        let start = deltas.items().len();
+        let frame = Frame { instrument, now };
+        let pushed = match is_snapshot {
+            true => frame.snapshot(&body, deltas),
+            false => frame.update(&body, deltas),
         };
-        let Some(begin_nonce) = body.begin_nonce else {
-            return heard(FrameKind::Malformed);
-        };
-        if begin_nonce != sequence {
-            return heard(FrameKind::Gap);
+        if let Err(fault) = pushed {
+            return heard(fault);
         }
-        if frame.update(&body, deltas).is_none() {
-            return heard(FrameKind::Malformed);
+        if self.repeats.are_in(&deltas.items()[start..], group) {
+            return heard(FrameKind::DuplicateLevel);
         }
-        row.book = Book::Live {
-            sequence: body.nonce,
-        };
-        heard(FrameKind::Update)
+        heard(row.advance(is_snapshot, body.nonce))
     }
 
     /// The acknowledgement of a leave: now, and not before, a subscribe brings a snapshot.
@@ -376,104 +462,8 @@ impl Rows {
     }
 }
 
-/// What every delta of one frame has in common.
-#[derive(Clone, Copy)]
-struct Frame {
-    instrument: InstrumentId,
-    now: Nanos,
-}
-
-impl Frame {
-    fn delta(self, side: Side, price: Price, size: Size, flags: u8) -> Delta {
-        Delta {
-            price,
-            size,
-            t_recv: self.now,
-            t_push: Nanos::ZERO,
-            instrument: self.instrument,
-            venue: Venue::Lighter,
-            side,
-            flags,
-        }
-    }
-
-    /// A whole book: `CLEAR` on the first record, `SNAPSHOT` on all. `None` when a level is
-    /// ill-formed or the batch is full.
-    fn snapshot(self, body: &BookBody, deltas: &mut Deltas) -> Option<()> {
-        let start = deltas.items().len();
-        for (side, levels) in sides(body) {
-            for level in levels.items()? {
-                let (price, size) = wire::level_text(level)?;
-                let (price, size) = (wire::price(price)?, wire::size(size)?);
-                if size > Size::ZERO {
-                    let delta = self.delta(side, price, size, flags::SNAPSHOT);
-                    deltas.push(delta).then_some(())?;
-                }
-            }
-        }
-        if deltas.items().len() == start {
-            let none = flags::SNAPSHOT | flags::EMPTY;
-            let delta = self.delta(Side::Bid, Price::ZERO, Size::ZERO, none);
-            deltas.push(delta).then_some(())?;
-        }
-        deltas.items_mut()[start].flags |= flags::CLEAR;
-        mark_last(start, deltas);
-        Some(())
-    }
-
-    /// Changes, in two passes: removals, then the rest. `None` as for a snapshot.
-    ///
-    /// The venue does not order the levels of a frame, and asks for removals first, so that a level
-    /// that goes and comes back in one frame ends up there. Telling a removal from its text
-    /// ("0.0000") is cheaper than sorting parsed levels: each level is parsed once, in the pass it
-    /// belongs to, and a size that only looks like zero (".") is refused by the parser there.
-    fn update(self, body: &BookBody, deltas: &mut Deltas) -> Option<()> {
-        let start = deltas.items().len();
-        for is_removal_pass in [true, false] {
-            for (side, levels) in sides(body) {
-                self.changes(side, levels, is_removal_pass, deltas)?;
-            }
-        }
-        mark_last(start, deltas);
-        Some(())
-    }
-
-    fn changes(
-        self,
-        side: Side,
-        levels: Json,
-        is_removal_pass: bool,
-        deltas: &mut Deltas,
-    ) -> Option<()> {
-        for level in levels.items()? {
-            let (price, size) = wire::level_text(level)?;
-            if is_removal_pass == size.iter().all(|byte| matches!(byte, b'0' | b'.')) {
-                let (price, size) = (wire::price(price)?, wire::size(size)?);
-                let delta = self.delta(side, price, size, 0);
-                deltas.push(delta).then_some(())?;
-            }
-        }
-        Some(())
-    }
-}
-
-/// The sides a frame mentions.
-fn sides<'t, 'm>(body: &BookBody<'t, 'm>) -> impl Iterator<Item = (Side, Json<'t, 'm>)> {
-    let asks = body.asks.map(|levels| (Side::Ask, levels));
-    let bids = body.bids.map(|levels| (Side::Bid, levels));
-    asks.into_iter().chain(bids)
-}
-
-fn mark_last(start: usize, deltas: &mut Deltas) {
-    if let Some(last) = deltas.items_mut()[start..].last_mut() {
-        last.flags |= flags::LAST;
-    }
-}
-
 fn push_stale(instrument: InstrumentId, now: Nanos, deltas: &mut Deltas) {
-    let frame = Frame { instrument, now };
-    let marks = flags::STALE | flags::EMPTY | flags::LAST;
-    deltas.push(frame.delta(Side::Bid, Price::ZERO, Size::ZERO, marks));
+    deltas.push(Frame { instrument, now }.stale());
 }
 
 fn about_none(kind: FrameKind) -> Heard {

@@ -8,7 +8,9 @@
 //! `wss://mainnet.zklighter.elliot.ai/stream`; both are configuration, as is the chain id.
 
 pub mod account;
+mod changes;
 pub mod feed;
+pub mod frame;
 mod grid;
 mod keyring;
 mod ledger;
@@ -18,7 +20,7 @@ mod pulse;
 mod setup;
 pub mod sign;
 mod stream;
-mod wire;
+pub mod wire;
 
 use super::{LaneProtocol, LaneSpec};
 

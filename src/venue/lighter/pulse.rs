@@ -63,9 +63,14 @@ impl Pulse {
         self.state == State::Live
     }
 
+    /// The connection said something that is not about itself.
+    pub fn hear(&mut self, now: Nanos) {
+        self.heard = now;
+    }
+
     /// Takes the messages that are about the connection itself. True when this was one.
     pub fn take(&mut self, kind: Kind, now: Nanos, out: &mut Outbox) -> bool {
-        self.heard = now;
+        self.hear(now);
         match kind {
             Kind::Connected => self.state = State::Live,
             Kind::Ping => {

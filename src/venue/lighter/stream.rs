@@ -317,7 +317,7 @@ impl Stream {
         if id == OrderId::NONE {
             return Some(());
         }
-        let filled = wire::size(order.field("filled_base_amount")?.text()?.as_bytes())?;
+        let filled = wire::size(order.field("filled_base_amount")?.text()?.as_bytes()).ok()?;
         let state = order_state(order.field("status")?.text()?);
         let updated_us = order.field("transaction_time").and_then(Json::integer);
         let updated_us = updated_us.unwrap_or(0);
@@ -356,8 +356,8 @@ impl Stream {
         if is_old || sink.ledger.is_seen(number) {
             return Some(());
         }
-        let price = wire::price(trade.field("price")?.text()?.as_bytes())?;
-        let size = wire::size(trade.field("size")?.text()?.as_bytes())?;
+        let price = wire::price(trade.field("price")?.text()?.as_bytes()).ok()?;
+        let size = wire::size(trade.field("size")?.text()?.as_bytes()).ok()?;
         let is_maker_ask = trade.field("is_maker_ask")?.boolean()?;
         for (side, account, client) in [
             (Side::Ask, "ask_account_id", "ask_client_id"),
@@ -390,7 +390,7 @@ impl Stream {
             let Some(instrument) = self.instrument(position.field("market_id")?.integer()?) else {
                 continue;
             };
-            let size = wire::size(position.field("position")?.text()?.as_bytes())?;
+            let size = wire::size(position.field("position")?.text()?.as_bytes()).ok()?;
             let is_short = position.field("sign")?.signed()? < 0;
             let size = if is_short { -size } else { size };
             sink.push(instrument, OrderId::NONE, ReportKind::Position { size })?;

@@ -8,6 +8,7 @@
 //! kept empty at `'static`, and `Tape::reset` (which clears it) hands the same memory out at the
 //! lifetime of the next message. The only door to simd-json.
 
+use crate::market::event::FrameKind;
 use crate::market::units::{Price, Size};
 use simd_json::{Buffers, Node, StaticNode, Tape};
 
@@ -288,16 +289,23 @@ pub fn level_text<'m>(level: Json<'_, 'm>) -> Option<(&'m [u8], &'m [u8])> {
     Some((price?.as_bytes(), size?.as_bytes()))
 }
 
-/// A price above zero, exact.
+/// A price above zero, exact, or what to count it under.
 #[inline]
-pub fn price(text: &[u8]) -> Option<Price> {
-    Price::parse(text).ok().filter(|price| price.0 > 0)
+pub fn price(text: &[u8]) -> Result<Price, FrameKind> {
+    match Price::parse(text)? {
+        price if price > Price::ZERO => Ok(price),
+        Price::ZERO => Err(FrameKind::Malformed),
+        _ => Err(FrameKind::Negative),
+    }
 }
 
-/// A size, zero or above, exact.
+/// A size, zero or above, exact, or what to count it under.
 #[inline]
-pub fn size(text: &[u8]) -> Option<Size> {
-    Size::parse(text).ok().filter(|size| size.0 >= 0)
+pub fn size(text: &[u8]) -> Result<Size, FrameKind> {
+    match Size::parse(text)? {
+        size if size >= Size::ZERO => Ok(size),
+        _ => Err(FrameKind::Negative),
+    }
 }
 
 #[cfg(test)]

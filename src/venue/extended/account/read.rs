@@ -211,6 +211,7 @@ mod tests {
     use crate::market::order::OrderId;
     use crate::market::units::Bps;
     use crate::venue::extended::sign::Felt;
+    use serde_json::json;
 
     /// Recorded and documented answers of one kind, opened.
     fn recorded(kind: &str) -> Vec<Value> {
@@ -339,5 +340,80 @@ mod tests {
         single["externalId"] = "px-9".into();
         let orders = read_list(&single, "order", read_order).unwrap();
         assert_eq!((orders.len(), orders[0].id), (1, OrderId(9)));
+    }
+
+    /// Leaf values as no venue should write them.
+    fn odd_values() -> Vec<Value> {
+        let texts = [
+            "",
+            "-1",
+            "1e5",
+            "1e-10",
+            "9223372037",
+            "-9223372036.854775807",
+            "x",
+        ];
+        let mut values: Vec<Value> = texts.iter().map(|text| json!(text)).collect();
+        values.extend([
+            json!(null),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!(1.5),
+            json!([]),
+            json!({}),
+        ]);
+        values
+    }
+
+    /// Every leaf of a body, replaced in turn by every odd value.
+    fn each_bent(body: &Value, mut visit: impl FnMut(&Value)) {
+        let mut paths = vec![String::new()];
+        let mut at = 0;
+        while let Some(path) = paths.get(at).cloned() {
+            at += 1;
+            match body.pointer(&path) {
+                Some(Value::Object(map)) => paths.extend(map.keys().map(|k| format!("{path}/{k}"))),
+                Some(Value::Array(rows)) => {
+                    paths.extend((0..rows.len().min(3)).map(|row| format!("{path}/{row}")));
+                }
+                _ => {}
+            }
+            for odd in odd_values() {
+                let mut bent = body.clone();
+                if let Some(value) = bent.pointer_mut(&path) {
+                    *value = odd;
+                }
+                visit(&bent);
+            }
+        }
+    }
+
+    #[test]
+    fn bent_answers_are_an_error_or_a_value() {
+        let lines = include_str!("../../../../tests/data/extended/extended_messages.jsonl").lines();
+        for line in lines {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let kind = line["kind"].as_str().unwrap();
+            if !kind.starts_with("rest.") || kind.ends_with("request") {
+                continue;
+            }
+            each_bent(&line["message"], |bent| {
+                let Ok(data) = open(200, bent.to_string().as_bytes()) else {
+                    return;
+                };
+                let fees = Fees {
+                    market: String::new(),
+                    maker_rate: 0,
+                    taker_rate: 0,
+                };
+                for info in read_markets(&data).unwrap_or_default().markets {
+                    info.config(InstrumentId(0), &fees);
+                }
+                let _ = read_list(&data, "fees", read_fees);
+                let _ = read_list(&data, "positions", read_position);
+                let _ = read_list(&data, "orders", read_order);
+                let _ = (read_account(&data), read_balance(&data), read_order(&data));
+            });
+        }
     }
 }

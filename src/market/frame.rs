@@ -1,0 +1,62 @@
+//! What a venue message was: counted, journalled, and the reason why a book is asked for anew.
+
+use crate::market::units::DecimalError;
+
+/// What a venue message was, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// A book snapshot.
+    Snapshot,
+    /// Book changes.
+    Update,
+    /// Anything else that is understood: acknowledgements, pings, greetings.
+    Control,
+    /// Understood as JSON but of a kind we do not know; ignored.
+    Unknown,
+    /// Not what the venue sends: not JSON, wrong types, out of range. The market resyncs.
+    Malformed,
+    /// A continuity break. The market resyncs.
+    Gap,
+    /// A book that crossed itself. The market resyncs.
+    Crossed,
+    /// A price or size beyond what a book can hold. The market resyncs.
+    OutOfRange,
+    /// A price or size finer than 10^-9. The market resyncs.
+    Inexact,
+    /// A price or size below zero. The market resyncs.
+    Negative,
+    /// A level told twice in one message: which is meant nobody can say. The market resyncs.
+    DuplicateLevel,
+    /// A book of a market that was not asked for there. On a connection of one market it resyncs.
+    WrongMarket,
+}
+
+impl FrameKind {
+    /// Whether the message must not be believed.
+    pub const fn is_fault(self) -> bool {
+        match self {
+            FrameKind::Snapshot | FrameKind::Update | FrameKind::Control | FrameKind::Unknown => {
+                false
+            }
+            FrameKind::Malformed
+            | FrameKind::Gap
+            | FrameKind::Crossed
+            | FrameKind::OutOfRange
+            | FrameKind::Inexact
+            | FrameKind::Negative
+            | FrameKind::DuplicateLevel
+            | FrameKind::WrongMarket => true,
+        }
+    }
+}
+
+/// Under what a message with such a number in it is counted.
+impl From<DecimalError> for FrameKind {
+    fn from(error: DecimalError) -> FrameKind {
+        match error {
+            DecimalError::Empty | DecimalError::Malformed => FrameKind::Malformed,
+            DecimalError::Inexact => FrameKind::Inexact,
+            DecimalError::Overflow => FrameKind::OutOfRange,
+        }
+    }
+}
