@@ -1,9 +1,12 @@
 //! Recording in processes of its own, as a user does: the simulated venues in one, the recorder in
 //! another, and what it made played by a third.
 
+#[path = "rig/command.rs"]
+mod command;
 #[path = "rig/simulation.rs"]
 mod simulation;
 
+use command::{object, parallax, text};
 use parallax::market::{InstrumentId, VENUES, Venue};
 use parallax::sim::tape::Tape;
 use parallax::sim::tape::codec::{Frame, Kind};
@@ -13,29 +16,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-fn parallax(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_parallax"));
-    // An empty folder: no `.env` of the developer's may leak in.
-    command
-        .args(arguments)
-        .current_dir(env!("CARGO_TARGET_TMPDIR"));
-    command
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The JSON object on the last line of standard output.
-fn object(output: &Output) -> Value {
-    let out = text(&output.stdout);
-    let last = out.lines().last().unwrap_or_default();
-    serde_json::from_str(last)
-        .unwrap_or_else(|e| panic!("{e} in {last:?}\nstderr:\n{}", text(&output.stderr)))
-}
 
 /// The simulated venues playing the tape that ships and nothing else, settings that lead there and
 /// an empty folder. A configuration without an account is all that a recorder needs.

@@ -1,35 +1,17 @@
 //! The default run, as a user starts it: simulated venues, real sockets, signed orders, a report.
 
+#[path = "rig/command.rs"]
+mod command;
 #[path = "rig/simulation.rs"]
 mod simulation;
 
+use command::{object, parallax, text};
 use serde_json::Value;
 use simulation::Simulation;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-
-fn parallax(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_parallax"));
-    // An empty folder: no `.env` of the developer's may leak in.
-    command
-        .args(arguments)
-        .current_dir(env!("CARGO_TARGET_TMPDIR"));
-    command
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The JSON object on the last line of standard output.
-fn object(output: &Output) -> Value {
-    let out = text(&output.stdout);
-    let last = out.lines().last().unwrap_or_default();
-    serde_json::from_str(last)
-        .unwrap_or_else(|e| panic!("{e} in {last:?}\nstderr:\n{}", text(&output.stderr)))
-}
+use std::process::{Command, Stdio};
 
 /// What every finished run must be able to say of itself.
 fn is_settled(report: &Value) {

@@ -10,6 +10,8 @@ pub mod lighter;
 pub mod points;
 mod repeats;
 mod scan;
+#[cfg(test)]
+mod tests_bent;
 
 use crate::market::InstrumentId;
 use crate::market::book::Delta;

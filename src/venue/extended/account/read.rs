@@ -211,7 +211,7 @@ mod tests {
     use crate::market::order::OrderId;
     use crate::market::units::Bps;
     use crate::venue::extended::sign::Felt;
-    use serde_json::json;
+    use crate::venue::tests_bent::each_bent;
 
     /// Recorded and documented answers of one kind, opened.
     fn recorded(kind: &str) -> Vec<Value> {
@@ -340,52 +340,6 @@ mod tests {
         single["externalId"] = "px-9".into();
         let orders = read_list(&single, "order", read_order).unwrap();
         assert_eq!((orders.len(), orders[0].id), (1, OrderId(9)));
-    }
-
-    /// Leaf values as no venue should write them.
-    fn odd_values() -> Vec<Value> {
-        let texts = [
-            "",
-            "-1",
-            "1e5",
-            "1e-10",
-            "9223372037",
-            "-9223372036.854775807",
-            "x",
-        ];
-        let mut values: Vec<Value> = texts.iter().map(|text| json!(text)).collect();
-        values.extend([
-            json!(null),
-            json!(u64::MAX),
-            json!(i64::MIN),
-            json!(1.5),
-            json!([]),
-            json!({}),
-        ]);
-        values
-    }
-
-    /// Every leaf of a body, replaced in turn by every odd value.
-    fn each_bent(body: &Value, mut visit: impl FnMut(&Value)) {
-        let mut paths = vec![String::new()];
-        let mut at = 0;
-        while let Some(path) = paths.get(at).cloned() {
-            at += 1;
-            match body.pointer(&path) {
-                Some(Value::Object(map)) => paths.extend(map.keys().map(|k| format!("{path}/{k}"))),
-                Some(Value::Array(rows)) => {
-                    paths.extend((0..rows.len().min(3)).map(|row| format!("{path}/{row}")));
-                }
-                _ => {}
-            }
-            for odd in odd_values() {
-                let mut bent = body.clone();
-                if let Some(value) = bent.pointer_mut(&path) {
-                    *value = odd;
-                }
-                visit(&bent);
-            }
-        }
     }
 
     #[test]

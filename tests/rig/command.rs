@@ -1,0 +1,27 @@
+//! The binary as a user starts it, and what it printed.
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+/// The binary with these arguments.
+pub fn parallax(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parallax"));
+    // An empty folder: no `.env` of the developer's may leak in.
+    command
+        .args(arguments)
+        .current_dir(env!("CARGO_TARGET_TMPDIR"));
+    command
+}
+
+/// What it printed, as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The JSON object on the last line of standard output.
+pub fn object(output: &Output) -> Value {
+    let out = text(&output.stdout);
+    let last = out.lines().last().unwrap_or_default();
+    serde_json::from_str(last)
+        .unwrap_or_else(|e| panic!("{e} in {last:?}\nstderr:\n{}", text(&output.stderr)))
+}
