@@ -11,7 +11,7 @@
 //! points.extended   point        64  signer-extended    gateway   signer waits
 //! points.lighter    point        64  signer-lighter     gateway   the same
 //! journal.* (five)  Event    65,536  each stage         recorder  dropped, counted
-//! control           Control      64  main               scanner   main waits
+//! control           Control     512  main               scanner   main waits
 //! status            Status        8  scanner            main      latest dropped
 //!
 //! stage             core in `own`    stage              core in `own`

@@ -143,3 +143,71 @@ fn a_wrong_key_or_hash_does_not_verify() {
         assert!(!verify(other.public_key(), hash, &signature));
     }
 }
+
+/// Venue errors 1100 to 1102: what was signed for another chain, vault or asset is refused, so a
+/// wrong id is as good as a wrong key. Ids come from the venue's own lists at the start.
+#[test]
+fn a_signature_for_another_chain_vault_or_asset_is_not_ours() {
+    let key = StarkKey::parse_hex("0x7a7ff6fd3cab02ccdcd4a572563f5976").unwrap();
+    let terms = OrderTerms {
+        base_asset: Felt::from(6_u8),
+        base_amount: 1_000,
+        quote_asset: Felt::ONE,
+        quote_amount: -43_445_117,
+        fee_amount: 21_723,
+        expiration_s: 1_791_209_600,
+        salt: 7,
+    };
+    let hash = |chain, vault, terms: &OrderTerms| {
+        OrderHasher::new(chain, key.public_key(), vault).order_hash(terms)
+    };
+    let ours = hash(Chain::Main, 10_002, &terms);
+    let asset = Felt::from(7_u8);
+    for other in [
+        hash(Chain::Sepolia, 10_002, &terms),
+        hash(Chain::Main, 10_003, &terms),
+        hash(
+            Chain::Main,
+            10_002,
+            &OrderTerms {
+                base_asset: asset,
+                ..terms
+            },
+        ),
+        hash(
+            Chain::Main,
+            10_002,
+            &OrderTerms {
+                quote_asset: asset,
+                ..terms
+            },
+        ),
+    ] {
+        let signature = key.sign(other).unwrap();
+        assert!(verify(key.public_key(), other, &signature));
+        assert!(!verify(key.public_key(), ours, &signature));
+    }
+}
+
+/// Vectors and judges are of one version: who brings a newer official library brings its vectors,
+/// and finds new fields by the cases that fail.
+#[test]
+fn vectors_are_of_the_official_versions_that_judge_the_simulators() {
+    let pinned = include_str!("../official/requirements.txt");
+    for file in [
+        include_str!("../data/extended/extended_orders.json"),
+        include_str!("../data/extended/extended_limit_orders.json"),
+        include_str!("../data/extended/extended_transfers.json"),
+        include_str!("../data/extended/extended_withdrawals.json"),
+        include_str!("../data/extended/extended_onboarding.json"),
+    ] {
+        let root: serde_json::Value = serde_json::from_str(file).unwrap();
+        let made_with = root["about"]["sdk"].as_str().unwrap().replace(' ', "==");
+        assert!(pinned.lines().any(|line| line == made_with), "{made_with}");
+    }
+    let signer = pinned
+        .lines()
+        .find_map(|line| line.strip_prefix("lighter-sdk=="));
+    let told = include_str!("../data/lighter/README.md");
+    assert!(told.contains(&format!("native signer {}", signer.unwrap())));
+}
