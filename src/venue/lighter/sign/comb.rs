@@ -9,6 +9,7 @@
 use super::curve::{Affine, Point};
 use super::extension::Fp5;
 use super::scalar::{OddDigit, OddDigits, Scalar, WINDOW_COUNT};
+use std::hint::black_box;
 use std::sync::OnceLock;
 
 // The idea: write the scalar in base 32, so that it is a sum of digits times powers of 32. Every
@@ -50,7 +51,7 @@ pub(super) fn multiply_generator_all<const N: usize>(scalars: &[OddDigits; N]) -
         }
     }
     for (sum, digits) in sums.iter_mut().zip(scalars) {
-        *sum = sum.negate_if(digits.is_negated);
+        *sum = sum.negate_if(digits.negated);
     }
     sums
 }
@@ -62,11 +63,12 @@ fn look_up(window: &[Affine; ENTRIES], digit: OddDigit) -> Affine {
     for (i, entry) in (0..).zip(window) {
         #[cfg(test)]
         super::count::read();
-        // All ones where the numbers agree: only then does subtracting one borrow.
-        let keep = ((i ^ digit.half).wrapping_sub(1) >> 63).wrapping_neg();
+        // All ones where the numbers agree: only then does subtracting one borrow. Opaque to the
+        // compiler, which may otherwise turn the mask into a branch that skips the read.
+        let keep = black_box(((i ^ digit.half).wrapping_sub(1) >> 63).wrapping_neg());
         found.merge(entry, keep);
     }
-    found.negate_if(digit.is_negative)
+    found.negate_if(digit.negative)
 }
 
 /// Builds the table now, so that no signature pays for it.

@@ -139,11 +139,11 @@ impl Point {
         }
     }
 
-    /// The inverse member (when `flag`), without a branch.
+    /// The inverse member where the mask is all ones, this one where it is zero.
     #[inline]
-    pub(super) fn negate_if(self, flag: bool) -> Point {
+    pub(super) fn negate_if(self, mask: u64) -> Point {
         Point {
-            u: self.u.select(-self.u, flag),
+            u: self.u.select(-self.u, mask),
             ..self
         }
     }
@@ -162,9 +162,9 @@ impl Point {
             sum = (0..WINDOW).fold(sum, |sum, _| sum.double());
             let digit = digits.digit(i);
             let multiple = odd_multiples[digit.half as usize];
-            sum = sum + multiple.negate_if(digit.is_negative);
+            sum = sum + multiple.negate_if(digit.negative);
         }
-        sum.negate_if(digits.is_negated)
+        sum.negate_if(digits.negated)
     }
 
     /// What `to_affine` needs the inverse of: Z U.
@@ -213,12 +213,12 @@ impl Affine {
         self.w.merge(&other.w, mask);
     }
 
-    /// The inverse member (when `flag`), without a branch.
+    /// The inverse member where the mask is all ones, this one where it is zero.
     #[inline]
-    pub(super) fn negate_if(self, flag: bool) -> Affine {
+    pub(super) fn negate_if(self, mask: u64) -> Affine {
         Affine {
             x: self.x,
-            w: self.w.select(-self.w, flag),
+            w: self.w.select(-self.w, mask),
         }
     }
 }

@@ -57,10 +57,10 @@ impl Fp5 {
         bytes
     }
 
-    /// `self` or `other` (when `flag`), without a branch.
+    /// `other` where the mask is all ones, `self` where it is zero.
     #[inline(always)]
-    pub(super) fn select(self, other: Fp5, flag: bool) -> Fp5 {
-        limbwise(|i| self.0[i].select(other.0[i], flag))
+    pub(super) fn select(self, other: Fp5, mask: u64) -> Fp5 {
+        limbwise(|i| self.0[i].select(other.0[i], mask))
     }
 
     /// Takes over `other` where the mask is all ones, into an element that is zero.

@@ -45,10 +45,10 @@ impl Fp {
         self.0
     }
 
-    /// `self` or `other` (when `flag`), without a branch.
+    /// `other` where the mask is all ones, `self` where it is zero.
     #[inline(always)]
-    pub(super) const fn select(self, other: Fp, flag: bool) -> Fp {
-        Fp(self.0 ^ only_if(self.0 ^ other.0, flag))
+    pub(super) const fn select(self, other: Fp, mask: u64) -> Fp {
+        Fp(self.0 ^ ((self.0 ^ other.0) & mask))
     }
 
     /// Takes over `other` where the mask is all ones, into a zero; nothing where it is zero.
@@ -283,8 +283,8 @@ mod tests {
         let product = wide_a * u128::from(small) % p;
         assert_eq!(u128::from(x.times_small(small).0), product);
         assert_eq!(u128::from(x.triple()) % p, 3 * wide_a % p);
-        assert_eq!(x.select(y, true), y);
-        assert_eq!(x.select(y, false), x);
+        assert_eq!(x.select(y, u64::MAX), y);
+        assert_eq!(x.select(y, 0), x);
         assert_eq!(x.invert(), x.pow(P - 2));
     }
 

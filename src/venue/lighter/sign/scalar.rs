@@ -8,6 +8,7 @@
 //! Source: *crypto* in the venue's Sources; judged by `tests/data/lighter/lighter_curve.json`.
 
 use super::field::only_if;
+use std::hint::black_box;
 use std::ops::{Add, Mul, Sub};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -39,8 +40,8 @@ pub struct Scalar([u64; 5]);
 pub(super) struct OddDigits {
     /// 320 bits and an unused word, so that a window never ends outside.
     bits: [u64; 6],
-    /// Whether the digits are those of n minus the scalar.
-    pub(super) is_negated: bool,
+    /// All ones where the digits are those of n minus the scalar, else zero.
+    pub(super) negated: u64,
 }
 
 /// Bits of a window, and windows of a scalar.
@@ -53,8 +54,8 @@ pub(super) const WINDOW_COUNT: usize = 320 / WINDOW;
 pub(super) struct OddDigit {
     /// From 0 to 15.
     pub(super) half: u64,
-    /// Whether it counts negatively.
-    pub(super) is_negative: bool,
+    /// All ones where it counts negatively, else zero.
+    pub(super) negative: u64,
 }
 
 impl OddDigits {
@@ -64,10 +65,10 @@ impl OddDigits {
         let (limb_idx, shift) = (i * WINDOW / 64, i * WINDOW % 64);
         let upper = (self.bits[limb_idx + 1] << 1) << (63 - shift);
         let bits = (self.bits[limb_idx] >> shift | upper) & 31;
-        let is_negative = bits >> 4 == 0;
+        let negative = black_box((bits >> 4).wrapping_sub(1));
         OddDigit {
-            half: (bits & 15) ^ only_if(15, is_negative),
-            is_negative,
+            half: (bits ^ negative) & 15,
+            negative,
         }
     }
 }
@@ -102,7 +103,7 @@ fn reduce_once(limbs: [u64; 5], top: u64) -> [u64; 5] {
         (less[i], borrow) = sub_borrow(limbs[i], N[i], borrow);
     }
     // A borrow that the top word does not cover means the value was already below n.
-    let keep = (borrow & (top ^ 1)).wrapping_neg();
+    let keep = black_box((borrow & (top ^ 1)).wrapping_neg());
     std::array::from_fn(|i| (limbs[i] & keep) | (less[i] & !keep))
 }
 
@@ -160,10 +161,10 @@ impl Scalar {
         for (limb, own) in less.iter_mut().zip(self.0) {
             (*limb, borrow) = sub_borrow(*limb, own, borrow);
         }
-        let is_negated = self.0[0] & 1 == 0;
+        let negated = black_box((self.0[0] & 1).wrapping_sub(1));
         let mut bits = [0; 6];
         for (i, bit) in bits.iter_mut().take(5).enumerate() {
-            *bit = self.0[i] ^ only_if(self.0[i] ^ less[i], is_negated);
+            *bit = self.0[i] ^ ((self.0[i] ^ less[i]) & negated);
         }
         // Odd, so adding 2^320 - 1 and halving is: drop the lowest bit, set bit 319.
         bits[5] = 1;
@@ -171,7 +172,7 @@ impl Scalar {
             bits[i] = bits[i] >> 1 | bits[i + 1] << 63;
         }
         less.zeroize();
-        OddDigits { bits, is_negated }
+        OddDigits { bits, negated }
     }
 
     /// self * other / 2^320 mod n.
@@ -289,13 +290,13 @@ mod tests {
             }
             let digit = digits.digit(i);
             let size = Scalar([2 * digit.half + 1, 0, 0, 0, 0]);
-            sum = if digit.is_negative {
+            sum = if digit.negative != 0 {
                 sum - size
             } else {
                 sum + size
             };
         }
-        if digits.is_negated {
+        if digits.negated != 0 {
             Scalar::ZERO - sum
         } else {
             sum
