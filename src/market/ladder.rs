@@ -5,9 +5,10 @@
 //! lie in two parallel arrays sorted best last, so an insert moves only what is nearer the touch.
 //!
 //! The tricks. Keys are ordered so that best = highest (asks are mirrored by the caller). The
-//! window is a ring: slot = key modulo its width, so moving it copies nothing but the levels that
-//! leave or enter it. A bitmap has a bit a slot and one summary word a bit a bitmap word; rotated
-//! to the window's top, a leading-zero count finds the best at once.
+//! window is a ring: slot = inverted key modulo its width, so moving it copies nothing but levels
+//! that leave or enter. A bitmap has a bit a slot and a summary word a bit a bitmap word; turned to
+//! the window's top, counting trailing zeros finds the best. Inverted, because plain x86-64 counts
+//! leading zeros by an instruction that is slow on AMD.
 //!
 //! Left out: a tree (cache misses), a window over everything (a dollar of BTC is ten ticks, a book
 //! reaches thousands of dollars), vector instructions (a handful of levels a message).
@@ -27,7 +28,7 @@ const _: () = assert!(WORDS == 64, "the summary is one u64");
 pub struct Ladder {
     /// Key block (key / 64) at the window's bottom; the window is `[bottom, bottom + WORDS)`.
     bottom: i64,
-    sizes: Box<[i64]>,
+    sizes: Box<[i64; WIDTH]>,
     bits: [u64; WORDS],
     summary: u64,
     /// Levels below the window, ascending: best last.
@@ -43,7 +44,10 @@ impl Ladder {
     pub fn new() -> Ladder {
         Ladder {
             bottom: 0,
-            sizes: vec![0; WIDTH].into_boxed_slice(),
+            sizes: vec![0; WIDTH]
+                .into_boxed_slice()
+                .try_into()
+                .expect("the slice has this width"),
             bits: [0; WORDS],
             summary: 0,
             far_keys: Vec::with_capacity(FAR_MAX),
@@ -71,8 +75,8 @@ impl Ladder {
     /// Sets a level; zero removes. False when it lies beyond capacity and was not kept.
     #[inline]
     pub fn set(&mut self, key: i64, size: i64) -> bool {
-        let block = key >> 6;
-        if block >= self.bottom && block < self.bottom + WORDS as i64 {
+        // One comparison: a block below the bottom wraps round to a huge number.
+        if ((key >> 6).wrapping_sub(self.bottom) as u64) < WORDS as u64 {
             self.set_near(key, size);
             return true;
         }
@@ -94,35 +98,36 @@ impl Ladder {
         }
     }
 
+    /// No branch on the size: whether a level goes or stays is as good as drawn by lot, and a wrong
+    /// guess of the processor costs more than all of this.
     #[inline]
     fn set_near(&mut self, key: i64, size: i64) {
-        let slot = (key as usize) & (WIDTH - 1);
-        let (word, bit) = (slot >> 6, 1_u64 << (slot & 63));
-        if size != 0 {
-            self.sizes[slot] = size;
-            self.bits[word] |= bit;
-            self.summary |= 1 << word;
-            return;
-        }
-        self.bits[word] &= !bit;
-        if self.bits[word] == 0 {
-            self.summary &= !(1 << word);
-            if self.summary == 0 {
-                self.refill();
-            }
+        let slot = Ladder::slot_of(key);
+        let word = slot >> 6;
+        let bits = (self.bits[word] & !(1 << (slot & 63))) | (u64::from(size != 0) << (slot & 63));
+        self.sizes[slot] = size;
+        self.bits[word] = bits;
+        self.summary = (self.summary & !(1 << word)) | (u64::from(bits != 0) << word);
+        if self.summary == 0 {
+            self.refill();
         }
     }
 
-    /// The summary turned so that the window's top block is bit 63.
+    /// The summary turned so that the window's top block is bit 0 and the next below it bit 1.
     #[inline]
     fn turned_summary(&self) -> u64 {
-        let top_word = (self.bottom + WORDS as i64 - 1) as usize & (WORDS - 1);
-        self.summary.rotate_left(63 - top_word as u32)
+        let top = self.bottom + WORDS as i64 - 1;
+        self.summary.rotate_right(Ladder::word_of(top) as u32)
+    }
+
+    #[inline]
+    fn slot_of(key: i64) -> usize {
+        !key as usize & (WIDTH - 1)
     }
 
     #[inline]
     fn word_of(block: i64) -> usize {
-        block as usize & (WORDS - 1)
+        !block as usize & (WORDS - 1)
     }
 
     /// Above the window: move it up. Below: into the sorted arrays.
@@ -147,12 +152,12 @@ impl Ladder {
             let mut rest = std::mem::take(&mut self.bits[word]);
             self.summary &= !(1 << word);
             while rest != 0 {
-                let bit = rest.trailing_zeros() as i64;
-                rest &= rest - 1;
-                let key = (block << 6) + bit;
+                let bit = 63 - rest.leading_zeros();
+                rest &= !(1 << bit);
+                let key = (block << 6) + 63 - i64::from(bit);
                 self.make_far_room();
                 self.far_keys.push(key);
-                self.far_sizes.push(self.sizes[key as usize & (WIDTH - 1)]);
+                self.far_sizes.push(self.sizes[Ladder::slot_of(key)]);
             }
         }
         self.bottom = bottom;
@@ -222,7 +227,7 @@ impl Ladder {
 /// `(key, size)` from the best down. At most `WIDTH + FAR_MAX` items.
 pub struct Levels<'a> {
     ladder: &'a Ladder,
-    /// Blocks still to visit, the window's top at bit 63.
+    /// Blocks still to visit, the window's top at bit 0.
     summary: u64,
     /// Bits still to visit in the current block.
     word: u64,
@@ -236,16 +241,16 @@ impl Iterator for Levels<'_> {
     #[inline]
     fn next(&mut self) -> Option<(i64, i64)> {
         if self.word == 0 && self.summary != 0 {
-            let down = self.summary.leading_zeros();
-            self.summary &= !(1 << (63 - down));
+            let down = self.summary.trailing_zeros();
+            self.summary &= self.summary - 1;
             self.block = self.ladder.bottom + (WORDS as i64 - 1) - i64::from(down);
             self.word = self.ladder.bits[Ladder::word_of(self.block)];
         }
         let (key, size) = if self.word != 0 {
-            let bit = 63 - self.word.leading_zeros();
-            self.word &= !(1 << bit);
-            let key = (self.block << 6) + i64::from(bit);
-            (key, self.ladder.sizes[key as usize & (WIDTH - 1)])
+            let bit = self.word.trailing_zeros();
+            self.word &= self.word - 1;
+            let key = (self.block << 6) + 63 - i64::from(bit);
+            (key, self.ladder.sizes[Ladder::slot_of(key)])
         } else {
             self.far = self.far.checked_sub(1)?;
             (

@@ -6,7 +6,8 @@
 //! and a message never waits for the bytes behind it. Promises: no allocation of ours once live,
 //! no blocking, every fault of the peer ends in `Down` and a new dial.
 
-use super::dial::{Backoff, ConnectionLimits, DownReason, Random, State, buffers};
+use super::backoff::{Backoff, Random};
+use super::dial::{ConnectionLimits, DownReason, State, buffers};
 use super::endpoint::{Endpoint, Protocol};
 use super::http;
 use super::pipe::{Buffers, Pulled};
@@ -121,19 +122,19 @@ pub struct Connection {
     pub(super) notice: Option<Found>,
     /// When bytes last came in.
     pub(super) heard_at: Nanos,
-    /// When something was last sent.
-    pub(super) sent_at: Nanos,
+    /// When the last ping left, or the connection came up.
+    pub(super) pinged_at: Nanos,
     /// Since when bytes wait to be written.
     pub(super) stalled_at: Option<Nanos>,
-    /// For good.
-    pub(super) is_closed: bool,
+    /// The last pull ended at its bound on steps, not for want of bytes.
+    pub(super) is_cut_short: bool,
     /// Draws the masks of frames.
     pub(super) masks: Random,
 }
 
 impl Connection {
     /// Takes all memory, dials nothing: the first [`Connection::beat`] does. `lane_token` is the
-    /// lane's number in the stage, below 64 and unique for the poller. `seed` feeds jitter and
+    /// lane's number in the stage, below 512 and unique for the poller. `seed` feeds jitter and
     /// masks. Panics when the lane is out of range: that is the plan's fault, at start.
     pub fn new(
         endpoint: Endpoint,
@@ -164,9 +165,9 @@ impl Connection {
             counters: ConnectionCounters::default(),
             notice: None,
             heard_at: Nanos::ZERO,
-            sent_at: Nanos::ZERO,
+            pinged_at: Nanos::ZERO,
             stalled_at: None,
-            is_closed: false,
+            is_cut_short: false,
             masks: Random(!seed),
         }
     }
@@ -179,7 +180,7 @@ impl Connection {
             | State::Securing { pipe, .. }
             | State::Upgrading { pipe, .. } => pipe.socket.mark(self.token, poller),
             State::Dialing { socket, .. } => socket.mark(self.token, poller),
-            State::Down | State::BackingOff { .. } => {}
+            State::Down | State::BackingOff { .. } | State::Asleep | State::Closed => {}
         }
     }
 
@@ -188,8 +189,14 @@ impl Connection {
     #[inline]
     pub fn next(&mut self, now: Nanos) -> Option<Incoming<'_>> {
         let found = self.find(now)?;
+        Some(self.show(found))
+    }
+
+    /// What was found, with its bytes.
+    #[inline]
+    pub(super) fn show(&mut self, found: Found) -> Incoming<'_> {
         let inbox = &mut self.buffers.inbox;
-        Some(match found {
+        match found {
             Found::Up => Incoming::Up,
             Found::Text(range) => Incoming::Text(inbox.slice_mut(range)),
             Found::Response { status, body } => Incoming::Response {
@@ -197,13 +204,21 @@ impl Connection {
                 body: inbox.slice_mut(body),
             },
             Found::Down(reason) => Incoming::Down(reason),
-        })
+        }
+    }
+
+    /// Whether [`Connection::next`] may say something though the poller sees nothing new: news
+    /// stand waiting, or the last call ended at its bound.
+    #[inline]
+    pub(super) fn has_more(&self) -> bool {
+        self.notice.is_some() || self.is_cut_short
     }
 
     /// What to hand out, without the bytes: a range can leave the loop, a borrow could not. The
     /// owner hears of `Up` and `Down` before anything else.
     #[inline]
-    fn find(&mut self, now: Nanos) -> Option<Found> {
+    pub(super) fn find(&mut self, now: Nanos) -> Option<Found> {
+        self.is_cut_short = false;
         if !self.is_live() {
             self.advance(now);
         }
@@ -250,6 +265,7 @@ impl Connection {
                 Pulled::Ended { is_certain } => return self.ended(is_certain).map(Some),
             }
         }
+        self.is_cut_short = true;
         Ok(None)
     }
 
@@ -645,16 +661,10 @@ mod tests {
         });
         let refused = DownReason::Refused { status: 429 };
         assert_eq!(near.event(), Event::Down(refused));
+        assert_eq!(near.connection.counters().last_down, Some(refused));
         let request = far.join().unwrap();
         assert!(request.starts_with("GET /path HTTP/1.1\r\n"), "{request}");
         assert!(request.contains("\r\nX-Api-Key: secret\r\n"), "{request}");
-        // Nothing is dialed for a minute.
-        near.skip(55);
-        assert_eq!(near.turn(), None);
-        assert_eq!(near.connection.counters().dials, 1);
-        near.skip(70);
-        near.turn();
-        assert_eq!(near.connection.counters().dials, 2);
     }
 
     #[test]
@@ -693,14 +703,19 @@ mod tests {
     }
 
     #[test]
-    fn silence_pings_and_then_ends() {
+    fn row_12_pings_leave_whatever_else_is_sent_and_silence_ends() {
         let (mut near, far) = websocket(|far| {
             let mut socket = far.upgraded();
+            assert_eq!(socket.read().unwrap(), Message::text("busy"));
             let ping = socket.read().unwrap();
             (ping, socket.read().is_err())
         });
         assert_eq!(near.event(), Event::Up);
-        near.skip(31);
+        near.skip(29);
+        near.text("busy");
+        assert_eq!(near.turn(), None);
+        assert_eq!(near.connection.counters().pings_out, 0);
+        near.skip(2);
         assert_eq!(near.turn(), None);
         assert_eq!(near.connection.counters().pings_out, 1);
         // The judge answers pings of its own accord once it reads on; that is heard.
@@ -712,7 +727,24 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_does_not_read_stalls_the_write() {
+    fn row_12_a_ping_is_answered_in_the_turn_that_hears_it() {
+        let (mut near, far) = websocket(|far| {
+            let mut socket = far.upgraded();
+            socket.send(Message::Ping(vec![7].into())).unwrap();
+            socket.read().unwrap()
+        });
+        assert_eq!(near.event(), Event::Up);
+        let sent_before = near.connection.bytes().1;
+        while near.connection.counters().pings_in == 0 {
+            assert_eq!(near.connection.bytes().1, sent_before);
+            assert_eq!(near.turn(), None);
+        }
+        assert!(near.connection.bytes().1 > sent_before);
+        assert_eq!(far.join().unwrap(), Message::Pong(vec![7].into()));
+    }
+
+    #[test]
+    fn row_11_a_peer_that_does_not_read_stalls_the_write_for_three_seconds() {
         let (end, wait) = std::sync::mpsc::channel::<()>();
         let (mut near, far) = websocket(move |far| {
             let socket = far.upgraded();
@@ -730,8 +762,10 @@ mod tests {
             assert!(sent < 10_000, "the socket takes everything");
         };
         assert_eq!(error, SendError::Full);
+        near.skip(2);
+        assert_eq!(near.turn(), None);
         assert!(near.connection.is_live());
-        near.skip(4);
+        near.skip(2);
         assert_eq!(near.event(), Event::Down(DownReason::WriteStalled));
         end.send(()).unwrap();
         far.join().unwrap();
@@ -766,6 +800,48 @@ mod tests {
         assert_eq!(near.event(), Event::Up);
         near.text("second");
         assert_eq!(far.join().unwrap(), Message::text("second"));
+    }
+
+    #[test]
+    fn a_spare_sleeps_until_woken_and_leaves_politely() {
+        let (mut near, far) = websocket(|far| {
+            let mut first = far.upgraded();
+            assert_eq!(first.read().unwrap(), Message::text("first"));
+            let goodbye = first.read().unwrap();
+            let mut second = far.upgraded();
+            second.send(Message::text("fresh")).unwrap();
+            let _ = second.read();
+            goodbye
+        });
+        near.connection.sleep();
+        near.skip(100);
+        assert_eq!(near.turn(), None);
+        assert_eq!(near.connection.counters().dials, 0);
+        let now = near.now();
+        near.connection.wake(now);
+        assert_eq!(near.event(), Event::Up);
+        near.text("first");
+        near.connection.sleep();
+        // Neither a request for a new connection nor time wakes it, and nothing is said.
+        near.connection.reconnect(now);
+        near.skip(100);
+        assert_eq!(near.turn(), None);
+        let counters = *near.connection.counters();
+        assert_eq!((counters.dials, counters.ups, counters.downs), (1, 1, 0));
+        let now = near.now();
+        near.connection.wake(now);
+        assert_eq!(near.event(), Event::Up);
+        assert_eq!(near.event(), Event::Text(b"fresh".to_vec()));
+        near.connection.close();
+        near.connection.sleep();
+        near.connection.wake(now);
+        near.skip(100);
+        assert_eq!(near.turn(), None);
+        assert_eq!(near.connection.counters().dials, 2);
+        let Message::Close(Some(frame)) = far.join().unwrap() else {
+            panic!("no close frame");
+        };
+        assert_eq!(frame.code, CloseCode::Normal);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::pipe::{Buffers, CIPHER_BYTES, Pipe, Pulled, down};
 use super::socket::{Poller, Socket};
 use super::tls::{RECORD_BYTES_MAX, TlsFault};
 use super::ws::{FrameError, Opcode, UpgradeKey};
-use crate::market::units::{MS, Nanos, SECOND};
+use crate::market::units::{Nanos, SECOND};
 use std::io::ErrorKind;
 use std::mem;
 
@@ -29,7 +29,8 @@ pub enum Phase {
 /// Why a connection is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DownReason {
-    /// The system refused: address, route, or the peer's port.
+    /// The system refused: address, route, or the peer's port. `TimedOut` once live: what was sent,
+    /// or the kernel's probe, was not acknowledged.
     Socket(ErrorKind),
     /// A phase of coming up took longer than allowed.
     Late(Phase),
@@ -76,9 +77,9 @@ pub struct ConnectionLimits {
     pub message_bytes_max: usize,
     /// Deadline for each phase of coming up.
     pub phase_ns_max: u64,
-    /// WebSocket: ping when nothing was sent for this long. Zero: never.
+    /// WebSocket: time from one ping to the next. Zero: never. Larger: paths and venues forget us.
     pub ping_after_ns: u64,
-    /// WebSocket: down when nothing was heard for this long.
+    /// WebSocket: down when nothing was heard for this long; a pong is due well before.
     pub silence_ns_max: u64,
     /// Down when a write has waited this long.
     pub write_ns_max: u64,
@@ -126,11 +127,16 @@ impl ConnectionLimits {
 /// Down --beat--> Dialing --writable--> Securing --handshake--> Upgrading --101--> Live
 ///                   plain: no Securing; HTTP: no Upgrading
 /// any of these --error, deadline, request--> BackingOff --beat, time over--> Dialing
-/// any --close--> Down, for good
+/// any --sleep--> Asleep --wake--> BackingOff, over as soon as dials may follow each other
+/// any --close--> Closed
 /// ```
 pub(super) enum State {
-    /// Not dialed yet, or closed for good.
+    /// Not dialed yet.
     Down,
+    /// Kept for later: not dialed until woken.
+    Asleep,
+    /// Down for good.
+    Closed,
     /// TCP connect under way.
     Dialing { socket: Socket, since: Nanos },
     /// TLS handshake under way.
@@ -147,76 +153,6 @@ pub(super) enum State {
     BackingOff { until: Nanos },
 }
 
-/// When to dial again: half a second, doubling to thirty, with jitter, so that many lanes cut
-/// together do not come back together.
-pub(super) struct Backoff {
-    attempts: u32,
-    /// Which address is dialed: the next one after each attempt that did not come up.
-    address_idx: u32,
-    dialed_at: Nanos,
-    random: Random,
-}
-
-/// First delay. Larger: longer blind after a cut. Smaller: venues take it for an attack.
-const DELAY_NS_FIRST: u64 = 500 * MS;
-/// Longest delay.
-const DELAY_NS_MAX: u64 = 30 * SECOND;
-/// Delay after a refusal that means "too many" or "not you": rate limiters and firewalls in front
-/// of venues count each further try against the caller.
-const COOL_DOWN_NS: u64 = 60 * SECOND;
-/// A connection that lived this long was a good one: the next delay is the first again.
-const SETTLED_NS: u64 = 10 * SECOND;
-
-impl Backoff {
-    pub(super) fn new(seed: u64) -> Backoff {
-        Backoff {
-            attempts: 0,
-            address_idx: 0,
-            dialed_at: Nanos::ZERO,
-            random: Random(seed),
-        }
-    }
-
-    /// When to dial after going down now, `lived_ns` after coming up. Half of the delay is fixed,
-    /// half is drawn.
-    fn until(
-        &mut self,
-        reason: DownReason,
-        lived_ns: u64,
-        now: Nanos,
-        limits: &ConnectionLimits,
-    ) -> Nanos {
-        if lived_ns >= SETTLED_NS {
-            self.attempts = 0;
-        }
-        let whole_ns = match reason {
-            DownReason::Refused {
-                status: 403 | 405 | 429,
-            } => 2 * COOL_DOWN_NS,
-            _ => (DELAY_NS_FIRST << self.attempts.min(8)).min(DELAY_NS_MAX),
-        };
-        self.attempts = self.attempts.saturating_add(1);
-        let half_ns = whole_ns / 2;
-        let delay_ns = half_ns + self.random.next() % (half_ns + 1);
-        now.plus(delay_ns)
-            .max(self.dialed_at.plus(limits.redial_ns_min))
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): for jitter and for masks, which on TLS only keep the
-/// form of the protocol. Not for secrets.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    #[inline]
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
-
 impl Connection {
     /// What is due by time: dials, deadlines, the idle ping. Call it a few times a second.
     #[cold]
@@ -226,10 +162,10 @@ impl Connection {
             (now.since(since) > limits.phase_ns_max).then_some(DownReason::Late(phase))
         };
         let reason = match &self.state {
-            State::Down if self.is_closed => None,
-            State::Down => self.dial(poller, now).err(),
-            State::BackingOff { until } if now >= *until => self.dial(poller, now).err(),
-            State::BackingOff { .. } => None,
+            State::Down | State::BackingOff { .. } if self.is_due(now) => {
+                self.dial(poller, now).err()
+            }
+            State::Down | State::BackingOff { .. } | State::Asleep | State::Closed => None,
             State::Dialing { since, .. } => late(Phase::Dialing, *since),
             State::Securing { since, .. } => late(Phase::Securing, *since),
             State::Upgrading { since, .. } => late(Phase::Upgrading, *since),
@@ -240,14 +176,26 @@ impl Connection {
         }
     }
 
+    /// Whether the next beat would dial.
+    pub(super) fn is_due(&self, now: Nanos) -> bool {
+        match &self.state {
+            State::Down => true,
+            State::BackingOff { until } => now >= *until,
+            State::Asleep
+            | State::Closed
+            | State::Dialing { .. }
+            | State::Securing { .. }
+            | State::Upgrading { .. }
+            | State::Live { .. } => false,
+        }
+    }
+
     /// Begins a new connection on clean buffers. The socket is registered under the lane's token,
     /// so events of the socket before it, already closed, cannot be mistaken for its own for long:
     /// at worst a read says "would block".
     fn dial(&mut self, poller: &mut Poller, now: Nanos) -> Result<(), DownReason> {
-        self.buffers.clear();
-        self.framing.reset();
-        self.stalled_at = None;
-        self.backoff.dialed_at = now;
+        self.forget();
+        self.backoff.dialed_at = Some(now);
         self.counters.dials += 1;
         let address = self.endpoint.address(self.backoff.address_idx);
         // Set first: if the dial fails, the attempt counts.
@@ -258,8 +206,9 @@ impl Connection {
     }
 
     /// Deadlines of a live connection. A stalled write comes first: whatever else is late is so
-    /// because of it. The ping keeps paths through address translation open and venues content
-    /// that want to hear from their clients.
+    /// because of it. The ping goes out whatever else was sent: it keeps paths through address
+    /// translation open and venues content that want to hear from their clients, and its pong is
+    /// what makes silence mean something.
     fn beat_live(&mut self, now: Nanos) -> Option<DownReason> {
         if let Some(stalled_at) = self.stalled_at
             && now.since(stalled_at) > self.limits.write_ns_max
@@ -279,9 +228,10 @@ impl Connection {
                 }
                 let idle_ns = self.limits.ping_after_ns;
                 if idle_ns > 0
-                    && now.since(self.sent_at) >= idle_ns
+                    && now.since(self.pinged_at) >= idle_ns
                     && self.send_frame(Opcode::Ping, &[], now).is_ok()
                 {
+                    self.pinged_at = now;
                     self.counters.pings_out += 1;
                 }
                 None
@@ -301,7 +251,11 @@ impl Connection {
                 accept,
                 since,
             } => self.upgrading(pipe, accept, since, now),
-            State::Down | State::Live { .. } | State::BackingOff { .. } => Ok(state),
+            State::Down
+            | State::Asleep
+            | State::Closed
+            | State::Live { .. }
+            | State::BackingOff { .. } => Ok(state),
         };
         match result {
             Ok(state) => self.state = state,
@@ -394,7 +348,7 @@ impl Connection {
     fn live(&mut self, pipe: Pipe, now: Nanos) -> State {
         self.counters.ups += 1;
         self.heard_at = now;
-        self.sent_at = now;
+        self.pinged_at = now;
         self.notice = Some(Found::Up);
         State::Live { pipe, since: now }
     }
@@ -407,26 +361,23 @@ impl Connection {
         let is_http = matches!(self.framing, Framing::Http { .. });
         let is_idle_end = reason == DownReason::Ended && is_http;
         let until = match mem::replace(&mut self.state, State::Down) {
-            State::Live { .. } if is_idle_end => {
-                self.backoff.attempts = 0;
-                now.max(self.backoff.dialed_at.plus(self.limits.redial_ns_min))
-            }
+            State::Live { .. } if is_idle_end => self.backoff.afresh(now, &self.limits),
             State::Live { since, .. } => {
                 let lived_ns = now.since(since);
-                self.backoff.until(reason, lived_ns, now, &self.limits)
+                self.backoff.until(lived_ns, now, &self.limits)
             }
             State::Down
+            | State::Asleep
+            | State::Closed
             | State::Dialing { .. }
             | State::Securing { .. }
             | State::Upgrading { .. }
             | State::BackingOff { .. } => {
                 self.backoff.address_idx = self.backoff.address_idx.wrapping_add(1);
-                self.backoff.until(reason, 0, now, &self.limits)
+                self.backoff.until(0, now, &self.limits)
             }
         };
-        self.buffers.clear();
-        self.framing.reset();
-        self.stalled_at = None;
+        self.forget();
         self.counters.downs += 1;
         self.counters.last_down = Some(reason);
         self.state = State::BackingOff { until };
@@ -438,7 +389,7 @@ impl Connection {
     #[cold]
     pub fn reconnect(&mut self, now: Nanos) {
         match &self.state {
-            State::Down | State::BackingOff { .. } => {}
+            State::Down | State::BackingOff { .. } | State::Asleep | State::Closed => {}
             State::Dialing { .. }
             | State::Securing { .. }
             | State::Upgrading { .. }
@@ -450,12 +401,48 @@ impl Connection {
     /// as the socket takes it at once.
     #[cold]
     pub fn close(&mut self) {
+        self.leave(State::Closed);
+    }
+
+    /// Says goodbye as [`Connection::close`] does, and is not dialed until [`Connection::wake`]: a
+    /// spare. The owner, whose wish it is, is told no `Down`. A spare that never was up has touched
+    /// none of its buffers, so they are not resident; one that was keeps what it touched.
+    #[cold]
+    pub fn sleep(&mut self) {
+        if !matches!(self.state, State::Closed) {
+            self.leave(State::Asleep);
+        }
+    }
+
+    /// Ends the sleep: the next beat dials, unless this lane's last dial was too short a time ago.
+    /// Does nothing to a connection that is awake or closed.
+    #[cold]
+    pub fn wake(&mut self, now: Nanos) {
+        if matches!(self.state, State::Asleep) {
+            let until = self.backoff.afresh(now, &self.limits);
+            self.state = State::BackingOff { until };
+        }
+    }
+
+    /// Whether it sleeps.
+    pub fn is_asleep(&self) -> bool {
+        matches!(self.state, State::Asleep)
+    }
+
+    /// Gives up what stands, politely, with nothing left to tell.
+    fn leave(&mut self, state: State) {
         self.say_goodbye();
-        self.state = State::Down;
+        self.state = state;
+        self.forget();
+        self.notice = None;
+        self.is_cut_short = false;
+    }
+
+    /// Nothing of the last connection reaches the next.
+    fn forget(&mut self) {
         self.buffers.clear();
         self.framing.reset();
-        self.notice = None;
-        self.is_closed = true;
+        self.stalled_at = None;
     }
 }
 
@@ -468,56 +455,6 @@ pub(super) fn buffers(limits: &ConnectionLimits) -> Buffers {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    const START: Nanos = Nanos(1_000 * SECOND);
-
-    #[test]
-    fn delays_double_to_a_limit_and_differ_by_seed() {
-        let limits = ConnectionLimits::default();
-        let mut backoff = Backoff::new(7);
-        for attempt in 0..12 {
-            let whole_ns = (DELAY_NS_FIRST << attempt).min(DELAY_NS_MAX);
-            let until = backoff.until(DownReason::Cut, 0, START, &limits);
-            let delay_ns = until.since(START);
-            assert!((whole_ns / 2..=whole_ns).contains(&delay_ns), "{attempt}");
-        }
-        let mut first = Backoff::new(1);
-        let mut second = Backoff::new(2);
-        assert_ne!(
-            first.until(DownReason::Cut, 0, START, &limits),
-            second.until(DownReason::Cut, 0, START, &limits)
-        );
-        let until = backoff.until(DownReason::Cut, SETTLED_NS, START, &limits);
-        assert!(until.since(START) <= DELAY_NS_FIRST);
-    }
-
-    #[test]
-    fn refusals_cool_down() {
-        let limits = ConnectionLimits::default();
-        for status in [403, 405, 429] {
-            let reason = DownReason::Refused { status };
-            let until = Backoff::new(3).until(reason, 0, START, &limits);
-            assert!(until.since(START) >= COOL_DOWN_NS);
-        }
-        let reason = DownReason::Refused { status: 503 };
-        let until = Backoff::new(3).until(reason, 0, START, &limits);
-        assert!(until.since(START) <= DELAY_NS_FIRST);
-    }
-
-    #[test]
-    fn dials_keep_their_distance() {
-        let limits = ConnectionLimits {
-            redial_ns_min: 5 * SECOND,
-            ..ConnectionLimits::default()
-        };
-        let mut backoff = Backoff::new(3);
-        backoff.dialed_at = START;
-        let until = backoff.until(DownReason::Cut, 0, START.plus(SECOND), &limits);
-        assert_eq!(until, START.plus(5 * SECOND));
-        let later = START.plus(3600 * SECOND);
-        let until = backoff.until(DownReason::Cut, 3600 * SECOND, later, &limits);
-        assert!(until.since(later) <= DELAY_NS_FIRST);
-    }
 
     proptest! {
         #[test]

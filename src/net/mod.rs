@@ -6,11 +6,14 @@
 //! bytes from a peer end in a value or in `Down`. Refuses: plain text to anything but a loopback
 //! address, compression, sub-protocols, requests in a pipeline.
 
+mod backoff;
 mod buffer;
 pub mod connection;
 mod dial;
+mod dials;
 pub mod endpoint;
 pub mod http;
+mod lane_set;
 mod lanes;
 mod pipe;
 mod send;

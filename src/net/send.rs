@@ -97,7 +97,6 @@ impl Connection {
                 return Ok(());
             }
         }
-        self.sent_at = now;
         if let Err(reason) = self.flush(now) {
             self.fall(reason, now);
         }

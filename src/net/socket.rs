@@ -4,6 +4,7 @@
 //! would block, so a quiet socket costs no system call beyond the poll. Promises: at most one
 //! `epoll_wait` per poll; interrupted calls are no errors.
 
+use super::lane_set::LaneSet;
 use core::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -34,6 +35,8 @@ pub struct Poller {
     poll: Poll,
     events: Events,
     ready: [Ready; LANES_MAX],
+    /// Lanes with something in `ready`.
+    seen: LaneSet,
 }
 
 impl Poller {
@@ -43,6 +46,7 @@ impl Poller {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS_LEN),
             ready: [Ready::default(); LANES_MAX],
+            seen: LaneSet::default(),
         })
     }
 
@@ -61,13 +65,21 @@ impl Poller {
                 ready.is_readable |= event.is_readable() || is_over;
                 ready.is_writable |= event.is_writable() || event.is_error();
                 ready.is_read_closed |= is_over;
+                self.seen.insert(event.token().0);
             }
         }
         Ok(!self.events.is_empty())
     }
 
+    /// The first lane at or after `from` of which something was seen and not yet taken over.
+    #[inline]
+    pub(super) fn next_seen(&self, from: usize) -> Option<usize> {
+        self.seen.next(from)
+    }
+
     /// What was seen of this token since the last time; it is told once.
     fn take(&mut self, token: usize) -> Ready {
+        self.seen.remove(token);
         self.ready
             .get_mut(token)
             .map(core::mem::take)
@@ -230,6 +242,21 @@ mod tests {
         drop(peer);
         wait(&mut poller, &mut socket, |it| it.ready.is_readable);
         assert_eq!(socket.read(&mut out).unwrap(), Some(0));
+    }
+
+    /// What was sent and never acknowledged ends the connection; so does silence on both sides.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn row_11_the_kernel_gives_up_on_a_half_open_path() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut poller = Poller::new().unwrap();
+        let socket = Socket::dial(listener.local_addr().unwrap(), 3, &mut poller).unwrap();
+        let options = SockRef::from(&socket.stream);
+        assert_eq!(options.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+        assert!(options.keepalive().unwrap());
+        assert_eq!(options.tcp_keepalive_time().unwrap(), PROBE_EVERY);
+        assert_eq!(options.tcp_keepalive_interval().unwrap(), PROBE_EVERY);
+        assert!(options.tcp_nodelay().unwrap());
     }
 
     #[test]
