@@ -138,6 +138,11 @@ pub struct Show {
     /// (at_ms, market, venue, bps, size, life_ms, shape).
     #[arg(long, value_name = "on|off|FILE", default_value = "on", value_parser = parse_plant)]
     pub plant: Plant,
+    /// Faults of market data: all, or KIND[:VENUE[:MARKET]][@SECONDS] between commas; once after
+    /// SECONDS, else about every 15 s. Kinds: gap, reorder, duplicate, cut, disconnect, silent,
+    /// frozen, slow, shutdown, refuse (or its status: 429, 403, 405), crossed.
+    #[arg(long, value_name = "SPEC")]
+    pub faults: Option<String>,
     /// How long the simulated Lighter holds takers back, and what it charges.
     #[arg(long, value_enum, default_value_t = LighterTier::Standard)]
     pub lighter_tier: LighterTier,
@@ -155,6 +160,7 @@ impl Default for Show {
             seed: 1,
             tape: None,
             plant: Plant::On,
+            faults: None,
             lighter_tier: LighterTier::Standard,
             markets: None,
             rate: 1,
@@ -318,12 +324,16 @@ mod tests {
         assert_eq!(demo.show.plant, Plant::Off);
         assert_eq!(demo.show.lighter_tier, LighterTier::Premium140);
         assert_eq!(demo.show.markets, Some(200));
-        let sim = parse("parallax sim --plain --listen-extended 127.0.0.1:9000 --plant p.jsonl");
+        assert_eq!(demo.show.faults, None);
+        let sim = parse(
+            "parallax sim --plain --listen-extended 127.0.0.1:9000 --plant p.jsonl --faults gap@9",
+        );
         match sim.unwrap().command {
             Some(Command::Sim(sim)) => {
                 assert!(sim.plain);
                 assert_eq!(sim.listen_extended.port(), 9000);
                 assert_eq!(sim.show.plant, Plant::File(PathBuf::from("p.jsonl")));
+                assert_eq!(sim.show.faults.as_deref(), Some("gap@9"));
             }
             other => panic!("{other:?}"),
         }

@@ -6,15 +6,17 @@
 
 use crate::cli::{LighterTier, Plant as PlantFlag, Show};
 use crate::config::{self, Config, Faults};
-use crate::market::Instrument;
 use crate::market::units::Bps;
+use crate::market::{Instrument, VENUES, Venue};
 use crate::record::PlantedWindow;
 use crate::session::{Job, Outcome, SessionError, Signals};
 use crate::sim::exchange::LighterTier as Tier;
+use crate::sim::faults::spec::{Spec, SpecError};
 use crate::sim::plant::Plant;
 use crate::sim::tape::Tape;
 use crate::sim::{Description, Options, Sim, SimError};
 use crate::stage::clock::Clock;
+use serde_json::Value;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub enum DemoError {
     Tape(String),
     /// The plant file can't be read. Path and why.
     Plant(String),
+    /// The faults asked for can't be read.
+    Spec(SpecError),
     /// The venues did not start.
     Sim(SimError),
     /// A setting of the environment was refused.
@@ -38,9 +42,10 @@ impl DemoError {
     /// Whether a setting is to blame, so that mending it is the user's part.
     pub fn is_setting(&self) -> bool {
         match self {
-            DemoError::Settings(_) => true,
+            DemoError::Settings(_) | DemoError::Spec(_) => true,
+            DemoError::Sim(error) => matches!(error, SimError::Faults(_)),
             DemoError::Session(error) => error.is_setting(),
-            DemoError::Tape(_) | DemoError::Plant(_) | DemoError::Sim(_) => false,
+            DemoError::Tape(_) | DemoError::Plant(_) => false,
         }
     }
 }
@@ -49,6 +54,7 @@ impl fmt::Display for DemoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DemoError::Tape(why) | DemoError::Plant(why) => f.write_str(why),
+            DemoError::Spec(error) => error.fmt(f),
             DemoError::Sim(error) => error.fmt(f),
             DemoError::Settings(faults) => faults.fmt(f),
             DemoError::Session(error) => error.fmt(f),
@@ -66,6 +72,8 @@ pub fn options(show: &Show) -> Result<Options, DemoError> {
     let mut options = Options::new(show.seed);
     options.tape = Arc::new(tape(show.tape.as_deref())?);
     options.plant = plant(&show.plant)?;
+    let spec = show.faults.as_deref().map(Spec::parse).transpose();
+    options.faults = spec.map_err(DemoError::Spec)?;
     options.tier = match show.lighter_tier {
         LighterTier::Standard => Tier::Standard,
         LighterTier::Premium200 => Tier::Premium200,
@@ -103,6 +111,40 @@ pub struct Played {
     pub outcome: Outcome,
     /// When and where something was planted.
     pub planted: Vec<PlantedWindow>,
+    /// What of the faults asked for really happened; `None` when none were asked for.
+    pub injected: Option<Injected>,
+}
+
+/// Faults that were put between the venues and the engine: kind, venue, how often.
+pub struct Injected(pub Vec<(&'static str, Venue, u64)>);
+
+impl Injected {
+    /// The member `injected` of the report: counts by kind, by venue.
+    pub fn json(&self) -> Value {
+        let of = |venue: Venue| -> Value {
+            let all = self.0.iter().filter(|(_, at, _)| *at == venue);
+            all.map(|(kind, _, count)| ((*kind).to_owned(), Value::from(*count)))
+                .collect()
+        };
+        let venues = VENUES.map(|venue| (venue.name().to_owned(), of(venue)));
+        venues.into_iter().collect()
+    }
+}
+
+/// One line, the counts of both venues together.
+impl fmt::Display for Injected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kinds: Vec<(&str, u64)> = Vec::new();
+        for (kind, _, count) in &self.0 {
+            match kinds.iter_mut().find(|(other, _)| other == kind) {
+                Some((_, sum)) => *sum += count,
+                None => kinds.push((kind, *count)),
+            }
+        }
+        let texts = kinds.iter().map(|(kind, sum)| format!("{kind} {sum}"));
+        let texts: Vec<String> = texts.collect();
+        write!(f, "faults injected   {}", texts.join(", "))
+    }
 }
 
 /// Starts both venues, runs the engine against them, stops them.
@@ -121,8 +163,16 @@ pub fn play(show: &Show, seconds: u64, signals: &Signals) -> Result<Played, Demo
     };
     let outcome = crate::session::run(job, signals).map_err(DemoError::Session)?;
     let planted = windows(&sim, &outcome.instruments, clock);
+    let injected = options
+        .faults
+        .is_some()
+        .then(|| Injected(sim.faults_done()));
     sim.stop();
-    Ok(Played { outcome, planted })
+    Ok(Played {
+        outcome,
+        planted,
+        injected,
+    })
 }
 
 /// The settings a user would write for these venues. What differs from the defaults of a real run
@@ -188,4 +238,34 @@ fn windows(sim: &Sim, instruments: &[Instrument], clock: Clock) -> Vec<PlantedWi
         .into_iter()
         .filter_map(window)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn injected_faults_are_told_by_venue_to_programs_and_in_sum_to_people() {
+        let injected = Injected(vec![
+            ("gap", Venue::Extended, 2),
+            ("cut", Venue::Extended, 0),
+            ("gap", Venue::Lighter, 1),
+        ]);
+        let told = r#"{"extended":{"cut":0,"gap":2},"lighter":{"gap":1}}"#;
+        assert_eq!(injected.json().to_string(), told);
+        assert_eq!(injected.to_string(), "faults injected   gap 3, cut 0");
+    }
+
+    #[test]
+    fn faults_that_cannot_be_read_are_a_setting() {
+        let show = |faults: &str| Show {
+            faults: Some(faults.to_owned()),
+            ..Show::default()
+        };
+        let error = options(&show("gpa")).err().expect("no such kind");
+        assert!(error.is_setting());
+        assert!(error.to_string().contains("did you mean gap?"));
+        let spec = options(&show("gap,cut@3")).ok().and_then(|o| o.faults);
+        assert_eq!(spec.map(|spec| spec.items.len()), Some(2));
+    }
 }

@@ -121,7 +121,7 @@ fn run_venues(run: &Run) -> ExitCode {
     finish((|| {
         let outcome = session::run(job, &Signals::watch()?)?;
         let facts = facts(&outcome, mode, is_simulated, None);
-        print(&outcome, &facts, run.json)?;
+        print(&outcome, &facts, run.json, |_| {})?;
         Ok(outcome.is_clean())
     })())
 }
@@ -160,7 +160,13 @@ fn facts(
     }
 }
 
-fn print(outcome: &Outcome, facts: &Facts, is_json: bool) -> std::io::Result<()> {
+/// `more` may add to the object.
+fn print(
+    outcome: &Outcome,
+    facts: &Facts,
+    is_json: bool,
+    more: impl FnOnce(&mut serde_json::Value),
+) -> std::io::Result<()> {
     let totals = outcome.recorder.totals();
     if let Some(left) = outcome.leftover() {
         eprintln!("parallax: {left}");
@@ -170,7 +176,9 @@ fn print(outcome: &Outcome, facts: &Facts, is_json: bool) -> std::io::Result<()>
     }
     report::write(totals, facts, &mut std::io::stderr().lock())?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", json::report(totals, facts))
+    let mut report = json::report(totals, facts);
+    more(&mut report);
+    writeln!(out, "{report}")
 }
 
 /// The commands that need the simulated venues, or their tapes.
@@ -210,7 +218,15 @@ mod simulated {
         );
         let played = demo::play(&flags.show, flags.seconds, &Signals::watch()?)?;
         let facts = facts(&played.outcome, "demo", true, Some(played.planted));
-        print(&played.outcome, &facts, flags.json)?;
+        let injected = played.injected.as_ref();
+        print(&played.outcome, &facts, flags.json, |report| {
+            if let Some(injected) = injected {
+                report["injected"] = injected.json();
+            }
+        })?;
+        if let Some(injected) = injected {
+            eprintln!("{injected}");
+        }
         Ok(played.outcome.is_clean())
     }
 
@@ -230,6 +246,9 @@ mod simulated {
         eprintln!("parallax sim: both venues are up; Ctrl-C ends them");
         while !signals.has_come() {
             std::thread::sleep(Duration::from_millis(50));
+        }
+        if options.faults.is_some() {
+            eprintln!("{}", demo::Injected(venues.faults_done()));
         }
         venues.stop();
         Ok(true)

@@ -6,6 +6,7 @@
 
 pub mod exchange;
 pub mod extended;
+pub mod faults;
 pub mod flow;
 pub mod ladder;
 pub mod lighter;
@@ -20,6 +21,7 @@ pub mod tape;
 
 pub use start::{Description, Options, Sim, start};
 
+use crate::sim::faults::spec::SpecError;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -38,6 +40,8 @@ pub enum SimError {
     Log(PathBuf, String),
     /// The tape or plant can't be read.
     Tape(String),
+    /// A fault is asked for at a market that is not listed.
+    Faults(SpecError),
     /// A thread or runtime can't be started.
     Thread(String),
 }
@@ -59,6 +63,7 @@ impl std::fmt::Display for SimError {
             SimError::Log(path, why) => {
                 write!(f, "can't write the request log {}: {why}", path.display())
             }
+            SimError::Faults(error) => error.fmt(f),
             SimError::Tape(why) => write!(f, "can't play the tape: {why}"),
             SimError::Thread(why) => write!(f, "can't start a simulated venue: {why}"),
         }

@@ -11,9 +11,13 @@
 use crate::market::units::Nanos;
 use crate::sim::SimError;
 use crate::sim::exchange::{Exchange, Happening};
+use crate::sim::faults::Faults;
+use crate::sim::faults::fuse::{Fuse, Fused};
 pub use crate::sim::request_log::{Asked, RequestLog};
 use crate::stage::clock::Clock;
-use axum::extract::{Request, State};
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use rustls::ServerConfig;
@@ -36,7 +40,7 @@ pub mod web {
     pub use axum::body::{Body, Bytes, to_bytes};
     pub use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
     pub use axum::extract::{FromRequestParts, Path, Query, RawQuery, Request, State};
-    pub use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+    pub use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri, header};
     pub use axum::middleware::{Next, from_fn, from_fn_with_state};
     pub use axum::response::{IntoResponse, Response};
     pub use axum::routing::{any, delete, get, patch, post};
@@ -44,6 +48,7 @@ pub mod web {
 
 /// What the venue rooms use of tokio, so that the package has one door.
 pub mod rt {
+    pub use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
     pub use tokio::net::TcpListener;
     pub use tokio::select;
     pub use tokio::spawn;
@@ -122,6 +127,7 @@ pub struct Floor {
     exchange: Mutex<Exchange>,
     happenings: broadcast::Sender<Happening>,
     press: OnceLock<Press>,
+    faults: OnceLock<Arc<Faults>>,
     clock: Clock,
     log: Option<RequestLog>,
     due_changed: Notify,
@@ -136,6 +142,7 @@ impl Floor {
             exchange: Mutex::new(exchange),
             happenings: broadcast::Sender::new(HAPPENINGS_MAX),
             press: OnceLock::new(),
+            faults: OnceLock::new(),
             clock: Clock::new(),
             log,
             due_changed: Notify::new(),
@@ -148,6 +155,22 @@ impl Floor {
     /// second press is refused by silence.
     pub fn set_press(&self, press: Press) {
         let _ = self.press.set(press);
+    }
+
+    /// Has connections of this floor go wrong by these faults. Once per floor, before it is served.
+    pub fn set_faults(&self, faults: Arc<Faults>) {
+        let _ = self.faults.set(faults);
+    }
+
+    /// The faults, where some were asked for.
+    pub fn faults(&self) -> Option<&Arc<Faults>> {
+        self.faults.get()
+    }
+
+    /// The status with which an upgrade is refused at the moment.
+    pub fn refused(&self) -> Option<StatusCode> {
+        let status = self.faults()?.refused(self.now())?;
+        StatusCode::from_u16(status).ok()
     }
 
     /// Now, on this floor's clock.
@@ -268,7 +291,8 @@ pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, router
     let (accepted, ready) = mpsc::channel(ACCEPTED_MAX);
     let door = tokio::spawn(accept(listener, tls, accepted));
     let listener = Handshaken { ready, address };
-    let _ = axum::serve(listener, router).await;
+    let service = router.into_make_service_with_connect_info::<Fuse>();
+    let _ = axum::serve(listener, service).await;
     door.abort();
 }
 
@@ -315,7 +339,7 @@ pub struct Running {
 }
 
 /// A connection that may be served, and where it comes from.
-type Accepted = (Stream, SocketAddr);
+type Accepted = (Fused<Stream>, SocketAddr);
 
 /// Takes connections for ever. The handshake is in a task of its own, because a client that says
 /// half a hello would otherwise keep every other client out.
@@ -345,7 +369,7 @@ async fn accept(
                     }
                 }
             };
-            let _ = accepted.send((stream, peer)).await;
+            let _ = accepted.send((Fused::new(stream), peer)).await;
         });
     }
 }
@@ -357,10 +381,10 @@ struct Handshaken {
 }
 
 impl axum::serve::Listener for Handshaken {
-    type Io = Stream;
+    type Io = Fused<Stream>;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Stream, SocketAddr) {
+    async fn accept(&mut self) -> Accepted {
         match self.ready.recv().await {
             Some(accepted) => accepted,
             // The door task is gone, which means the runtime is ending.
@@ -371,6 +395,19 @@ impl axum::serve::Listener for Handshaken {
     fn local_addr(&self) -> std::io::Result<SocketAddr> {
         Ok(self.address)
     }
+}
+
+/// Every request is told which fuse its connection has.
+impl Connected<axum::serve::IncomingStream<'_, Handshaken>> for Fuse {
+    fn connect_info(stream: axum::serve::IncomingStream<'_, Handshaken>) -> Fuse {
+        stream.io().fuse()
+    }
+}
+
+/// The fuse of a request's connection; one that holds nothing where no connection is known.
+pub fn fuse_of(extensions: &axum::http::Extensions) -> Fuse {
+    let known = extensions.get::<ConnectInfo<Fuse>>();
+    known.map_or_else(Fuse::default, |ConnectInfo(fuse)| fuse.clone())
 }
 
 /// A client's bytes, with or without TLS.

@@ -4,11 +4,13 @@
 //! connect; both venues play the same tape from the same moment with the same planted events.
 //! Refuses addresses that are not loopback.
 
-use crate::market::Venue;
 use crate::market::units::Nanos;
+use crate::market::{VENUES, Venue};
 use crate::sim::SimError;
 use crate::sim::exchange::{Exchange, LighterTier, Settings};
 use crate::sim::extended;
+use crate::sim::faults::Faults;
+use crate::sim::faults::spec::Spec;
 use crate::sim::flow::{Flow, FlowOptions};
 use crate::sim::lighter;
 use crate::sim::plant::{Plant, PlantedEvent};
@@ -42,6 +44,8 @@ pub struct Options {
     pub markets: Option<usize>,
     /// Multiplier of the tape's speed.
     pub rate: f64,
+    /// What goes wrong between the venues and their clients; `None` for nothing.
+    pub faults: Option<Spec>,
     /// Write every request received here.
     pub log: Option<PathBuf>,
 }
@@ -60,6 +64,7 @@ impl Options {
             tape: Arc::new(Tape::embedded()),
             markets: None,
             rate: 1.0,
+            faults: None,
             log: None,
         }
     }
@@ -158,6 +163,20 @@ impl Sim {
         &self.floors[venue.idx()]
     }
 
+    /// What of the faults asked for has really happened: the kind's name, the venue, how often.
+    /// Kinds that have not happened yet are told too; empty when none were asked for.
+    pub fn faults_done(&self) -> Vec<(&'static str, Venue, u64)> {
+        let mut all = Vec::new();
+        for venue in VENUES {
+            let Some(faults) = self.floor(venue).faults() else {
+                continue;
+            };
+            let done = faults.done().into_iter();
+            all.extend(done.map(|(kind, count)| (kind.name(), venue, count)));
+        }
+        all
+    }
+
     /// Stops both venues and waits for their threads.
     pub fn stop(mut self) {
         self.end();
@@ -251,8 +270,9 @@ fn open(
     start: Nanos,
     log: Option<RequestLog>,
 ) -> Result<Arc<Floor>, SimError> {
+    let venue = settings.venue;
     let playback = FlowOptions {
-        venue: settings.venue,
+        venue,
         seed: options.seed,
         plant: options.plant.clone(),
         start,
@@ -261,7 +281,19 @@ fn open(
     };
     let flow = Flow::new(Arc::clone(&options.tape), playback)
         .map_err(|error| SimError::Tape(error.to_string()))?;
-    Ok(Floor::new(Exchange::new(settings, flow), log))
+    let faults = match &options.faults {
+        Some(spec) => {
+            let here = (venue, start);
+            let faults = Faults::new(spec, options.seed, here, flow.rules());
+            Some(faults.map_err(SimError::Faults)?)
+        }
+        None => None,
+    };
+    let floor = Floor::new(Exchange::new(settings, flow), log);
+    if let Some(faults) = faults {
+        floor.set_faults(faults);
+    }
+    Ok(floor)
 }
 
 /// Binds in the caller's thread, so that a taken port is told before anything else is started.

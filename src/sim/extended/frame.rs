@@ -86,6 +86,8 @@ pub struct Frame {
     pub data: Arc<str>,
     /// `ts`: when it was written, epoch milliseconds.
     pub ts: u64,
+    /// The same moment, exactly.
+    pub at: Nanos,
 }
 
 impl Frame {
@@ -95,6 +97,7 @@ impl Frame {
             kind,
             data: data.into(),
             ts: now.epoch_ms(),
+            at: now,
         }
     }
 

@@ -250,6 +250,12 @@ impl Desk {
             .find(|market| market.rules.name == name)
     }
 
+    /// The whole book as it stands, for a client that is subscribed already.
+    pub fn snapshot(&self, instrument: InstrumentId) -> Option<frame::Frame> {
+        let (opening, _) = self.join(frame::Topic::Book(Some(instrument)));
+        opening.into_iter().next()
+    }
+
     /// The market of that instrument.
     pub fn market(&self, instrument: InstrumentId) -> &Listing {
         &self.listings[instrument.idx()]

@@ -289,7 +289,7 @@ impl Desk {
     }
 
     /// Joins a topic: what stands now, and every frame from here on, with no gap between.
-    pub(super) fn join(&self, topic: Topic) -> (Vec<Frame>, broadcast::Receiver<Frame>) {
+    pub(in crate::sim) fn join(&self, topic: Topic) -> (Vec<Frame>, broadcast::Receiver<Frame>) {
         let now = self.floor.now();
         self.floor.look(|exchange| {
             let opening = self.opening(exchange, topic, now);

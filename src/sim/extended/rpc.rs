@@ -8,9 +8,11 @@ use crate::sim::extended::Desk;
 use crate::sim::extended::frame::{Frame, Topic};
 use crate::sim::extended::reply::Reply;
 use crate::sim::extended::rest::to_response;
-use crate::sim::extended::stream::{Gone, Line, greet, log_text};
+use crate::sim::extended::stream::{Gone, Heard, Line, greet, log_text};
+use crate::sim::faults;
+use crate::sim::server::fuse_of;
 use crate::sim::server::rt::{self, mpsc};
-use crate::sim::server::web::{self, WebSocketUpgrade};
+use crate::sim::server::web::{self, IntoResponse, WebSocketUpgrade};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,15 +34,19 @@ const UNAUTHORIZED: Fault = (-32001, "Unauthorized");
 /// Upgrades a request on the RPC path.
 pub async fn upgrade(
     web::State(desk): web::State<Arc<Desk>>,
-    headers: web::HeaderMap,
+    (headers, extensions): (web::HeaderMap, web::Extensions),
     upgrade: WebSocketUpgrade,
 ) -> web::Response {
     if let Err(refusal) = greet(&headers) {
         return to_response(Reply::from(refusal));
     }
+    if let Some(status) = desk.floor.refused() {
+        return status.into_response();
+    }
+    let tap = faults::extended::Line::open(&desk, fuse_of(&extensions));
     upgrade.on_upgrade(async move |socket| {
         let mut session = Session::new(desk);
-        let _ = session.run(Line::new(socket)).await;
+        let _ = session.run(Line::new(socket, tap)).await;
         session.drop_all();
     })
 }
@@ -48,6 +54,7 @@ pub async fn upgrade(
 /// One subscription: a task carries its frames to the line's queue. `turn` tells its frames from
 /// those of a subscription of the same name that it replaced.
 struct Subscription {
+    topic: Topic,
     turn: u64,
     carrier: rt::JoinHandle<()>,
 }
@@ -97,36 +104,43 @@ impl Session {
                 parcel = self.parcels.recv() => {
                     let parcel = parcel.ok_or(Gone)?;
                     let current = self.subscriptions.get(&parcel.name);
-                    if current.is_none_or(|current| current.turn != parcel.turn) {
+                    let Some(current) = current.filter(|current| current.turn == parcel.turn) else {
                         continue;
-                    }
-                    let frame = parcel.frame.ok_or(Gone)?;
-                    self.show(&mut line, &parcel.name, &frame).await?;
+                    };
+                    let (topic, frame) = (current.topic, parcel.frame.ok_or(Gone)?);
+                    let number = |frame: &Frame| self.number(&parcel.name, frame);
+                    line.show(topic, &frame, number).await?;
                 }
-                heard = line.hear() => {
-                    let text = heard?;
-                    log_text(&self.desk, &text);
-                    let (reply, opening) = self.answer(&text);
-                    line.send(reply.to_string()).await?;
-                    if let Some(opening) = opening {
-                        for frame in &opening.frames {
-                            self.show(&mut line, &opening.name, frame).await?;
-                        }
-                    }
-                }
+                heard = line.hear() => match heard? {
+                    Heard::Text(text) => self.reply(&mut line, &text).await?,
+                    Heard::Acts(acts) => line.act(acts).await?,
+                },
             }
         }
     }
 
-    /// Numbers a frame and sends it.
-    async fn show(&mut self, line: &mut Line, name: &str, frame: &Frame) -> Result<(), Gone> {
+    /// Answers a request, and shows what a subscription opens with.
+    async fn reply(&mut self, line: &mut Line, text: &str) -> Result<(), Gone> {
+        log_text(&self.desk, text);
+        let (reply, opening) = self.answer(line, text);
+        line.send(reply.to_string()).await?;
+        if let Some(opening) = opening {
+            for frame in &opening.frames {
+                line.send(self.number(&opening.name, frame)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a frame with the connection's next number.
+    fn number(&mut self, name: &str, frame: &Frame) -> String {
         let text = frame.v2_text(self.sequence, name);
         self.sequence += 1;
-        line.send(text).await
+        text
     }
 
     /// Every reply but a fault repeats the method and says OK. [CAP rpc2.response.*]
-    fn answer(&mut self, text: &str) -> (Value, Option<Opening>) {
+    fn answer(&mut self, line: &mut Line, text: &str) -> (Value, Option<Opening>) {
         let Ok(request) = serde_json::from_str::<Value>(text) else {
             return (fault(&Value::Null, PARSE), None);
         };
@@ -140,8 +154,8 @@ impl Session {
                 let names: Vec<&str> = self.subscriptions.keys().map(AsRef::as_ref).collect();
                 Ok((json!({"subscriptions": names}), None))
             }
-            "subscribe" => self.subscribe(&request["params"]),
-            "unsubscribe" => self.unsubscribe(&request["params"]),
+            "subscribe" => self.subscribe(line, &request["params"]),
+            "unsubscribe" => self.unsubscribe(line, &request["params"]),
             _ => Err(METHOD),
         };
         match result {
@@ -159,13 +173,18 @@ impl Session {
 
     /// The opening frames and the receiver come from one look at the exchange. What an older
     /// subscription of the same name still has in the queue is told by its turn and dropped.
-    fn subscribe(&mut self, params: &Value) -> Result<(Value, Option<Opening>), Fault> {
+    fn subscribe(
+        &mut self,
+        line: &mut Line,
+        params: &Value,
+    ) -> Result<(Value, Option<Opening>), Fault> {
         let (topic, name) = self.topic_of(params)?;
         let name: Arc<str> = name.into();
         if self.subscriptions.len() >= TOPICS_MAX && !self.subscriptions.contains_key(&name) {
             return Err(PARAMS);
         }
         let (frames, mut coming) = self.desk.join(topic);
+        line.join(topic);
         self.turns += 1;
         let turn = self.turns;
         let post = self.post.clone();
@@ -181,7 +200,11 @@ impl Session {
                 }
             }
         });
-        let subscription = Subscription { turn, carrier };
+        let subscription = Subscription {
+            topic,
+            turn,
+            carrier,
+        };
         if let Some(old) = self.subscriptions.insert(Arc::clone(&name), subscription) {
             old.carrier.abort();
         }
@@ -190,10 +213,15 @@ impl Session {
     }
 
     /// Params as for subscribing; a topic that is not held is -32602.
-    fn unsubscribe(&mut self, params: &Value) -> Result<(Value, Option<Opening>), Fault> {
-        let (_, name) = self.topic_of(params)?;
+    fn unsubscribe(
+        &mut self,
+        line: &mut Line,
+        params: &Value,
+    ) -> Result<(Value, Option<Opening>), Fault> {
+        let (topic, name) = self.topic_of(params)?;
         let old = self.subscriptions.remove(name.as_str()).ok_or(PARAMS)?;
         old.carrier.abort();
+        line.leave(topic);
         Ok((json!({"subscription": name}), None))
     }
 

@@ -4,11 +4,13 @@
 //! comes within 10 s; a client that reads too slowly is dropped, never waited for.
 
 use crate::sim::extended::Desk;
-use crate::sim::extended::frame::Topic;
+use crate::sim::extended::frame::{Frame, Topic};
 use crate::sim::extended::reply::{Code, Refusal, Reply, error_envelope};
 use crate::sim::extended::rest::{Query, to_response};
-use crate::sim::server::web::{self, Message, WebSocket, WebSocketUpgrade};
-use crate::sim::server::{Asked, rt};
+use crate::sim::faults;
+use crate::sim::faults::tap::Act;
+use crate::sim::server::web::{self, IntoResponse, Message, WebSocket, WebSocketUpgrade};
+use crate::sim::server::{Asked, fuse_of, rt};
 use std::sync::Arc;
 
 /// The server's Ping. [DOC Public WebSocket streams]
@@ -27,15 +29,25 @@ pub struct Line {
     socket: WebSocket,
     ping_at: rt::Instant,
     pong_by: Option<rt::Instant>,
+    tap: Option<faults::extended::Line>,
+}
+
+/// What ends a wait on a line.
+pub enum Heard {
+    /// The peer said this.
+    Text(String),
+    /// The tap has this done.
+    Acts(Vec<Act>),
 }
 
 impl Line {
-    /// Takes over an upgraded socket.
-    pub fn new(socket: WebSocket) -> Line {
+    /// Takes over an upgraded socket, with a tap where the venue has faults.
+    pub fn new(socket: WebSocket, tap: Option<faults::extended::Line>) -> Line {
         Line {
             socket,
             ping_at: rt::Instant::now() + PING_EVERY,
             pong_by: None,
+            tap,
         }
     }
 
@@ -44,7 +56,64 @@ impl Line {
     /// # Errors
     /// [`Gone`] when the peer closed or does not read.
     pub async fn send(&mut self, text: String) -> Result<(), Gone> {
-        self.push(Message::Text(text.into())).await
+        match &mut self.tap {
+            None => self.push(Message::Text(text.into())).await,
+            Some(tap) => {
+                let acts = tap.pass(text);
+                self.act(acts).await
+            }
+        }
+    }
+
+    /// Sends one frame of a topic, which `number` writes with the connection's next number.
+    ///
+    /// # Errors
+    /// [`Gone`] when the peer closed or does not read, or a fault ends the line.
+    pub async fn show(
+        &mut self,
+        topic: Topic,
+        frame: &Frame,
+        number: impl FnOnce(&Frame) -> String,
+    ) -> Result<(), Gone> {
+        match &mut self.tap {
+            None => self.push(Message::Text(number(frame).into())).await,
+            Some(tap) => {
+                let acts = tap.show(topic, frame, number);
+                self.act(acts).await
+            }
+        }
+    }
+
+    /// Does what a tap has done.
+    ///
+    /// # Errors
+    /// As [`Line::show`].
+    pub async fn act(&mut self, acts: Vec<Act>) -> Result<(), Gone> {
+        for act in acts {
+            match act {
+                Act::Say(text) => self.push(Message::Text(text)).await?,
+                Act::Close => {
+                    let _ = self.push(Message::Close(None)).await;
+                    return Err(Gone);
+                }
+                Act::Drop => return Err(Gone),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the tap of a subscription.
+    pub fn join(&mut self, topic: Topic) {
+        if let Some(tap) = &mut self.tap {
+            tap.join(topic);
+        }
+    }
+
+    /// Tells the tap of the end of a subscription.
+    pub fn leave(&mut self, topic: Topic) {
+        if let Some(tap) = &mut self.tap {
+            tap.leave(topic);
+        }
     }
 
     /// A peer whose window stays shut is as good as gone.
@@ -55,20 +124,22 @@ impl Line {
         }
     }
 
-    /// Waits for the next text of the peer, keeping the heartbeat. May be dropped and called again.
+    /// Waits for the next text of the peer or for the tap, keeping the heartbeat. May be dropped
+    /// and called again.
     ///
     /// # Errors
     /// [`Gone`] when the peer closed or its Pong is overdue.
-    pub async fn hear(&mut self) -> Result<String, Gone> {
+    pub async fn hear(&mut self) -> Result<Heard, Gone> {
         loop {
             let deadline = self.pong_by.unwrap_or(self.ping_at);
             rt::select! {
                 message = self.socket.recv() => match message {
-                    Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
+                    Some(Ok(Message::Text(text))) => return Ok(Heard::Text(text.to_string())),
                     Some(Ok(Message::Pong(_))) => self.pong_by = None,
                     Some(Ok(Message::Ping(_) | Message::Binary(_))) => {}
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
                 },
+                acts = due(&mut self.tap) => return Ok(Heard::Acts(acts)),
                 () = rt::sleep_until(deadline) => {
                     if self.pong_by.is_some() {
                         return Err(Gone);
@@ -83,11 +154,19 @@ impl Line {
     }
 }
 
+/// What a tap does of its own accord; for ever where there is none.
+async fn due(tap: &mut Option<faults::extended::Line>) -> Vec<Act> {
+    match tap {
+        Some(tap) => tap.due().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Upgrades a request on a v1 path.
 pub async fn upgrade(
     web::State(desk): web::State<Arc<Desk>>,
     uri: web::Uri,
-    headers: web::HeaderMap,
+    (headers, extensions): (web::HeaderMap, web::Extensions),
     upgrade: WebSocketUpgrade,
 ) -> web::Response {
     let topic = greet(&headers).and_then(|()| topic_of(&desk, &uri));
@@ -97,7 +176,7 @@ pub async fn upgrade(
             // As recorded: the socket opens, says so, and ends. [CAP v1.error]
             let text = error_envelope(&refusal);
             return upgrade.on_upgrade(async move |socket| {
-                let _ = Line::new(socket).send(text).await;
+                let _ = Line::new(socket, None).send(text).await;
             });
         }
         Err(refusal) => return to_response(Reply::from(refusal)),
@@ -107,9 +186,12 @@ pub async fn upgrade(
         if let Err(refusal) = desk.check_key(key) {
             return to_response(Reply::from(refusal));
         }
+    } else if let Some(status) = desk.floor.refused() {
+        return status.into_response();
     }
+    let tap = faults::extended::Line::open(&desk, fuse_of(&extensions));
     upgrade.on_upgrade(async move |socket| {
-        let _ = run(desk, topic, Line::new(socket)).await;
+        let _ = run(desk, topic, Line::new(socket, tap)).await;
     })
 }
 
@@ -157,6 +239,7 @@ fn topic_of(desk: &Desk, uri: &web::Uri) -> Result<Topic, Refusal> {
 /// The opening frames, then whatever is published, until one side ends it.
 async fn run(desk: Arc<Desk>, topic: Topic, mut line: Line) -> Result<(), Gone> {
     let (opening, mut frames) = desk.join(topic);
+    line.join(topic);
     let mut sequence = 0;
     for frame in opening {
         sequence += 1;
@@ -167,11 +250,17 @@ async fn run(desk: Arc<Desk>, topic: Topic, mut line: Line) -> Result<(), Gone> 
             frame = frames.recv() => {
                 // Lagging or the end of the venue: either way the line ends.
                 let frame = frame.map_err(|_| Gone)?;
-                sequence += 1;
-                line.send(frame.v1_text(sequence)).await?;
+                let number = |frame: &Frame| {
+                    sequence += 1;
+                    frame.v1_text(sequence)
+                };
+                line.show(topic, &frame, number).await?;
             }
             // Nothing the client says changes anything here.
-            heard = line.hear() => log_text(&desk, &heard?),
+            heard = line.hear() => match heard? {
+                Heard::Text(text) => log_text(&desk, &text),
+                Heard::Acts(acts) => line.act(acts).await?,
+            },
         }
     }
 }

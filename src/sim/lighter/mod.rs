@@ -21,7 +21,7 @@ mod keys;
 mod ledger;
 mod markets;
 mod models;
-mod numbers;
+pub(in crate::sim) mod numbers;
 mod reads;
 mod rest;
 mod sign;

@@ -9,10 +9,12 @@ use super::channel::{self, Topic};
 use super::codes::{self, Refusal};
 use super::desk::Desk;
 use super::submit;
-use crate::sim::server::Asked;
+use crate::sim::faults;
+use crate::sim::faults::tap::Act;
 use crate::sim::server::rt::{self, Duration, Instant, broadcast};
-use crate::sim::server::web::{HeaderMap, Message, Response, State, Utf8Bytes, WebSocket};
-use crate::sim::server::web::{Router, WebSocketUpgrade, get};
+use crate::sim::server::web::{Extensions, HeaderMap, IntoResponse, Message, Response, State};
+use crate::sim::server::web::{Router, Utf8Bytes, WebSocket, WebSocketUpgrade, get};
+use crate::sim::server::{Asked, fuse_of};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,11 +27,22 @@ const PING_SECONDS: u64 = 60;
 
 /// The stream's route.
 pub fn routes(desk: Arc<Desk>) -> Router {
-    let stream = |State(desk): State<Arc<Desk>>, upgrade: WebSocketUpgrade| async move {
-        let answer: Response = upgrade.on_upgrade(move |socket| Session::run(desk, socket));
-        answer
-    };
-    Router::new().route("/stream", get(stream)).with_state(desk)
+    Router::new()
+        .route("/stream", get(upgrade))
+        .with_state(desk)
+}
+
+/// Upgrades a request. What it will carry is not known yet, so a refusal is for all.
+async fn upgrade(
+    State(desk): State<Arc<Desk>>,
+    extensions: Extensions,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if let Some(status) = desk.floor.refused() {
+        return status.into_response();
+    }
+    let tap = faults::lighter::Line::open(&desk.floor, fuse_of(&extensions));
+    upgrade.on_upgrade(move |socket| Session::run(desk, socket, tap))
 }
 
 /// One connection.
@@ -38,18 +51,21 @@ struct Session {
     socket: WebSocket,
     /// Channel, as frames spell it, to the last sequence its snapshot covers.
     subscribed: HashMap<Arc<str>, u64>,
+    /// Where the venue has faults.
+    tap: Option<faults::lighter::Line>,
 }
 
 /// The connection is over; why does not matter any more.
 struct Over;
 
 impl Session {
-    async fn run(desk: Arc<Desk>, socket: WebSocket) {
+    async fn run(desk: Arc<Desk>, socket: WebSocket, tap: Option<faults::lighter::Line>) {
         let frames = desk.board.listen();
         let mut session = Session {
             desk,
             socket,
             subscribed: HashMap::new(),
+            tap,
         };
         let _ = session.live(frames).await;
         for channel in session.subscribed.keys() {
@@ -83,6 +99,7 @@ impl Session {
                         Some(Ok(_)) => {}
                     }
                 },
+                acts = due(&mut self.tap) => self.act(acts).await?,
                 _ = ping.tick() => self.say(r#"{"type":"ping"}"#).await?,
                 () = rt::sleep_until(heard + idle) => return self.hang_up().await,
             }
@@ -97,7 +114,25 @@ impl Session {
 
     /// One text message.
     async fn say(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), Over> {
-        self.write(Message::Text(text.into())).await
+        match &mut self.tap {
+            None => self.write(Message::Text(text.into())).await,
+            Some(tap) => {
+                let acts = tap.pass(text.into());
+                self.act(acts).await
+            }
+        }
+    }
+
+    /// Does what the tap has done.
+    async fn act(&mut self, acts: Vec<Act>) -> Result<(), Over> {
+        for act in acts {
+            match act {
+                Act::Say(text) => self.write(Message::Text(text)).await?,
+                Act::Close => return self.hang_up().await,
+                Act::Drop => return Err(Over),
+            }
+        }
+        Ok(())
     }
 
     /// Bounded in time, or a client that stopped reading would hold its frames for ever.
@@ -112,8 +147,15 @@ impl Session {
     /// Frames that the snapshot already contains are dropped here.
     async fn pass(&mut self, frame: &Frame) -> Result<(), Over> {
         match self.subscribed.get(&frame.channel) {
-            Some(after) if frame.sequence > *after => self.say(frame.text.clone()).await,
-            _ => Ok(()),
+            Some(after) if frame.sequence > *after => {}
+            _ => return Ok(()),
+        }
+        match &mut self.tap {
+            None => self.write(Message::Text(frame.text.clone())).await,
+            Some(tap) => {
+                let acts = tap.show(&frame.channel, &frame.text);
+                self.act(acts).await
+            }
         }
     }
 
@@ -148,6 +190,9 @@ impl Session {
                 Err(refusal) => self.refuse(&refusal, None).await,
             },
             "jsonapi/sendtx" | "jsonapi/sendtxbatch" => {
+                if let Some(tap) = &mut self.tap {
+                    tap.exempt();
+                }
                 let answer = transact(&self.desk, kind, &message);
                 self.say(answer).await
             }
@@ -183,6 +228,9 @@ impl Session {
             let now = desk.floor.now();
             desk.board.open(topic, name, exchange, now)
         });
+        if let Some(tap) = &mut self.tap {
+            tap.join(&channel);
+        }
         self.subscribed.insert(channel, after);
         Ok(text)
     }
@@ -215,6 +263,9 @@ impl Session {
             return Err(Refusal::with(400, 30002, text));
         };
         self.desk.board.close(&channel);
+        if let Some(tap) = &mut self.tap {
+            tap.leave(&channel);
+        }
         // The blanks are the venue's.
         Ok(format!(
             r#"{{"type": "unsubscribed", "channel": "{in_frames}"}}"#
@@ -231,6 +282,14 @@ impl Session {
             };
             channel::parse(name, account, exists)
         })
+    }
+}
+
+/// What the tap does of its own accord; for ever where there is none.
+async fn due(tap: &mut Option<faults::lighter::Line>) -> Vec<Act> {
+    match tap {
+        Some(tap) => tap.due().await,
+        None => std::future::pending().await,
     }
 }
 
