@@ -3,7 +3,6 @@
 //! Promises: what comes out of [`Cli`] is in range; wrong usage ends with exit status 2 and a text
 //! that says how to do it right. Refuses: doing anything. `main` carries the commands out.
 
-use clap::builder::RangedI64ValueParser;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -149,9 +148,12 @@ pub struct Show {
     /// Multiply the tape's markets up to this many.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub markets: Option<u16>,
-    /// Multiply the tape's message rate.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = rate_range())]
-    pub rate: u32,
+    /// Market-data messages a second that both venues together aim at, over all markets: frames of
+    /// the full books and of the fast tops; trades, prices and snapshots come on top. The tape is
+    /// played faster or slower for it; planted dislocations keep their own time. Default: the
+    /// tape's own speed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
 }
 
 impl Default for Show {
@@ -163,7 +165,7 @@ impl Default for Show {
             faults: None,
             lighter_tier: LighterTier::Standard,
             markets: None,
-            rate: 1,
+            rate: None,
         }
     }
 }
@@ -257,11 +259,6 @@ pub enum TapeCommand {
 
 fn at_least_one() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(1..)
-}
-
-/// Beyond a thousandfold even an empty exchange would be busy.
-fn rate_range() -> RangedI64ValueParser<u32> {
-    RangedI64ValueParser::new().range(1..=1000)
 }
 
 /// A tape longer than a day is unwieldy.

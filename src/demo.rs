@@ -80,7 +80,7 @@ pub fn options(show: &Show) -> Result<Options, DemoError> {
         LighterTier::Premium140 => Tier::Premium140,
     };
     options.markets = show.markets.map(usize::from);
-    options.rate = f64::from(show.rate);
+    options.rate = show.rate;
     Ok(options)
 }
 
@@ -113,6 +113,8 @@ pub struct Played {
     pub planted: Vec<PlantedWindow>,
     /// What of the faults asked for really happened; `None` when none were asked for.
     pub injected: Option<Injected>,
+    /// Which simulated venue could not keep up, if one could not.
+    pub complaint: Option<String>,
 }
 
 /// Faults that were put between the venues and the engine: kind, venue, how often.
@@ -163,6 +165,7 @@ pub fn play(show: &Show, seconds: u64, signals: &Signals) -> Result<Played, Demo
     };
     let outcome = crate::session::run(job, signals).map_err(DemoError::Session)?;
     let planted = windows(&sim, &outcome.instruments, clock);
+    let complaint = sim.complaint();
     let injected = options
         .faults
         .is_some()
@@ -171,6 +174,7 @@ pub fn play(show: &Show, seconds: u64, signals: &Signals) -> Result<Played, Demo
     Ok(Played {
         outcome,
         planted,
+        complaint,
         injected,
     })
 }

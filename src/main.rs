@@ -227,6 +227,9 @@ mod simulated {
         if let Some(injected) = injected {
             eprintln!("{injected}");
         }
+        if let Some(complaint) = played.complaint {
+            eprintln!("parallax: {complaint}");
+        }
         Ok(played.outcome.is_clean())
     }
 
@@ -249,6 +252,9 @@ mod simulated {
         }
         if options.faults.is_some() {
             eprintln!("{}", demo::Injected(venues.faults_done()));
+        }
+        if let Some(complaint) = venues.complaint() {
+            eprintln!("parallax: {complaint}");
         }
         venues.stop();
         Ok(true)

@@ -4,6 +4,8 @@
 //! they show is a real tape, what is planted on it is told. Refuses to listen anywhere but on
 //! loopback, and to hold keys that could be real.
 
+mod certificate;
+pub mod decimal;
 pub mod exchange;
 pub mod extended;
 pub mod faults;
@@ -18,6 +20,8 @@ pub mod script;
 pub mod server;
 pub mod start;
 pub mod tape;
+#[cfg(test)]
+mod tests_streams;
 
 pub use start::{Description, Options, Sim, start};
 

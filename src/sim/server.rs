@@ -10,6 +10,7 @@
 
 use crate::market::units::Nanos;
 use crate::sim::SimError;
+pub use crate::sim::certificate::Certificate;
 use crate::sim::exchange::{Exchange, Happening};
 use crate::sim::faults::Faults;
 use crate::sim::faults::fuse::{Fuse, Fused};
@@ -20,8 +21,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
+use futures_sink::Sink;
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +31,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -46,6 +47,26 @@ pub mod web {
     pub use axum::routing::{any, delete, get, patch, post};
 }
 
+/// Hands a message to a socket that keeps it until [`flush`], or until it holds 128 KiB: many
+/// frames leave in one write, and in one TLS record where they fit.
+///
+/// # Errors
+/// When the peer is gone.
+pub async fn feed(socket: &mut web::WebSocket, message: web::Message) -> Result<(), axum::Error> {
+    let mut socket = Pin::new(socket);
+    std::future::poll_fn(|context| socket.as_mut().poll_ready(context)).await?;
+    socket.start_send(message)
+}
+
+/// Sends what was fed.
+///
+/// # Errors
+/// When the peer is gone.
+pub async fn flush(socket: &mut web::WebSocket) -> Result<(), axum::Error> {
+    let mut socket = Pin::new(socket);
+    std::future::poll_fn(|context| socket.as_mut().poll_flush(context)).await
+}
+
 /// What the venue rooms use of tokio, so that the package has one door.
 pub mod rt {
     pub use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -57,75 +78,62 @@ pub mod rt {
     pub use tokio::time::{Duration, Instant, interval, sleep, sleep_until, timeout};
 }
 
-/// Happenings held for a receiver before it counts as lagging. Larger only costs memory; smaller
-/// cuts off clients during a short stall of the machine (at 1,000 a second this is 16 s).
-const HAPPENINGS_MAX: usize = 16_384;
 /// Longest request body read, bytes. The longest real one, a signed batch, is under 64 KiB.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// Handshaken connections waiting to be served. Larger only costs memory.
 const ACCEPTED_MAX: usize = 64;
 /// A handshake that takes longer is dropped.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// A certificate authority of this process alone, and the certificate it gave the venues.
-pub struct Certificate {
-    /// The authority's certificate, PEM: what a client must trust.
-    pub ca_pem: String,
-    server_config: Arc<ServerConfig>,
+/// Called under the exchange's lock with what has just happened, in order; answers when it wants to
+/// be called next even if nothing happens.
+pub type Press = Box<dyn Fn(&Exchange, Moment, &[Happening]) -> Nanos + Send + Sync>;
+
+/// When something happens on a venue.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// By the schedule. What is told in batches is batched by it, so that a venue that runs late
+    /// sends what it would have sent.
+    pub at: Nanos,
+    /// By the clock.
+    pub now: Nanos,
 }
 
-impl Certificate {
-    /// Makes both for `localhost`, `127.0.0.1` and `::1`. The keys never leave this process.
-    ///
-    /// # Errors
-    /// [`SimError::Certificate`] when the generator or rustls refuses (never seen).
-    pub fn new() -> Result<Certificate, SimError> {
-        let refused = |error: rcgen::Error| SimError::Certificate(error.to_string());
-        let mut authority = rcgen::CertificateParams::new(Vec::new()).map_err(refused)?;
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
-        authority
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "parallax simulated venues");
-        let authority_key = rcgen::KeyPair::generate().map_err(refused)?;
-        let authority_certificate = authority.self_signed(&authority_key).map_err(refused)?;
-        let issuer = rcgen::Issuer::new(authority, authority_key);
+/// How far a venue was behind its own schedule.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lag {
+    /// Moments of the schedule lived through.
+    pub steps: u64,
+    /// Of these, more than [`LATE_NS`] late.
+    pub late: u64,
+    /// The latest, nanoseconds.
+    pub max_ns: u64,
+}
 
-        let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
-        let mut leaf = rcgen::CertificateParams::new(names).map_err(refused)?;
-        leaf.use_authority_key_identifier_extension = true;
-        leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-        let leaf_key = rcgen::KeyPair::generate().map_err(refused)?;
-        let leaf_certificate = leaf.signed_by(&leaf_key, &issuer).map_err(refused)?;
-
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let refused = |error: rustls::Error| SimError::Certificate(error.to_string());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(refused)?
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf_certificate.der().clone()], key)
-            .map_err(refused)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Certificate {
-            ca_pem: authority_certificate.pem(),
-            server_config: Arc::new(config),
-        })
-    }
-
-    /// What a listener needs to answer TLS.
-    pub fn server_config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.server_config)
+impl Lag {
+    /// Takes down one moment.
+    fn note(&mut self, behind_ns: u64) {
+        self.steps += 1;
+        self.late += u64::from(behind_ns > LATE_NS);
+        self.max_ns = self.max_ns.max(behind_ns);
     }
 }
 
-/// Called under the exchange's lock with what has just happened, in order.
-pub type Press = Box<dyn Fn(&Exchange, Nanos, &[Happening]) + Send + Sync>;
+/// A venue that is behind its schedule by more is late. Timers alone take up to 2 ms, and a client
+/// that asks for 200 whole books at once 20 ms.
+pub const LATE_NS: u64 = 50_000_000;
+/// Moments played before connections get their turn. More only makes them wait longer.
+const STEPS_MAX: usize = 256;
+
+/// What the floor's lock guards.
+struct Stage {
+    exchange: Exchange,
+    press_due: Nanos,
+    lag: Lag,
+}
 
 /// One venue's exchange and everyone who watches it.
 pub struct Floor {
-    exchange: Mutex<Exchange>,
-    happenings: broadcast::Sender<Happening>,
+    stage: Mutex<Stage>,
     press: OnceLock<Press>,
     faults: OnceLock<Arc<Faults>>,
     clock: Clock,
@@ -139,8 +147,11 @@ impl Floor {
     /// Opens the floor; nothing moves until [`pump`] runs.
     pub fn new(exchange: Exchange, log: Option<RequestLog>) -> Arc<Floor> {
         Arc::new(Floor {
-            exchange: Mutex::new(exchange),
-            happenings: broadcast::Sender::new(HAPPENINGS_MAX),
+            stage: Mutex::new(Stage {
+                exchange,
+                press_due: Nanos(u64::MAX),
+                lag: Lag::default(),
+            }),
             press: OnceLock::new(),
             faults: OnceLock::new(),
             clock: Clock::new(),
@@ -151,8 +162,8 @@ impl Floor {
         })
     }
 
-    /// Has `press` write up what happens, under the lock, before the broadcast. Once per floor; a
-    /// second press is refused by silence.
+    /// Has `press` write up what happens, under the lock. Once per floor; a second press is refused
+    /// by silence.
     pub fn set_press(&self, press: Press) {
         let _ = self.press.set(press);
     }
@@ -178,38 +189,67 @@ impl Floor {
         self.clock.now()
     }
 
-    /// Locks the exchange, runs `f`, announces what happened in order and wakes the pump, since
-    /// what is due next may have changed.
+    /// Locks the exchange, lets it come to this moment, runs `f`, has written up what happened and
+    /// wakes the pump, since what is due next may have changed.
     pub fn act<T>(&self, f: impl FnOnce(&mut Exchange, Nanos, &mut Vec<Happening>) -> T) -> T {
-        let answer = self.run(f);
+        let mut out = Vec::new();
+        let mut stage = self.lock();
+        // Read under the lock, so that the exchange never sees time step back.
+        let now = self.clock.now();
+        while self.step(&mut stage, now, &mut out).is_some() {}
+        let answer = f(&mut stage.exchange, now, &mut out);
+        self.write_up(&mut stage, now, &mut out);
+        drop(stage);
         self.due_changed.notify_one();
         answer
     }
 
-    /// As [`Floor::act`], without waking the pump: the pump's own turns.
-    fn run<T>(&self, f: impl FnOnce(&mut Exchange, Nanos, &mut Vec<Happening>) -> T) -> T {
+    /// Plays what is due up to `until`, each moment by itself, but not for long; tells when it must
+    /// be called again.
+    pub fn play(&self, until: Nanos) -> Nanos {
         let mut out = Vec::new();
-        let mut exchange = self.lock();
-        // Read under the lock, so that the exchange never sees time step back.
-        let now = self.clock.now();
-        let answer = f(&mut exchange, now, &mut out);
+        let mut stage = self.lock();
+        for _ in 0..STEPS_MAX {
+            let Some(due) = self.step(&mut stage, until, &mut out) else {
+                break;
+            };
+            let behind_ns = self.clock.now().since(due);
+            stage.lag.note(behind_ns);
+        }
+        stage.exchange.next_due().min(stage.press_due)
+    }
+
+    /// The first moment due up to `until`, and what happens at it.
+    fn step(&self, stage: &mut Stage, until: Nanos, out: &mut Vec<Happening>) -> Option<Nanos> {
+        let due = stage.exchange.next_due().min(stage.press_due);
+        if due > until {
+            return None;
+        }
+        stage.exchange.advance(due, out);
+        self.write_up(stage, due, out);
+        Some(due)
+    }
+
+    /// Hands the press what happened up to `at`.
+    fn write_up(&self, stage: &mut Stage, at: Nanos, out: &mut Vec<Happening>) {
+        let moment = Moment {
+            at,
+            now: self.clock.now(),
+        };
         if let Some(press) = self.press.get() {
-            press(&exchange, now, &out);
+            stage.press_due = press(&stage.exchange, moment, out);
         }
-        for happening in out {
-            let _ = self.happenings.send(happening);
-        }
-        answer
+        out.clear();
     }
 
-    /// Locks the exchange and looks at it. A [`Floor::subscribe`] inside is in step with it.
+    /// How far this venue was behind its schedule, since its pump began.
+    pub fn lag(&self) -> Lag {
+        self.lock().lag
+    }
+
+    /// Locks the exchange and looks at it. A subscription taken inside is in step with it.
     pub fn look<T>(&self, f: impl FnOnce(&Exchange) -> T) -> T {
-        f(&self.lock())
-    }
-
-    /// Everything that happens from now on. `Lagged` means: cut this client off.
-    pub fn subscribe(&self) -> broadcast::Receiver<Happening> {
-        self.happenings.subscribe()
+        f(&self.lock().exchange)
     }
 
     /// Writes one request to the log, where there is one.
@@ -234,25 +274,30 @@ impl Floor {
     }
 
     /// Every way to the exchange goes through here.
-    fn lock(&self) -> MutexGuard<'_, Exchange> {
+    fn lock(&self) -> MutexGuard<'_, Stage> {
         // A panic in a connection's task must not take the venue down with it.
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Lets time pass: sleeps until the exchange is next due, advances it, and again, until stopped.
+/// Lets time pass: sleeps until the exchange or its press is next due, plays, and again, until
+/// stopped.
 pub async fn pump(floor: Arc<Floor>) {
+    // What came due while the venue was being set up is nobody's lag: nobody was there to see it.
+    let opened = floor.now();
+    while floor.play(opened) <= opened {}
+    floor.lock().lag = Lag::default();
     while !floor.stopping.load(Ordering::Acquire) {
-        let wait_ns = floor.look(Exchange::next_due).since(floor.now());
-        if wait_ns > 0 {
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_nanos(wait_ns)) => {}
-                () = floor.due_changed.notified() => continue,
-            }
-        }
-        floor.run(|exchange, now, out| exchange.advance(now, out));
+        let wait_ns = floor.play(floor.now()).since(floor.now());
         // A pump that is always late must still let the clients run.
-        tokio::task::yield_now().await;
+        if wait_ns == 0 {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_nanos(wait_ns)) => {}
+            () = floor.due_changed.notified() => {}
+        }
     }
 }
 

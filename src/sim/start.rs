@@ -4,7 +4,7 @@
 //! connect; both venues play the same tape from the same moment with the same planted events.
 //! Refuses addresses that are not loopback.
 
-use crate::market::units::Nanos;
+use crate::market::units::{MS, Nanos};
 use crate::market::{VENUES, Venue};
 use crate::sim::SimError;
 use crate::sim::exchange::{Exchange, LighterTier, Settings};
@@ -14,7 +14,7 @@ use crate::sim::faults::spec::Spec;
 use crate::sim::flow::{Flow, FlowOptions};
 use crate::sim::lighter;
 use crate::sim::plant::{Plant, PlantedEvent};
-use crate::sim::server::{Certificate, Floor, RequestLog, Running, run_venue};
+use crate::sim::server::{Certificate, Floor, LATE_NS, Lag, RequestLog, Running, run_venue};
 use crate::sim::tape::Tape;
 use crate::stage::clock::Clock;
 use serde::Serialize;
@@ -42,12 +42,16 @@ pub struct Options {
     pub tape: Arc<Tape>,
     /// How many markets are listed, copies of the tape's where it has fewer; `None` for its own.
     pub markets: Option<usize>,
-    /// Multiplier of the tape's speed.
-    pub rate: f64,
+    /// Market-data messages a second that both venues together aim at (see `tape::pace`); `None`
+    /// for the tape's own speed.
+    pub rate: Option<u32>,
     /// What goes wrong between the venues and their clients; `None` for nothing.
     pub faults: Option<Spec>,
     /// Write every request received here.
     pub log: Option<PathBuf>,
+    /// Client messages a minute that Lighter takes from one address: the venue's 200, more only to
+    /// measure a load sooner.
+    pub lighter_messages_per_minute: usize,
 }
 
 impl Options {
@@ -63,9 +67,10 @@ impl Options {
             tier: LighterTier::Standard,
             tape: Arc::new(Tape::embedded()),
             markets: None,
-            rate: 1.0,
+            rate: None,
             faults: None,
             log: None,
+            lighter_messages_per_minute: 200,
         }
     }
 }
@@ -163,6 +168,33 @@ impl Sim {
         &self.floors[venue.idx()]
     }
 
+    /// How far each venue was behind its own schedule, by `Venue::idx`.
+    pub fn lag(&self) -> [Lag; 2] {
+        self.floors.each_ref().map(|floor| floor.lag())
+    }
+
+    /// What must be told at the end: which venue could not keep up with its schedule, and by how
+    /// much; `None` when both did.
+    pub fn complaint(&self) -> Option<String> {
+        let late = VENUES
+            .iter()
+            .zip(self.lag())
+            .filter(|(_, lag)| lag.late > 0);
+        let tell = |(venue, lag): (&Venue, Lag)| {
+            format!(
+                "the simulated {} was more than {} ms late with {} of {} steps of its tape, at \
+                 most {} ms: this machine can't keep up with --rate or --markets",
+                venue.name(),
+                LATE_NS / MS,
+                lag.late,
+                lag.steps,
+                lag.max_ns / MS,
+            )
+        };
+        let lines: Vec<String> = late.map(tell).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
     /// What of the faults asked for has really happened: the kind's name, the venue, how often.
     /// Kinds that have not happened yet are told too; empty when none were asked for.
     pub fn faults_done(&self) -> Vec<(&'static str, Venue, u64)> {
@@ -230,7 +262,11 @@ pub fn start(options: &Options) -> Result<Sim, SimError> {
     let keys = extended::Credentials::from_seed(options.seed);
     let desk = extended::Desk::new(Arc::clone(&extended_floor), keys.clone(), fees);
     let lighter_keys = lighter::credentials(options.seed);
-    let lighter_options = lighter::Options::of(options.tier);
+    let lighter_options = lighter::Options {
+        messages_per_minute: options.lighter_messages_per_minute,
+        messages_in_flight: (options.lighter_messages_per_minute / 4).max(1),
+        ..lighter::Options::of(options.tier)
+    };
     let description = Description {
         extended: describe_extended(options.plain, addresses[0], keys),
         lighter: describe_lighter(options.plain, addresses[1], &lighter_keys),

@@ -599,6 +599,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["sim/", "watch/"]),
     ("tokio", &["sim/", "watch/"]),
     ("tokio_rustls", &["sim/", "watch/"]),
+    ("futures_sink", &["sim/"]),
     ("rcgen", &["sim/"]),
     ("flate2", &["record/", "sim/", "capture/"]),
     ("rustix", &["capture/"]),

@@ -6,6 +6,7 @@
 
 use crate::market::InstrumentId;
 use crate::market::units::Nanos;
+use crate::sim::decimal::push_whole;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -26,6 +27,17 @@ pub enum Topic {
     Funding(Option<InstrumentId>),
     /// The account.
     Account,
+}
+
+impl Topic {
+    /// Whether its frames are those of every market.
+    pub fn is_of_all(self) -> bool {
+        match self {
+            Topic::Book(one) | Topic::Touch(one) | Topic::Trades(one) => one.is_none(),
+            Topic::Mark(one) | Topic::Index(one) | Topic::Funding(one) => one.is_none(),
+            Topic::Account => false,
+        }
+    }
 }
 
 /// What a frame is; both streams spell it their own way.
@@ -106,27 +118,31 @@ impl Frame {
         let mut text = String::with_capacity(self.data.len() + 80);
         text.push('{');
         if let Some(kind) = self.kind.v1() {
-            let _ = write!(text, "\"type\":\"{kind}\",");
+            text.push_str("\"type\":\"");
+            text.push_str(kind);
+            text.push_str("\",");
         }
-        let _ = write!(
-            text,
-            "\"data\":{},\"ts\":{},\"seq\":{sequence}}}",
-            self.data, self.ts
-        );
+        self.push_body(&mut text, sequence);
+        text.push('}');
         text
+    }
+
+    /// What both envelopes share.
+    fn push_body(&self, text: &mut String, sequence: u64) {
+        text.push_str("\"data\":");
+        text.push_str(&self.data);
+        text.push_str(",\"ts\":");
+        push_whole(text, self.ts);
+        text.push_str(",\"seq\":");
+        push_whole(text, sequence);
     }
 
     /// The whole message on stream v2.
     pub fn v2_text(&self, sequence: u64, subscription: &str) -> String {
         let mut text = String::with_capacity(self.data.len() + 120);
-        let _ = write!(
-            text,
-            "{{\"type\":\"{}\",\"data\":{},\"ts\":{},\"seq\":{sequence},\"subscription\":\"{}\"}}",
-            self.kind.v2(),
-            self.data,
-            self.ts,
-            subscription,
-        );
+        let _ = write!(text, "{{\"type\":\"{}\",", self.kind.v2());
+        self.push_body(&mut text, sequence);
+        let _ = write!(text, ",\"subscription\":\"{subscription}\"}}");
         text
     }
 }

@@ -29,7 +29,7 @@ use crate::market::units::{Nanos, SECOND};
 use crate::sim::exchange::{Exchange, Happening, Rules};
 use crate::sim::extended::press::Press;
 use crate::sim::extended::settlement::{Assets, Felt, parse_hex, public_key};
-use crate::sim::server::{Floor, logged, web};
+use crate::sim::server::{Floor, Moment, logged, web};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -229,10 +229,11 @@ impl Desk {
         // The floor must not keep the desk alive, which keeps the floor alive.
         let weak = Arc::downgrade(&desk);
         floor.set_press(Box::new(
-            move |exchange: &Exchange, now: Nanos, happened: &[Happening]| {
-                if let Some(desk) = weak.upgrade() {
-                    desk.print(exchange, now, happened);
-                }
+            move |exchange: &Exchange, moment: Moment, happened: &[Happening]| {
+                // Without a desk there is nobody to write for.
+                let never = Nanos(u64::MAX);
+                weak.upgrade()
+                    .map_or(never, |desk| desk.print(exchange, moment, happened))
             },
         ));
         desk

@@ -4,48 +4,59 @@
 //! every later frame, none missed or repeated. Only what somebody listens to is written. The
 //! sequence number is the connection's own and is added when the frame is sent.
 //!
-//! Promises: `q` is the signed change and `c` the new size of a level; a full snapshot a minute;
-//! some snapshot prices in the venue's longer spelling. Refuses to wait for slow clients: they
-//! lag and are cut off.
+//! Promises: `q` is the signed change and `c` the new size of a level; a full snapshot a minute,
+//! the markets one after the other; some snapshot prices in the venue's longer spelling; best bid
+//! and ask leave before the book frame that moves them, so they are never older than the full book.
+//! The tape's own gaps stand for the venue's cadences (100 ms, 10 ms): nothing is conflated.
+//! Refuses to wait for slow clients: they lag and are cut off.
 
 use crate::market::InstrumentId;
 use crate::market::book::Side;
-use crate::market::units::{MS, Nanos, Price, SECOND, Size};
+use crate::market::units::{Nanos, Price, SECOND, Size};
+use crate::sim::decimal::{push_exact, push_whole};
 use crate::sim::exchange::{Change, Exchange, Happening, Status};
 use crate::sim::extended::frame::{Frame, Kind, Topic};
 use crate::sim::extended::{Desk, Listing, venue_id, wire};
+use crate::sim::server::Moment;
 use crate::sim::server::rt::broadcast;
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Frames held for a subscriber before it is cut off. Larger costs memory a topic; smaller cuts
-/// off clients in a shorter stall (at 90 frames a second this is 45 s).
-const FRAMES_MAX: usize = 4_096;
+/// Frames of one market held for a subscriber before it is cut off. Larger costs memory a topic;
+/// smaller cuts off clients in a shorter stall (at 90 frames a second this is 22 s).
+const FRAMES_MAX: usize = 2_048;
+/// The same of all markets together (at 12,000 a second, 200 markets, this is 2.7 s).
+const FRAMES_OF_ALL_MAX: usize = 32_768;
 /// Trades shown to a new subscriber. [CAP: 50]
 const TRADES_SHOWN: usize = 50;
 /// A full snapshot this often. [DOC Order book stream]
 const SNAPSHOT_NS: u64 = 60 * SECOND;
-/// Best bid and ask at most this often. [DOC: up to every 10 ms]; a little less, so that a tape
-/// with frames just 10 ms apart loses none.
-const TOUCH_NS: u64 = 9 * MS;
-
 /// What the press remembers of one market.
 #[derive(Default)]
 struct Shown {
-    trades: VecDeque<Value>,
-    last: Option<Price>,
-    snapshot: Nanos,
+    trades: VecDeque<PublicTrade>,
     touch: [Option<(Price, Size)>; 2],
-    touch_written: Nanos,
-    funding_written: Nanos,
+}
+
+/// A trade of the crowd.
+#[derive(Clone, Copy)]
+struct PublicTrade {
+    number: u64,
+    /// The taker's.
+    side: Side,
+    price: Price,
+    size: Size,
+    t: Nanos,
 }
 
 #[derive(Default)]
 struct Rack {
     lanes: HashMap<Topic, broadcast::Sender<Frame>>,
     shown: HashMap<InstrumentId, Shown>,
+    /// Minute snapshots that have been due so far, over all markets.
+    beats: u64,
 }
 
 impl Rack {
@@ -87,42 +98,69 @@ impl Press {
 
     /// Price of the last public trade.
     pub fn last_price(&self, instrument: InstrumentId) -> Option<Price> {
-        self.rack().shown.get(&instrument)?.last
+        let rack = self.rack();
+        Some(rack.shown.get(&instrument)?.trades.back()?.price)
+    }
+
+    /// The last public trades, oldest first, as a list; empty where there are none.
+    fn trades_text(&self, market: &Listing) -> String {
+        let rack = self.rack();
+        let shown = rack.shown.get(&market.rules.instrument);
+        let mut text = String::new();
+        for trade in shown.iter().flat_map(|shown| &shown.trades) {
+            text.push(if text.is_empty() { '[' } else { ',' });
+            push_trade(&mut text, market, trade);
+        }
+        if !text.is_empty() {
+            text.push(']');
+        }
+        text
     }
 
     /// The last public trades, oldest first.
-    pub fn recent_trades(&self, instrument: InstrumentId) -> Vec<Value> {
-        let rack = self.rack();
-        let shown = rack.shown.get(&instrument);
-        shown.map_or_else(Vec::new, |shown| shown.trades.iter().cloned().collect())
+    pub fn recent_trades(&self, market: &Listing) -> Vec<Value> {
+        // Nothing traded yet reads as an empty text.
+        serde_json::from_str(&self.trades_text(market)).unwrap_or_default()
     }
 }
 
 impl Desk {
-    /// Writes up what happened. Runs under the exchange's lock.
-    pub(super) fn print(&self, exchange: &Exchange, now: Nanos, happened: &[Happening]) {
+    /// Writes up what happened, and what is due by the minute; tells when that is next. Runs under
+    /// the exchange's lock.
+    pub(super) fn print(
+        &self,
+        exchange: &Exchange,
+        moment: Moment,
+        happened: &[Happening],
+    ) -> Nanos {
         let mut rack = self.press.rack();
-        let mut moved: Vec<InstrumentId> = Vec::new();
         for happening in happened {
-            if let Some(instrument) = self.print_one(&mut rack, exchange, now, happening)
-                && !moved.contains(&instrument)
-            {
-                moved.push(instrument);
-            }
+            self.print_one(&mut rack, exchange, moment.now, happening);
         }
-        for instrument in moved {
-            self.print_state(&mut rack, exchange, now, instrument);
+        loop {
+            let due = self.beat_due(rack.beats);
+            if due > moment.at {
+                return due;
+            }
+            let idx = rack.beats as usize % self.listings.len();
+            rack.beats += 1;
+            let market = &self.listings[idx];
+            let instrument = market.rules.instrument;
+            rack.publish(Topic::Book, instrument, || {
+                snapshot(market, exchange, moment.now)
+            });
+            rack.publish(Topic::Funding, instrument, || funding(market, moment.now));
         }
     }
 
-    /// Writes one happening; answers with the market whose book moved.
-    fn print_one(
-        &self,
-        rack: &mut Rack,
-        exchange: &Exchange,
-        now: Nanos,
-        happening: &Happening,
-    ) -> Option<InstrumentId> {
+    /// When the next market's minute is over: all have theirs in a minute, one after the other.
+    fn beat_due(&self, beats: u64) -> Nanos {
+        let every_ns = SNAPSHOT_NS / self.listings.len().max(1) as u64;
+        self.opened.plus((beats + 1) * every_ns)
+    }
+
+    /// Writes one happening.
+    fn print_one(&self, rack: &mut Rack, exchange: &Exchange, now: Nanos, happening: &Happening) {
         match happening {
             Happening::Book {
                 instrument,
@@ -130,12 +168,12 @@ impl Desk {
                 ..
             } => {
                 let market = self.market(*instrument);
+                self.print_touch(rack, exchange, now, market);
                 rack.publish(Topic::Book, *instrument, || {
                     Frame::new(Kind::Delta, delta(market, changes), now)
                 });
-                return Some(*instrument);
             }
-            Happening::PublicTrade {
+            &Happening::PublicTrade {
                 instrument,
                 side,
                 price,
@@ -143,24 +181,23 @@ impl Desk {
                 number,
                 t,
             } => {
-                let market = self.market(*instrument);
-                let row = json!({
-                    "i": venue_id(*number),
-                    "m": market.rules.name,
-                    "S": if *side == Side::Bid { "BUY" } else { "SELL" },
-                    "tT": "TRADE",
-                    "T": t.epoch_ms(),
-                    "p": wire::padded(price.0, 0),
-                    "q": wire::padded(size.0, market.qty_places),
-                });
-                let shown = rack.shown.entry(*instrument).or_default();
-                shown.last = Some(*price);
+                let trade = PublicTrade {
+                    number,
+                    side,
+                    price,
+                    size,
+                    t,
+                };
+                let shown = rack.shown.entry(instrument).or_default();
                 if shown.trades.len() == TRADES_SHOWN {
                     shown.trades.pop_front();
                 }
-                shown.trades.push_back(row.clone());
-                rack.publish(Topic::Trades, *instrument, || {
-                    Frame::new(Kind::Trades, json!([row]).to_string(), now)
+                shown.trades.push_back(trade);
+                rack.publish(Topic::Trades, instrument, || {
+                    let mut text = String::from("[");
+                    push_trade(&mut text, self.market(instrument), &trade);
+                    text.push(']');
+                    Frame::new(Kind::Trades, text, now)
                 });
             }
             Happening::Mark { instrument, t, .. } => {
@@ -181,45 +218,18 @@ impl Desk {
                 }
             }
         }
-        None
     }
 
-    /// The frames that show a state, not a change: best bid and ask, the minute's snapshot, the
-    /// minute's funding rate.
-    fn print_state(
-        &self,
-        rack: &mut Rack,
-        exchange: &Exchange,
-        now: Nanos,
-        instrument: InstrumentId,
-    ) {
-        let market = self.market(instrument);
-        let shown = rack.shown.entry(instrument).or_default();
-        let snapshot_due = now.since(shown.snapshot) >= SNAPSHOT_NS;
-        let first = shown.snapshot == Nanos::ZERO;
-        if snapshot_due {
-            shown.snapshot = now;
-        }
-        let funding_due = now.since(shown.funding_written) >= SNAPSHOT_NS;
-        if funding_due {
-            shown.funding_written = now;
-        }
-        let touch_due = now.since(shown.touch_written) >= TOUCH_NS;
-        if snapshot_due && !first {
-            rack.publish(Topic::Book, instrument, || snapshot(market, exchange, now));
-        }
-        if funding_due {
-            rack.publish(Topic::Funding, instrument, || funding(market, now));
-        }
+    /// Best bid and ask, where they have moved and somebody looks.
+    fn print_touch(&self, rack: &mut Rack, exchange: &Exchange, now: Nanos, market: &Listing) {
+        let instrument = market.rules.instrument;
         let lanes = [Topic::Touch(Some(instrument)), Topic::Touch(None)];
-        if !touch_due || lanes.iter().all(|lane| rack.read(*lane).is_none()) {
+        if lanes.iter().all(|lane| rack.read(*lane).is_none()) {
             return;
         }
         let touch = best(exchange, instrument);
         let shown = rack.shown.entry(instrument).or_default();
-        if shown.touch != touch {
-            shown.touch = touch;
-            shown.touch_written = now;
+        if std::mem::replace(&mut shown.touch, touch) != touch {
             rack.publish(Topic::Touch, instrument, || touch_frame(market, touch, now));
         }
     }
@@ -239,8 +249,10 @@ impl Desk {
             _ => (Kind::Mark, mark, 0),
         };
         let name = &self.market(instrument).rules.name;
-        let data = json!({"m": name, "p": wire::long_price(price), "ts": inner_ms});
-        Frame::new(kind, data.to_string(), now)
+        let mut data = format!("{{\"m\":\"{name}\",\"p\":\"");
+        push_exact(&mut data, price.0, 1);
+        let _ = write!(data, "\",\"ts\":{inner_ms}}}");
+        Frame::new(kind, data, now)
     }
 
     /// A frame for each change, as the venue sends them; several changes are never put into one.
@@ -295,7 +307,11 @@ impl Desk {
             let opening = self.opening(exchange, topic, now);
             let mut rack = self.press.rack();
             let lane = rack.lanes.entry(topic);
-            let lane = lane.or_insert_with(|| broadcast::Sender::new(FRAMES_MAX));
+            let frames_max = match topic.is_of_all() {
+                true => FRAMES_OF_ALL_MAX,
+                false => FRAMES_MAX,
+            };
+            let lane = lane.or_insert_with(|| broadcast::Sender::new(frames_max));
             (opening, lane.subscribe())
         })
     }
@@ -315,9 +331,9 @@ impl Desk {
                 .map(|market| touch_frame(market, best(exchange, market.rules.instrument), now))
                 .collect(),
             Topic::Trades(one) => wanted(one)
-                .map(|market| self.press.recent_trades(market.rules.instrument))
+                .map(|market| self.press.trades_text(market))
                 .filter(|rows| !rows.is_empty())
-                .map(|rows| Frame::new(Kind::Trades, Value::from(rows).to_string(), now))
+                .map(|rows| Frame::new(Kind::Trades, rows, now))
                 .collect(),
             Topic::Mark(one) | Topic::Index(one) => wanted(one)
                 .map(|market| {
@@ -355,17 +371,16 @@ fn funding(market: &Listing, now: Nanos) -> Frame {
     Frame::new(Kind::Funding, data.to_string(), now)
 }
 
-/// The whole book. Written by hand: a book has hundreds of levels and this runs under the lock.
+/// The whole book.
 fn snapshot(market: &Listing, exchange: &Exchange, now: Nanos) -> Frame {
-    let mut text = format!("{{\"t\":\"SNAPSHOT\",\"m\":\"{}\"", market.rules.name);
-    for (name, side) in [("b", Side::Bid), ("a", Side::Ask)] {
-        let _ = write!(text, ",\"{name}\":[");
-        let levels = exchange.book(market.rules.instrument, side);
-        for (idx, (price, size)) in levels.iter().enumerate() {
-            let comma = if idx == 0 { "" } else { "," };
-            let qty = wire::padded(size.0, market.qty_places);
-            let price = snapshot_price(*price, market.rules.tick);
-            let _ = write!(text, "{comma}{{\"q\":\"{qty}\",\"p\":\"{price}\"}}");
+    let mut text = opening("SNAPSHOT", market);
+    for (name, side) in SIDES {
+        text.push_str(name);
+        let levels = exchange.flow().ladder(market.rules.instrument, side);
+        for (idx, (price, size)) in levels.enumerate() {
+            let places = snapshot_places(price, market.rules.tick);
+            push_level(&mut text, idx, (price, places), (size.0, market.qty_places));
+            text.push_str("\"}");
         }
         text.push(']');
     }
@@ -374,63 +389,89 @@ fn snapshot(market: &Listing, exchange: &Exchange, now: Nanos) -> Frame {
 }
 
 /// Snapshots mix spellings of a price (`84052.0`, `84050.000000`); deltas do not. [CAP]
-fn snapshot_price(price: Price, tick: Price) -> String {
+fn snapshot_places(price: Price, tick: Price) -> u32 {
     let step = price.0 / tick.0.max(1);
-    let shortest = wire::padded(price.0, 0);
-    if step % 25 == 0 {
-        wire::padded(price.0, 6)
-    } else if step % 16 == 0 && !shortest.contains('.') {
-        wire::padded(price.0, 1)
-    } else {
-        shortest
+    match () {
+        () if step % 25 == 0 => 6,
+        () if step % 16 == 0 => 1,
+        () => 0,
     }
 }
 
 /// The state of the touch; a side may be empty. [CAP v1.orderbook.depth1]
 fn touch_frame(market: &Listing, touch: [Option<(Price, Size)>; 2], now: Nanos) -> Frame {
-    let row = |level: Option<(Price, Size)>| -> Vec<Value> {
-        level
-            .map(|(price, size)| {
-                json!({
-                    "q": wire::padded(size.0, market.qty_places),
-                    "p": wire::padded(price.0, 0),
-                })
-            })
-            .into_iter()
-            .collect()
-    };
-    let data = json!({
-        "t": "SNAPSHOT",
-        "m": market.rules.name,
-        "b": row(touch[0]),
-        "a": row(touch[1]),
-        "d": "1",
-    });
-    Frame::new(Kind::Snapshot, data.to_string(), now)
+    let mut text = opening("SNAPSHOT", market);
+    for (name, side) in SIDES {
+        text.push_str(name);
+        if let Some((price, size)) = touch[side.idx()] {
+            push_level(&mut text, 0, (price, 0), (size.0, market.qty_places));
+            text.push_str("\"}");
+        }
+        text.push(']');
+    }
+    text.push_str(",\"d\":\"1\"}");
+    Frame::new(Kind::Snapshot, text, now)
 }
 
 /// The changes of one tape frame; an empty one is sent too, and counts in the sequence alone.
 fn delta(market: &Listing, changes: &[Change]) -> String {
-    let mut text = format!("{{\"t\":\"DELTA\",\"m\":\"{}\"", market.rules.name);
-    for (name, side) in [("b", Side::Bid), ("a", Side::Ask)] {
-        let _ = write!(text, ",\"{name}\":[");
-        let mut comma = "";
-        for change in changes.iter().filter(|change| change.side == side) {
-            let moved = wire::padded(change.after.0 - change.before.0, market.qty_places);
-            let price = wire::padded(change.price.0, 0);
-            let now = if change.after == Size::ZERO {
-                "0".into()
-            } else {
-                wire::padded(change.after.0, market.qty_places)
-            };
-            let _ = write!(
-                text,
-                "{comma}{{\"q\":\"{moved}\",\"p\":\"{price}\",\"c\":\"{now}\"}}"
-            );
-            comma = ",";
+    let mut text = opening("DELTA", market);
+    for (name, side) in SIDES {
+        text.push_str(name);
+        let changes = changes.iter().filter(|change| change.side == side);
+        for (idx, change) in changes.enumerate() {
+            let moved = change.after.0 - change.before.0;
+            let quantity = (moved, market.qty_places);
+            push_level(&mut text, idx, (change.price, 0), quantity);
+            text.push_str("\",\"c\":\"");
+            match change.after {
+                Size::ZERO => text.push('0'),
+                after => push_exact(&mut text, after.0, market.qty_places),
+            }
+            text.push_str("\"}");
         }
         text.push(']');
     }
     text.push_str(",\"d\":\"f\"}");
     text
+}
+
+/// How each side's list begins.
+const SIDES: [(&str, Side); 2] = [(",\"b\":[", Side::Bid), (",\"a\":[", Side::Ask)];
+
+/// How the data of every book frame begin.
+fn opening(kind: &str, market: &Listing) -> String {
+    // A delta of the tape has seven levels of about fifty bytes.
+    let mut text = String::with_capacity(512);
+    let _ = write!(text, "{{\"t\":\"{kind}\",\"m\":\"{}\"", market.rules.name);
+    text
+}
+
+/// A level, but for what ends it. Price and quantity come with their least number of decimals.
+fn push_level(text: &mut String, idx: usize, price: (Price, u32), quantity: (i64, u32)) {
+    text.push_str(if idx == 0 { "{\"q\":\"" } else { ",{\"q\":\"" });
+    push_exact(text, quantity.0, quantity.1);
+    text.push_str("\",\"p\":\"");
+    push_exact(text, price.0.0, price.1);
+}
+
+/// A public trade. [CAP v1.trades]
+fn push_trade(text: &mut String, market: &Listing, trade: &PublicTrade) {
+    text.push_str("{\"i\":");
+    push_whole(text, venue_id(trade.number));
+    let side = match trade.side {
+        Side::Bid => "BUY",
+        Side::Ask => "SELL",
+    };
+    let name = &market.rules.name;
+    let _ = write!(
+        text,
+        ",\"m\":\"{name}\",\"S\":\"{side}\",\"tT\":\"TRADE\",\"T\":"
+    );
+    push_whole(text, trade.t.epoch_ms());
+    text.push_str(",\"p\":\"");
+    push_exact(text, trade.price.0, 0);
+    text.push_str("\",\"q\":\"");
+    push_exact(text, trade.size.0, market.qty_places);
+    text.push_str("\"}");
 }

@@ -185,7 +185,7 @@ impl Desk {
                     }
                     "orderbook" => Ok(Reply::data(self.rest_book(listing))),
                     "trades" => {
-                        let rows = self.press.recent_trades(listing.rules.instrument);
+                        let rows = self.press.recent_trades(listing);
                         Ok(Reply::data(rows.into()))
                     }
                     _ => Err(Code::NotFound.into()),

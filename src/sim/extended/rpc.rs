@@ -110,6 +110,7 @@ impl Session {
                     let (topic, frame) = (current.topic, parcel.frame.ok_or(Gone)?);
                     let number = |frame: &Frame| self.number(&parcel.name, frame);
                     line.show(topic, &frame, number).await?;
+                    line.flush().await?;
                 }
                 heard = line.hear() => match heard? {
                     Heard::Text(text) => self.reply(&mut line, &text).await?,

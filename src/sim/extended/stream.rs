@@ -10,7 +10,7 @@ use crate::sim::extended::rest::{Query, to_response};
 use crate::sim::faults;
 use crate::sim::faults::tap::Act;
 use crate::sim::server::web::{self, IntoResponse, Message, WebSocket, WebSocketUpgrade};
-use crate::sim::server::{Asked, fuse_of, rt};
+use crate::sim::server::{Asked, feed, flush, fuse_of, rt};
 use std::sync::Arc;
 
 /// The server's Ping. [DOC Public WebSocket streams]
@@ -65,7 +65,7 @@ impl Line {
         }
     }
 
-    /// Sends one frame of a topic, which `number` writes with the connection's next number.
+    /// Takes one frame of a topic, to be sent by [`Line::flush`], which `number` writes with the connection's next number.
     ///
     /// # Errors
     /// [`Gone`] when the peer closed or does not read, or a fault ends the line.
@@ -76,7 +76,7 @@ impl Line {
         number: impl FnOnce(&Frame) -> String,
     ) -> Result<(), Gone> {
         match &mut self.tap {
-            None => self.push(Message::Text(number(frame).into())).await,
+            None => self.keep(number(frame)).await,
             Some(tap) => {
                 let acts = tap.show(topic, frame, number);
                 self.act(acts).await
@@ -114,6 +114,36 @@ impl Line {
         if let Some(tap) = &mut self.tap {
             tap.leave(topic);
         }
+    }
+
+    /// Takes one text, to be sent with the others by [`Line::flush`].
+    ///
+    /// # Errors
+    /// As for [`Line::send`].
+    pub async fn feed(&mut self, text: String) -> Result<(), Gone> {
+        match &mut self.tap {
+            None => self.keep(text).await,
+            Some(tap) => {
+                let acts = tap.pass(text);
+                self.act(acts).await
+            }
+        }
+    }
+
+    /// Leaves a text with the socket.
+    async fn keep(&mut self, text: String) -> Result<(), Gone> {
+        let fed = feed(&mut self.socket, Message::Text(text.into()));
+        let fed = rt::timeout(SEND_WITHIN, fed).await;
+        fed.ok().and_then(Result::ok).ok_or(Gone)
+    }
+
+    /// Sends what was fed.
+    ///
+    /// # Errors
+    /// As for [`Line::send`].
+    pub async fn flush(&mut self) -> Result<(), Gone> {
+        let sent = rt::timeout(SEND_WITHIN, flush(&mut self.socket)).await;
+        sent.ok().and_then(Result::ok).ok_or(Gone)
     }
 
     /// A peer whose window stays shut is as good as gone.
@@ -243,18 +273,24 @@ async fn run(desk: Arc<Desk>, topic: Topic, mut line: Line) -> Result<(), Gone> 
     let mut sequence = 0;
     for frame in opening {
         sequence += 1;
-        line.send(frame.v1_text(sequence)).await?;
+        line.feed(frame.v1_text(sequence)).await?;
     }
+    line.flush().await?;
     loop {
         rt::select! {
             frame = frames.recv() => {
                 // Lagging or the end of the venue: either way the line ends.
-                let frame = frame.map_err(|_| Gone)?;
-                let number = |frame: &Frame| {
-                    sequence += 1;
-                    frame.v1_text(sequence)
-                };
-                line.show(topic, &frame, number).await?;
+                let mut waiting = Some(frame.map_err(|_| Gone)?);
+                while let Some(frame) = waiting {
+                    let number = |frame: &Frame| {
+                        sequence += 1;
+                        frame.v1_text(sequence)
+                    };
+                    line.show(topic, &frame, number).await?;
+                    // What else there is goes with it; a lag is found when it is waited for.
+                    waiting = frames.try_recv().ok();
+                }
+                line.flush().await?;
             }
             // Nothing the client says changes anything here.
             heard = line.hear() => match heard? {

@@ -8,7 +8,7 @@ use super::tests::{BTC, ask, open, pass};
 use super::wire::{money, padded, ratio};
 use super::*;
 use crate::market::book::Side;
-use crate::market::units::Notional;
+use crate::market::units::{MS, Notional};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -80,6 +80,75 @@ fn followed_books_equal_the_exchange() {
         assert!(follower.equals(&desk), "step {step}");
     }
     assert!(sequence > 100, "{sequence}");
+}
+
+#[test]
+fn the_fast_top_is_never_older_than_the_full_book() {
+    let desk = open();
+    let start = desk.floor.now();
+    while desk.floor.play(start) <= start {}
+    let (opening, mut books) = desk.join(Topic::Book(Some(BTC)));
+    let (first, mut tops) = desk.join(Topic::Touch(None));
+    assert_eq!(first.len(), desk.listings.len());
+    let mut follower = Follower::default();
+    follower.apply(&opening[0], 1);
+    let mut top = first[0].clone();
+    let (mut moved, mut sequence) = (0, 1);
+    for ms in 1..6_000 {
+        desk.floor.play(start.plus(ms * MS));
+        while let Ok(frame) = tops.try_recv() {
+            if frame.data.contains("\"BTC-USD\"") {
+                let text = frame.v1_text(1);
+                assert!(text.starts_with("{\"type\":\"SNAPSHOT\""));
+                assert!(text.contains(&format!(",\"ts\":{},\"seq\":1}}", frame.ts)));
+                top = frame;
+                moved += 1;
+            }
+        }
+        while let Ok(frame) = books.try_recv() {
+            sequence += 1;
+            follower.apply(&frame, sequence);
+        }
+        let best = [
+            follower.sides[0].last_key_value().unwrap(),
+            follower.sides[1].first_key_value().unwrap(),
+        ];
+        let data: Value = serde_json::from_str(&top.data).unwrap();
+        assert_eq!(data["d"], "1");
+        for (name, (price, size)) in ["b", "a"].iter().zip(best) {
+            let level = &data[*name][0];
+            let nano = |key: &str| {
+                let text = level[key].as_str().unwrap();
+                Decimal::parse(text).unwrap().to_nano().unwrap()
+            };
+            assert_eq!((nano("p"), nano("q")), (*price, *size), "{ms} ms");
+        }
+    }
+    assert!(moved > 30, "{moved}");
+}
+
+#[test]
+fn minute_snapshots_come_one_market_after_the_other() {
+    let desk = open();
+    let (_, mut books) = desk.join(Topic::Book(None));
+    let (_, mut rates) = desk.join(Topic::Funding(None));
+    let mut seen = Vec::new();
+    for second in 1..=121 {
+        let until = desk.opened.plus(second * SECOND);
+        while desk.floor.play(until) <= until {}
+        while let Ok(frame) = books.try_recv() {
+            if frame.kind == frame::Kind::Snapshot {
+                let data: Value = serde_json::from_str(&frame.data).unwrap();
+                seen.push((second, data["m"].as_str().unwrap().to_string()));
+            }
+        }
+    }
+    let at = |second, name: &str| (second, name.to_string());
+    let (btc, eth) = ("BTC-USD", "ETH-USD");
+    let wanted = [at(30, btc), at(60, eth), at(90, btc), at(120, eth)];
+    assert_eq!(seen, wanted);
+    let told = std::iter::from_fn(|| rates.try_recv().ok());
+    assert_eq!(told.count(), 4);
 }
 
 /// Every member the capture has, ours has, with the same JSON type.

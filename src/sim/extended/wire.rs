@@ -5,6 +5,7 @@
 
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Price, SCALE, Size};
+use crate::sim::decimal::push_exact;
 use crate::sim::exchange::{Exchange, OrderView, PositionView, Status, TimeInForce, Trade};
 use crate::sim::extended::{
     COLLATERAL_RESOLUTION, Desk, LIMIT_VALUE_USD_MAX, Ledger, Listing, MARKET_VALUE_USD_MAX,
@@ -14,17 +15,9 @@ use serde_json::{Value, json};
 
 /// A value at 10^-9 with exactly `places` digits after the point (more when it has more).
 pub fn padded(value: i64, places: u32) -> String {
-    let scale = SCALE as u64;
-    let magnitude = value.unsigned_abs();
-    let sign = if value < 0 { "-" } else { "" };
-    let mut fraction = format!("{:09}", magnitude % scale);
-    let kept = fraction.trim_end_matches('0').len().max(places as usize);
-    while fraction.len() < kept {
-        fraction.push('0');
-    }
-    fraction.truncate(kept);
-    let point = if fraction.is_empty() { "" } else { "." };
-    format!("{sign}{}{point}{fraction}", magnitude / scale)
+    let mut text = String::new();
+    push_exact(&mut text, value, places);
+    text
 }
 
 /// Money with `places` digits (at most 18), cut towards zero.

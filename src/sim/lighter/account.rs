@@ -3,9 +3,9 @@
 //! As on the venue, one frame carries all that one event touched (a cancel-all is one frame), and
 //! positions are told again when an order opens or closes, for its `open_order_count`.
 
-use super::board::{Shelves, Touched};
 use super::channel::Topic;
 use super::models::{self, ASSET_USDC};
+use super::shelves::{Shelves, Touched};
 use crate::market::units::{Nanos, Notional, Size};
 use crate::sim::exchange::{Exchange, OrderView, Rules, Status, Trade};
 use serde_json::{Value, json};
@@ -206,6 +206,9 @@ pub(super) fn frames(
     now: Nanos,
 ) -> Vec<(String, Value)> {
     let mut frames = Vec::new();
+    if touched.is_empty() {
+        return frames;
+    }
     let mut tell = |channel: String, body: Value| {
         let message = framed(&channel, "update", body);
         frames.push((channel, message));

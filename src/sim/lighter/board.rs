@@ -2,28 +2,33 @@
 //!
 //! Promises: called under the exchange's lock, so a snapshot taken by [`Board::open`] in one look
 //! at the exchange is continued by the very next frame; the chain of begin_nonce and nonce of a
-//! market never breaks; a frame nobody listens to is not written. Refuses: orders that are still on
-//! their way, which the venue does not show.
+//! market never breaks; a frame nobody listens to is not written. Books leave in batches, tickers
+//! at once: a book frame with a ticker's nonce or a higher one contains what the ticker said.
+//! Refuses: orders that are still on their way, which the venue does not show.
 
 use super::account;
 use super::channel::{self, Topic};
-use super::frames::{self, Place, Touch};
+use super::frames::{self, Place};
 use super::keys::Credentials;
 use super::markets::{self, Prices};
-use super::models::{self, OTHERS_ACCOUNT, Parties};
+use super::models;
+use super::shelves::{Shelves, Touched, prices, touch};
+use super::trades::{CrowdTrade, Shown, trades_text};
 use crate::market::InstrumentId;
 use crate::market::book::Side;
-use crate::market::units::{Nanos, Notional, Price, Size};
-use crate::sim::exchange::{Change, Exchange, Happening, OrderView, Rules, Status, Trade};
+use crate::market::units::{Nanos, Notional, Price};
+use crate::sim::exchange::{Exchange, Happening, Rules, Status, Trade};
+use crate::sim::server::Moment;
 use crate::sim::server::rt::broadcast;
 use crate::sim::server::web::Utf8Bytes;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Frames held for a reader before it is cut. Larger only costs memory; smaller cuts readers that
-/// merely paused.
-const FRAMES_MAX: usize = 8_192;
+/// merely paused (200 markets make 17,000 a second: 1.9 s).
+const FRAMES_MAX: usize = 32_768;
 /// Public trades kept per market: `recentTrades` gives up to 100, the stream replays 50.
 const TRADES_MAX: usize = 100;
 /// Trades a new subscriber is given.
@@ -46,66 +51,13 @@ pub struct Board {
     shelves: Mutex<Shelves>,
 }
 
-/// What is kept between frames.
-pub(super) struct Shelves {
-    sequence: u64,
-    /// The engine's own counter, shared by all markets.
-    nonce: u64,
-    height: u64,
-    markets: Vec<Shelf>,
-    listeners: HashMap<Arc<str>, usize>,
-    /// What the account traded in all, USDC.
-    pub(super) volume: Notional,
-}
-
-/// One market's own.
-struct Shelf {
-    /// Nonce of its last book frame.
-    nonce: u64,
-    /// The API server's own counter, of no use to anybody, as on the venue.
-    offset: u64,
-    last: Price,
-    touch: Touch,
-    trades: VecDeque<Value>,
-}
-
-impl Shelves {
-    /// The engine's counter now.
-    pub(super) fn nonce(&self) -> u64 {
-        self.nonce
-    }
-}
-
-/// What of one batch concerns the account: it is told once, at the end.
-#[derive(Default)]
-pub(super) struct Touched {
-    pub(super) orders: BTreeMap<u64, Arc<OrderView>>,
-    pub(super) trades: Vec<(u32, Value)>,
-    pub(super) positions: BTreeSet<u32>,
-    pub(super) money: bool,
-}
-
 impl Board {
     /// Starts with the books as they are.
     pub fn new(exchange: &Exchange, credentials: &Credentials) -> Board {
-        let shelf = |rules: &Rules| Shelf {
-            nonce: FIRST_NONCE,
-            offset: 1_000,
-            last: exchange.mark(rules.instrument).0,
-            touch: touch(exchange, rules.instrument),
-            trades: VecDeque::new(),
-        };
         Board {
             frames: broadcast::Sender::new(FRAMES_MAX),
             account: credentials.account_index,
-            shelves: Mutex::new(Shelves {
-                sequence: 0,
-                nonce: FIRST_NONCE,
-                height: 0,
-                markets: exchange.rules().iter().map(shelf).collect(),
-                listeners: HashMap::new(),
-                volume: Notional::ZERO,
-            }),
+            shelves: Mutex::new(Shelves::new(exchange)),
         }
     }
 
@@ -119,6 +71,13 @@ impl Board {
     pub fn open(&self, topic: Topic, channel: &str, exchange: &Exchange, now: Nanos) -> Opened {
         let mut shelves = self.lock();
         let name: Arc<str> = channel::in_frames(channel).into();
+        if let Topic::OrderBook(market) = topic {
+            // The snapshot has them: those who listen already are given them now.
+            let mut all = exchange.rules().iter();
+            if let Some(idx) = all.position(|rules| rules.venue_market == market) {
+                self.flush(&mut shelves, exchange, idx, now);
+            }
+        }
         let snapshot = self.snapshot(&shelves, topic, &name, exchange, now);
         *shelves.listeners.entry(Arc::clone(&name)).or_default() += 1;
         Opened {
@@ -139,9 +98,11 @@ impl Board {
         }
     }
 
-    /// Writes up one batch of happenings.
-    pub fn write_up(&self, exchange: &Exchange, now: Nanos, happenings: &[Happening]) {
+    /// Writes up what happened and what is due; tells when something is due next.
+    pub fn write_up(&self, exchange: &Exchange, moment: Moment, happenings: &[Happening]) -> Nanos {
+        let now = moment.now;
         let mut shelves = self.lock();
+        self.flush_due(&mut shelves, exchange, moment);
         let mut touched = Touched::default();
         let mut moved = BTreeSet::new();
         for happening in happenings {
@@ -151,8 +112,7 @@ impl Board {
                     changes,
                     t,
                 } => {
-                    let rules = &exchange.rules()[instrument.idx()];
-                    self.book(&mut shelves, rules, changes, *t);
+                    shelves.note(instrument.idx(), changes, *t);
                     moved.insert(instrument.idx());
                 }
                 Happening::PublicTrade { .. } => {
@@ -185,6 +145,8 @@ impl Board {
         for (channel, message) in account::frames(self.account, exchange, &shelves, &touched, now) {
             self.emit(&mut shelves, &channel, || message.to_string());
         }
+        let next = shelves.batches.peek();
+        next.map_or(Nanos(u64::MAX), |Reverse((due, _))| *due)
     }
 
     /// Tells the account's subscribers of an accepted transaction.
@@ -198,10 +160,19 @@ impl Board {
     }
 
     /// The last public trades of a market, newest first.
-    pub fn recent_trades(&self, instrument: InstrumentId, limit: usize) -> Vec<Value> {
+    pub fn recent_trades(
+        &self,
+        exchange: &Exchange,
+        instrument: InstrumentId,
+        limit: usize,
+    ) -> Vec<Value> {
         let shelves = self.lock();
         let trades = shelves.markets[instrument.idx()].trades.iter().rev();
-        trades.take(limit).cloned().collect()
+        let rules = &exchange.rules()[instrument.idx()];
+        let trades = trades.take(limit).map(|trade| trade.text(rules));
+        trades
+            .map(|text| serde_json::from_str(&text).unwrap_or_default())
+            .collect()
     }
 
     /// What moves on a market, for REST.
@@ -235,36 +206,31 @@ impl Board {
         let _ = self.frames.send(Arc::new(frame));
     }
 
-    /// One tape frame is one update. The nonce moves on by more than one, as other markets of a
-    /// real engine would move it.
-    fn book(&self, shelves: &mut Shelves, rules: &Rules, changes: &[Change], t: Nanos) {
-        if changes.is_empty() {
-            return;
+    /// Sends the batches that are due, each at its own moment.
+    fn flush_due(&self, shelves: &mut Shelves, exchange: &Exchange, moment: Moment) {
+        while let Some(&Reverse((due, idx))) = shelves.batches.peek()
+            && due <= moment.at
+        {
+            shelves.batches.pop();
+            // One that left early for a snapshot is still on the list.
+            if shelves.markets[idx].batch_due == due {
+                self.flush(shelves, exchange, idx, moment.now);
+            }
         }
-        shelves.nonce += 1 + changes.len() as u64;
-        let nonce = shelves.nonce;
-        let shelf = &mut shelves.markets[rules.instrument.idx()];
-        let begin = std::mem::replace(&mut shelf.nonce, nonce);
-        shelf.offset += 1;
-        let offset = shelf.offset;
-        let channel = format!("order_book:{}", rules.venue_market);
-        self.emit(shelves, &channel, || {
-            let levels = changes.iter().map(|c| (c.side, c.price, c.after));
-            frames::book(
-                rules,
-                levels,
-                &Place {
-                    kind: "update",
-                    begin,
-                    nonce,
-                    offset,
-                    t,
-                },
-            )
-        });
     }
 
-    /// Told when the best price or size of a side has moved, at most once a batch, after the books.
+    /// Sends what a market's batch holds as one update; a level that changed twice is told once.
+    fn flush(&self, shelves: &mut Shelves, exchange: &Exchange, idx: usize, now: Nanos) {
+        let Some((levels, place)) = shelves.take_batch(idx, now) else {
+            return;
+        };
+        let channel = std::mem::take(&mut shelves.markets[idx].channels.book);
+        let rules = &exchange.rules()[idx];
+        self.emit(shelves, &channel, || frames::book(rules, &levels, &place));
+        shelves.markets[idx].channels.book = channel;
+    }
+
+    /// Told at once when the best price or size of a side has moved, ahead of the batch it is in.
     fn ticker(&self, shelves: &mut Shelves, exchange: &Exchange, instrument: usize, now: Nanos) {
         let rules = &exchange.rules()[instrument];
         let touch = touch(exchange, rules.instrument);
@@ -273,10 +239,11 @@ impl Board {
             return;
         }
         let nonce = shelf.nonce;
-        let channel = format!("ticker:{}", rules.venue_market);
+        let channel = std::mem::take(&mut shelf.channels.ticker);
         self.emit(shelves, &channel, || {
-            frames::ticker(rules, &touch, nonce, "update", now).to_string()
+            frames::ticker(rules, &touch, nonce, "update", now)
         });
+        shelves.markets[instrument].channels.ticker = channel;
     }
 
     /// Mark moves about once a second; both the market's own channel and the one of all markets are
@@ -298,7 +265,7 @@ impl Board {
         });
     }
 
-    /// A trade among others: accounts and orders are the crowd's.
+    /// A trade among others.
     fn public_trade(&self, shelves: &mut Shelves, exchange: &Exchange, happening: &Happening) {
         let &Happening::PublicTrade {
             instrument,
@@ -311,23 +278,14 @@ impl Board {
         else {
             return;
         };
-        let rules = &exchange.rules()[instrument.idx()];
-        let crowd = |side: Side| {
-            let index = models::order_index((1 << 40) + number, rules.venue_market, side);
-            (index, 0, OTHERS_ACCOUNT)
-        };
-        let parties = Parties {
-            ask: crowd(Side::Ask),
-            bid: crowd(Side::Bid),
-            is_maker_ask: side == Side::Bid,
-            taker_fee_e6: 0,
-            maker_fee_e6: 0,
-            taker_before: Size::ZERO,
-            maker_before: Size::ZERO,
-            tx_hash: frames::synthetic_hash(number, t),
-        };
-        let row = models::trade(number, (price.0, size, t), rules, &parties);
-        self.show_trade(shelves, rules, price, row);
+        let shown = Shown::Crowd(CrowdTrade {
+            number,
+            side,
+            price,
+            size,
+            t,
+        });
+        self.show_trade(shelves, &exchange.rules()[instrument.idx()], price, shown);
     }
 
     /// A trade of ours is public as well: it goes to both kinds of channel, in one shape.
@@ -336,27 +294,25 @@ impl Board {
         let row = account::own_trade(exchange, own, rules, self.account);
         let amount = own.price * own.size;
         shelves.volume += amount;
-        self.show_trade(shelves, rules, own.price, row.clone());
+        let shown = Shown::Own(row.to_string().into());
+        self.show_trade(shelves, rules, own.price, shown);
         (rules.venue_market, row)
     }
 
     /// Keeps the trade for late subscribers and tells the market's channel.
-    fn show_trade(&self, shelves: &mut Shelves, rules: &Rules, price: Price, row: Value) {
+    fn show_trade(&self, shelves: &mut Shelves, rules: &Rules, price: Price, trade: Shown) {
         let nonce = shelves.nonce;
         let shelf = &mut shelves.markets[rules.instrument.idx()];
         shelf.last = price;
         if shelf.trades.len() == TRADES_MAX {
             shelf.trades.pop_front();
         }
-        shelf.trades.push_back(row.clone());
-        let channel = format!("trade:{}", rules.venue_market);
+        shelf.trades.push_back(trade.clone());
+        let channel = std::mem::take(&mut shelf.channels.trade);
         self.emit(shelves, &channel, || {
-            json!({
-                "channel": channel, "liquidation_trades": [], "nonce": nonce, "trades": [row],
-                "type": "update/trade",
-            })
-            .to_string()
+            trades_text(&channel, nonce, "update", &[trade.text(rules)])
         });
+        shelves.markets[rules.instrument.idx()].channels.trade = channel;
     }
 
     /// At most once a batch, when it has risen.
@@ -386,16 +342,14 @@ impl Board {
             Topic::Ticker(market) => {
                 let rules = rules_of(market);
                 let shelf = &shelves.markets[rules.instrument.idx()];
-                frames::ticker(rules, &shelf.touch, shelf.nonce, "subscribed", now).to_string()
+                frames::ticker(rules, &shelf.touch, shelf.nonce, "subscribed", now)
             }
             Topic::Trade(market) => {
-                let shelf = &shelves.markets[rules_of(market).instrument.idx()];
-                let trades: Vec<_> = shelf.trades.iter().rev().take(TRADES_REPLAYED).collect();
-                json!({
-                    "channel": channel, "liquidation_trades": [], "nonce": shelves.nonce,
-                    "trades": trades, "type": "subscribed/trade",
-                })
-                .to_string()
+                let rules = rules_of(market);
+                let trades = shelves.markets[rules.instrument.idx()].trades.iter();
+                let trades = trades.rev().take(TRADES_REPLAYED);
+                let rows: Vec<String> = trades.map(|trade| trade.text(rules)).collect();
+                trades_text(channel, shelves.nonce, "subscribed", &rows)
             }
             Topic::MarketStats(market) => {
                 let stats = |rules: &Rules| {
@@ -433,30 +387,6 @@ pub struct Opened {
     pub text: Utf8Bytes,
 }
 
-/// Engine nonces start high, as a long-running engine's do.
-const FIRST_NONCE: u64 = 18_032_383_898;
-
-/// Best bid and ask as shown.
-fn touch(exchange: &Exchange, instrument: InstrumentId) -> Touch {
-    let best = |side: Side| exchange.flow().ladder(instrument, side).next();
-    [best(Side::Bid), best(Side::Ask)]
-}
-
-fn prices(shelves: &Shelves, exchange: &Exchange, instrument: InstrumentId) -> Prices {
-    let (mark, index) = exchange.mark(instrument);
-    let shelf = &shelves.markets[instrument.idx()];
-    let mid = match shelf.touch {
-        [Some((bid, _)), Some((ask, _))] => Price(bid.0 + (ask.0 - bid.0) / 2),
-        _ => mark,
-    };
-    Prices {
-        mark,
-        index,
-        last: shelf.last,
-        mid,
-    }
-}
-
 /// All levels; the begin_nonce of 0 tells a snapshot from an update.
 fn book_snapshot(shelves: &Shelves, rules: &Rules, exchange: &Exchange, now: Nanos) -> String {
     let shelf = &shelves.markets[rules.instrument.idx()];
@@ -464,13 +394,14 @@ fn book_snapshot(shelves: &Shelves, rules: &Rules, exchange: &Exchange, now: Nan
         let levels = exchange.flow().ladder(rules.instrument, side);
         levels.map(move |(price, size)| (side, price, size))
     };
-    let levels = of(Side::Ask).chain(of(Side::Bid));
+    let levels: Vec<_> = of(Side::Ask).chain(of(Side::Bid)).collect();
     let place = Place {
         kind: "subscribed",
         begin: 0,
         nonce: shelf.nonce,
         offset: shelf.offset,
         t: now,
+        now,
     };
-    frames::book(rules, levels, &place)
+    frames::book(rules, &levels, &place)
 }

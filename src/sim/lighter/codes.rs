@@ -104,6 +104,7 @@ refusals! {
     WS_TYPE = 30001, "Invalid Type";
     WS_DATA = 30007, "Invalid Data";
     WS_RATE = 30009, "Too Many Websocket Messages!";
+    WS_IN_FLIGHT = 30010, "Too Many Inflight Messages!";
     WS_SUBSCRIPTIONS = 23001, "Too Many Subscriptions!";
 }
 

@@ -10,7 +10,7 @@ use super::codes::{self, Refusal};
 use super::keys::Credentials;
 use super::ledger::Ledger;
 use super::sign::{self, Bytes40};
-use crate::market::units::{Nanos, SECOND};
+use crate::market::units::{MS, Nanos, SECOND};
 use crate::sim::exchange::LighterTier;
 use crate::sim::server::Floor;
 use std::collections::VecDeque;
@@ -30,6 +30,9 @@ pub struct Options {
     pub sends_per_minute: usize,
     /// Client messages a minute, transactions not counted, over all connections: the venue's 200.
     pub messages_per_minute: usize,
+    /// Client messages not answered yet, transactions not counted, over all connections: the
+    /// venue's 50.
+    pub messages_in_flight: usize,
     /// Subscriptions of one connection: the venue's 500.
     pub subscriptions_max: usize,
     /// A connection whose client is silent this long is closed: the venue's two minutes.
@@ -54,6 +57,7 @@ impl Options {
             maker_fee_e6,
             sends_per_minute: sends,
             messages_per_minute: 200,
+            messages_in_flight: 50,
             subscriptions_max: 500,
             idle_seconds: 120,
             predicted_taker_ms: taker_ms,
@@ -64,7 +68,10 @@ impl Options {
 
 /// Most seconds an auth token may live.
 const TOKEN_SECONDS_MAX: u64 = 8 * 3600;
-/// One minute, the span of every budget.
+/// A client message counts as in flight for so long. Ours: answers were seen after 270 to 520 ms,
+/// but whether all of that is the venue's is not known.
+const IN_FLIGHT_NS: u64 = 100 * MS;
+/// One minute, the span of every other budget.
 const MINUTE_NS: u64 = 60 * SECOND;
 
 /// One key slot at work.
@@ -95,6 +102,7 @@ pub struct Desk {
     pub(super) quota: Mutex<Quota>,
     sends: Mutex<VecDeque<Nanos>>,
     messages: Mutex<VecDeque<Nanos>>,
+    in_flight: Mutex<VecDeque<Nanos>>,
 }
 
 /// What was used of the volume quota.
@@ -120,8 +128,8 @@ impl Desk {
     pub fn new(floor: Arc<Floor>, credentials: Credentials, options: Options) -> Arc<Desk> {
         let board = Arc::new(floor.look(|exchange| Board::new(exchange, &credentials)));
         let press = Arc::clone(&board);
-        floor.set_press(Box::new(move |exchange, now, happenings| {
-            press.write_up(exchange, now, happenings);
+        floor.set_press(Box::new(move |exchange, moment, happenings| {
+            press.write_up(exchange, moment, happenings)
         }));
         let slots = credentials.keys.iter().map(|key| Slot {
             index: key.index,
@@ -139,6 +147,7 @@ impl Desk {
             quota: Mutex::default(),
             sends: Mutex::default(),
             messages: Mutex::default(),
+            in_flight: Mutex::default(),
             board,
             floor,
             credentials,
@@ -152,14 +161,25 @@ impl Desk {
     /// 23000 with HTTP 429 when it is used up; refused ones do not count.
     pub fn take_sends(&self, count: usize) -> Result<(), Refusal> {
         let now = self.floor.now();
-        let ok = take(&self.sends, now, count, self.options.sends_per_minute);
+        let most = self.options.sends_per_minute;
+        let ok = take(&self.sends, (now, MINUTE_NS), count, most);
         ok.then_some(()).ok_or_else(codes::too_many_requests)
     }
 
-    /// Takes one client message from the minute's budget; false when it is used up.
-    pub fn take_message(&self) -> bool {
+    /// Takes one client message from the budgets.
+    ///
+    /// # Errors
+    /// 30010 where too many are unanswered, 30009 when the minute's budget is used up.
+    pub fn take_message(&self) -> Result<(), Refusal> {
         let now = self.floor.now();
-        take(&self.messages, now, 1, self.options.messages_per_minute)
+        let options = &self.options;
+        let flight = (now, IN_FLIGHT_NS);
+        if !take(&self.in_flight, flight, 1, options.messages_in_flight) {
+            return Err(codes::WS_IN_FLIGHT);
+        }
+        let minute = (now, MINUTE_NS);
+        let ok = take(&self.messages, minute, 1, options.messages_per_minute);
+        ok.then_some(()).ok_or(codes::WS_RATE)
     }
 
     /// Judges an auth token and gives the account it speaks for.
@@ -196,9 +216,14 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A sliding window, not a bucket: a burst at the turn of a minute does not pass.
-fn take(taken: &Mutex<VecDeque<Nanos>>, now: Nanos, count: usize, limit: usize) -> bool {
+fn take(
+    taken: &Mutex<VecDeque<Nanos>>,
+    (now, span_ns): (Nanos, u64),
+    count: usize,
+    limit: usize,
+) -> bool {
     let mut taken = lock(taken);
-    while taken.front().is_some_and(|at| now.since(*at) >= MINUTE_NS) {
+    while taken.front().is_some_and(|at| now.since(*at) >= span_ns) {
         taken.pop_front();
     }
     let ok = taken.len() + count <= limit;
@@ -215,12 +240,13 @@ mod tests {
     #[test]
     fn a_budget_slides_with_the_minute() {
         let taken = Mutex::default();
+        let at = |second: u64| (Nanos(second * SECOND), MINUTE_NS);
         for second in 0..3 {
-            assert!(take(&taken, Nanos(second * SECOND), 1, 3));
+            assert!(take(&taken, at(second), 1, 3));
         }
-        assert!(!take(&taken, Nanos(59 * SECOND), 1, 3));
-        assert!(take(&taken, Nanos(60 * SECOND), 1, 3));
-        assert!(!take(&taken, Nanos(60 * SECOND), 1, 3));
-        assert!(!take(&taken, Nanos(500 * SECOND), 4, 3));
+        assert!(!take(&taken, at(59), 1, 3));
+        assert!(take(&taken, at(60), 1, 3));
+        assert!(!take(&taken, at(60), 1, 3));
+        assert!(!take(&taken, at(500), 4, 3));
     }
 }

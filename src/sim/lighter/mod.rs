@@ -24,6 +24,7 @@ mod models;
 pub(in crate::sim) mod numbers;
 mod reads;
 mod rest;
+mod shelves;
 mod sign;
 mod stream;
 mod submit;
@@ -31,6 +32,7 @@ mod submit;
 mod tests;
 #[cfg(test)]
 mod tests_stream;
+mod trades;
 mod transaction;
 
 pub use desk::Options;

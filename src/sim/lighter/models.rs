@@ -11,6 +11,7 @@ use crate::sim::exchange::{
     AccountView, NewOrder, OrderView, PositionView, Rules, Status, TimeInForce, Trade,
 };
 use serde_json::{Map, Value, json};
+use std::fmt::Write;
 
 /// An order's number inside its market is in the lower 48 bits of its index, which starts at
 /// (market + 1) * 2^48; asks count up from 1 and bids down from 2^48 - 1.
@@ -184,57 +185,78 @@ pub fn own_parties(trade: &Trade, rules: &Rules, account: u64, tx_hash: String) 
 
 /// One trade. `number` is the trade's own, `price` and `size` in our units, `at` its time.
 pub fn trade(number: u64, fill: (i64, Size, Nanos), rules: &Rules, parties: &Parties) -> Value {
+    let text = trade_text(number, fill, rules, parties);
+    serde_json::from_str(&text).expect("the text is written as an object, names hold no quotes")
+}
+
+/// The text of [`trade`], without a tree in between: a busy venue shows thousands a second.
+pub fn trade_text(
+    number: u64,
+    fill: (i64, Size, Nanos),
+    rules: &Rules,
+    parties: &Parties,
+) -> String {
     let (price, size, at) = fill;
-    let amount = Notional(i128::from(price) * i128::from(size.0));
+    let amount = usdc(Notional(i128::from(price) * i128::from(size.0)));
     let size_text = |value: Size| fixed(value.0, rules.size_decimals);
     let (ask, bid) = (parties.ask, parties.bid);
+    let mut text = String::with_capacity(1_536);
+    let (market, symbol) = (rules.venue_market, &rules.name);
+    // Writing to a String can't fail.
+    let _ = write!(
+        text,
+        "{{\"trade_id\":{number},\"trade_id_str\":\"{number}\",\"tx_hash\":\"{}\",\
+         \"type\":\"trade\",\"market_id\":{market},\"market_symbol\":\"{symbol}\",\
+         \"market_kind\":\"perp\",\"size\":\"{}\",\"price\":\"{}\",\"usd_amount\":\"{amount}\"",
+        parties.tx_hash,
+        size_text(size),
+        fixed(price, rules.price_decimals),
+    );
+    for (side, (index, client, account)) in [("ask", ask), ("bid", bid)] {
+        let _ = write!(
+            text,
+            ",\"{side}_id\":{index},\"{side}_id_str\":\"{index}\",\"{side}_client_id\":{client},\
+             \"{side}_client_id_str\":\"{client}\",\"{side}_account_id\":{account}"
+        );
+    }
+    let _ = write!(
+        text,
+        ",\"is_maker_ask\":{},\"block_height\":{},\"timestamp\":{},\"transaction_time\":{}",
+        parties.is_maker_ask,
+        block_height(at),
+        at.epoch_ms(),
+        at.0 / 1000,
+    );
     let margin_e4 = rules.initial_margin_e4;
-    let mut trade = json!({
-        "trade_id": number, "trade_id_str": number.to_string(), "tx_hash": parties.tx_hash,
-        "type": "trade", "market_id": rules.venue_market,
-        "market_symbol": rules.name, "market_kind": "perp",
-        "size": size_text(size), "price": fixed(price, rules.price_decimals),
-        "usd_amount": usdc(amount),
-        "ask_id": ask.0, "ask_id_str": ask.0.to_string(),
-        "bid_id": bid.0, "bid_id_str": bid.0.to_string(),
-        "ask_client_id": ask.1, "ask_client_id_str": ask.1.to_string(),
-        "bid_client_id": bid.1, "bid_client_id_str": bid.1.to_string(),
-        "ask_account_id": ask.2, "bid_account_id": bid.2,
-        "is_maker_ask": parties.is_maker_ask,
-        "block_height": block_height(at), "timestamp": at.epoch_ms(),
-        "transaction_time": at.0 / 1000,
-        "taker_position_size_before": size_text(parties.taker_before),
-        "taker_entry_quote_before": "0.000000",
-        "taker_initial_margin_fraction_before": margin_e4,
-        "taker_position_sign_changed": false,
-        "maker_position_size_before": size_text(parties.maker_before),
-        "maker_entry_quote_before": "0.000000",
-        "maker_initial_margin_fraction_before": margin_e4,
-        "maker_position_sign_changed": false,
-    });
-    join(&mut trade, trade_nils());
-    for (key, rate) in [
-        ("taker_fee", parties.taker_fee_e6),
-        ("maker_fee", parties.maker_fee_e6),
-    ] {
-        if rate != 0 {
-            trade[key] = rate.into();
+    let befores = [
+        ("taker", parties.taker_before, parties.taker_fee_e6),
+        ("maker", parties.maker_before, parties.maker_fee_e6),
+    ];
+    for (role, before, fee_e6) in befores {
+        let _ = write!(
+            text,
+            ",\"{role}_position_size_before\":\"{}\",\"{role}_entry_quote_before\":\"0.000000\",\
+             \"{role}_initial_margin_fraction_before\":{margin_e4},\
+             \"{role}_position_sign_changed\":false",
+            size_text(before)
+        );
+        if fee_e6 != 0 {
+            let _ = write!(text, ",\"{role}_fee\":{fee_e6}");
         }
     }
-    trade
+    text.push_str(TRADE_NILS);
+    text
 }
 
 /// What a trade carries for things that do not exist here.
-fn trade_nils() -> Value {
-    json!({
-        "ask_account_pnl": "", "bid_account_pnl": "",
-        "integrator_maker_fee": 0, "integrator_maker_fee_collector_index": 0,
-        "integrator_taker_fee": 0, "integrator_taker_fee_collector_index": 0,
-        "taker_allocated_margin_usdc_before": 0, "taker_allocated_margin_usdc_after": 0,
-        "maker_allocated_margin_usdc_before": 0, "maker_allocated_margin_usdc_after": 0,
-        "bid_order_version": 0, "ask_order_version": 0,
-    })
-}
+const TRADE_NILS: &str = concat!(
+    r#","ask_account_pnl":"","bid_account_pnl":"","#,
+    r#""integrator_maker_fee":0,"integrator_maker_fee_collector_index":0,"#,
+    r#""integrator_taker_fee":0,"integrator_taker_fee_collector_index":0,"#,
+    r#""taker_allocated_margin_usdc_before":0,"taker_allocated_margin_usdc_after":0,"#,
+    r#""maker_allocated_margin_usdc_before":0,"maker_allocated_margin_usdc_after":0,"#,
+    r#""bid_order_version":0,"ask_order_version":0}"#,
+);
 
 /// Adds the keys of one object to another.
 pub fn join(to: &mut Value, more: Value) {

@@ -1,12 +1,15 @@
 //! Numbers as Lighter writes them: decimal strings with a market's own number of places, USDC with
 //! six, integers at the market's scale.
 
-use crate::market::units::{Notional, SCALE_DIGITS};
+use crate::market::units::Notional;
+use crate::sim::decimal::push_fixed;
 
 /// A value at 10^-9 with exactly `places` digits after the point, rounded half away from zero:
 /// 1.5 with 4 places is `1.5000`.
 pub fn fixed(value: i64, places: u32) -> String {
-    fixed_wide(i128::from(value), SCALE_DIGITS, places)
+    let mut text = String::new();
+    push_fixed(&mut text, value, places);
+    text
 }
 
 /// USDC as the venue writes it, six places.

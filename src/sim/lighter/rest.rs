@@ -274,7 +274,7 @@ fn recent_trades(desk: &Desk, form: &Parameters) -> Answer {
     let limit = limit(form, PAGE_MAX)?;
     desk.floor.look(|exchange| {
         let instrument = market(exchange, form)?.instrument;
-        let trades = desk.board.recent_trades(instrument, limit);
+        let trades = desk.board.recent_trades(exchange, instrument, limit);
         Ok(json!({"code": 200, "trades": trades}))
     })
 }

@@ -14,7 +14,7 @@ use crate::sim::faults::tap::Act;
 use crate::sim::server::rt::{self, Duration, Instant, broadcast};
 use crate::sim::server::web::{Extensions, HeaderMap, IntoResponse, Message, Response, State};
 use crate::sim::server::web::{Router, Utf8Bytes, WebSocket, WebSocketUpgrade, get};
-use crate::sim::server::{Asked, fuse_of};
+use crate::sim::server::{Asked, feed, flush, fuse_of};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Session {
         loop {
             rt::select! {
                 frame = frames.recv() => match frame {
-                    Ok(frame) => self.pass(&frame).await?,
+                    Ok(frame) => self.pass(frame, &mut frames).await?,
                     // Too slow to follow, or the venue is closing.
                     Err(_) => return self.hang_up().await,
                 },
@@ -135,27 +135,37 @@ impl Session {
         Ok(())
     }
 
-    /// Bounded in time, or a client that stopped reading would hold its frames for ever.
     async fn write(&mut self, message: Message) -> Result<(), Over> {
-        let patience = Duration::from_secs(WRITE_SECONDS_MAX);
-        match rt::timeout(patience, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Over),
-        }
+        within(self.socket.send(message)).await
     }
 
-    /// Frames that the snapshot already contains are dropped here.
-    async fn pass(&mut self, frame: &Frame) -> Result<(), Over> {
-        match self.subscribed.get(&frame.channel) {
-            Some(after) if frame.sequence > *after => {}
-            _ => return Ok(()),
-        }
-        match &mut self.tap {
-            None => self.write(Message::Text(frame.text.clone())).await,
-            Some(tap) => {
-                let acts = tap.show(&frame.channel, &frame.text);
-                self.act(acts).await
+    /// Passes on a frame and what waits behind it, in one write. Frames that the snapshot already
+    /// contains are dropped here.
+    async fn pass(
+        &mut self,
+        first: Arc<Frame>,
+        frames: &mut broadcast::Receiver<Arc<Frame>>,
+    ) -> Result<(), Over> {
+        let mut waiting = Some(first);
+        let mut fed = false;
+        while let Some(frame) = waiting {
+            let after = self.subscribed.get(&frame.channel);
+            if after.is_some_and(|after| frame.sequence > *after) {
+                if let Some(tap) = &mut self.tap {
+                    let acts = tap.show(&frame.channel, &frame.text);
+                    self.act(acts).await?;
+                } else {
+                    let message = Message::Text(frame.text.clone());
+                    within(feed(&mut self.socket, message)).await?;
+                    fed = true;
+                }
             }
+            // A lag is found when the next frame is waited for.
+            waiting = frames.try_recv().ok();
+        }
+        match fed {
+            true => within(flush(&mut self.socket)).await,
+            false => Ok(()),
         }
     }
 
@@ -175,8 +185,10 @@ impl Session {
         let kind = message.get("type").and_then(Value::as_str);
         let kind = kind.unwrap_or_default();
         // Transactions have a budget of their own.
-        if !kind.starts_with("jsonapi/") && !self.desk.take_message() {
-            return self.refuse(&codes::WS_RATE, None).await;
+        if !kind.starts_with("jsonapi/")
+            && let Err(refusal) = self.desk.take_message()
+        {
+            return self.refuse(&refusal, None).await;
         }
         match kind {
             "ping" => self.say(r#"{"type":"pong"}"#).await,
@@ -282,6 +294,15 @@ impl Session {
             };
             channel::parse(name, account, exists)
         })
+    }
+}
+
+/// Bounded in time, or a client that stopped reading would hold its frames for ever.
+async fn within<E>(sending: impl Future<Output = Result<(), E>>) -> Result<(), Over> {
+    let patience = Duration::from_secs(WRITE_SECONDS_MAX);
+    match rt::timeout(patience, sending).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Over),
     }
 }
 

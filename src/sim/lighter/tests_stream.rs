@@ -1,5 +1,6 @@
 //! The stream of the simulated Lighter over a real socket, read by an independent WebSocket client.
 
+use super::channel::Topic;
 use super::desk::{Desk, Options};
 use super::keys::credentials;
 use super::tests::{Client, floor};
@@ -112,6 +113,53 @@ fn a_book_followed_on_the_stream_is_the_exchanges_book() {
 }
 
 #[test]
+fn books_leave_in_batches_and_tickers_at_once() {
+    let credentials = credentials(1);
+    let desk = Desk::new(floor(), credentials, Options::of(LighterTier::Standard));
+    let start = desk.floor.now();
+    while desk.floor.play(start) <= start {}
+    let mut frames = desk.board.listen();
+    desk.floor.look(|exchange| {
+        let now = desk.floor.now();
+        for (topic, channel) in [
+            (Topic::OrderBook(1), "order_book/1"),
+            (Topic::Ticker(1), "ticker/1"),
+        ] {
+            desk.board.open(topic, channel, exchange, now);
+        }
+    });
+    let (mut books, mut ahead, mut covered) = (Vec::new(), 0, 0);
+    let mut chain = None;
+    for ms in 1..10_000 {
+        desk.floor.play(start.plus(ms * crate::market::units::MS));
+        while let Ok(frame) = frames.try_recv() {
+            let frame: Value = serde_json::from_str(&frame.text).unwrap();
+            if frame["type"] == "update/ticker" {
+                let nonce = frame["nonce"].as_u64().unwrap();
+                assert!(nonce > covered, "a ticker is never older than the book");
+                ahead += 1;
+                continue;
+            }
+            let book = &frame["order_book"];
+            covered = book["nonce"].as_u64().unwrap();
+            let begin = book["begin_nonce"].as_u64().unwrap();
+            assert!(chain.is_none_or(|nonce| nonce == begin));
+            chain = Some(covered);
+            books.push(ms);
+        }
+    }
+    assert!(books.len() > 150 && ahead > 50, "{} {ahead}", books.len());
+    let gaps = books.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(gaps.clone().min().unwrap() >= 49);
+    // On a grid of 50 ms, the first millisecond of the run being anywhere on it.
+    assert!(
+        gaps.clone().all(|gap| (gap + 1) % 50 <= 2),
+        "{:?}",
+        gaps.collect::<Vec<_>>()
+    );
+}
+
+#[test]
 fn the_streams_answers_are_spelled_as_captured() {
     let (client, address) = serve(Options::of(LighterTier::Standard));
     let mut stream = open_stream(address);
@@ -212,6 +260,27 @@ fn too_many_messages_and_subscriptions_are_refused() {
         say(&mut stream, json!({"type": "ping"}));
     }
     assert_eq!(read_error(&mut stream), 30009);
+}
+
+#[test]
+fn a_burst_beyond_what_may_be_in_flight_is_refused() {
+    let (_client, address) = serve(Options::of(LighterTier::Standard));
+    let mut streams = [open_stream(address), open_stream(address)];
+    for count in 0..60 {
+        say(&mut streams[count % 2], json!({"type": "ping"}));
+    }
+    let mut answers = Vec::new();
+    for count in 0..60 {
+        answers.push(read(&mut streams[count % 2]));
+    }
+    let pongs = answers.iter().filter(|answer| answer["type"] == "pong");
+    // A slow machine may take longer over sixty pings than the first stay in flight.
+    assert!(pongs.count() >= 50);
+    let refused = answers.iter().filter(|answer| answer["type"] != "pong");
+    for answer in refused {
+        assert_eq!(answer["error"]["code"], 30010);
+        assert_eq!(answer["error"]["message"], "Too Many Inflight Messages!");
+    }
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct Walk {
     pub span_ns: u64,
     /// Mid price, 10^-9, at each multiple of [`SAMPLE_NS`].
     pub mids: Vec<i64>,
+    /// Time of each depth frame, and whether it moved the touch.
+    pub books: Vec<(u64, bool)>,
 }
 
 /// Walks through a stream.
@@ -30,6 +32,8 @@ pub fn walk(stream: &Stream) -> Result<Walk, TapeError> {
     let mut sides = [Ladder::new(Side::Bid), Ladder::new(Side::Ask)];
     let mut mids = Vec::new();
     let mut moves = Vec::new();
+    let mut books = Vec::new();
+    let mut last_touch = None;
     let mut first = true;
     let mut mid = 0;
     while cursor.read(&stream.frames, &mut frame)? {
@@ -48,6 +52,7 @@ pub fn walk(stream: &Stream) -> Result<Walk, TapeError> {
         sides[0].apply(whole, &frame.bids, View::PLAIN, &mut moves);
         sides[1].apply(whole, &frame.asks, View::PLAIN, &mut moves);
         let touch = (sides[0].shown().next(), sides[1].shown().next());
+        books.push((frame.t_ns, last_touch.replace(touch) != Some(touch)));
         let (Some((bid, _)), Some((ask, _))) = touch else {
             return Err(TapeError::Malformed("a side of a book is empty"));
         };
@@ -60,6 +65,7 @@ pub fn walk(stream: &Stream) -> Result<Walk, TapeError> {
     Ok(Walk {
         span_ns: frame.t_ns,
         mids,
+        books,
     })
 }
 
@@ -163,6 +169,7 @@ mod tests {
         let walk = |mids: &[i64]| Walk {
             span_ns: mids.len() as u64 * SAMPLE_NS,
             mids: mids.iter().map(|mid| mid * 1_000_000).collect(),
+            books: Vec::new(),
         };
         // Extended still at 10,000; Lighter 2 bps above it, then 4; one spike.
         let extended = walk(&[10_000; 40]);

@@ -14,6 +14,7 @@ pub mod convert;
 mod kept;
 pub mod live;
 mod mids;
+pub mod pace;
 
 use crate::market::units::{Price, Size};
 use crate::market::{InstrumentId, VENUES, Venue};
@@ -21,6 +22,7 @@ use codec::{Cursor, get, put};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
+use pace::Pace;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -126,6 +128,7 @@ struct Base {
     stream_idx: [usize; 2],
     basis_before_bps: f64,
     seams: [Seam; 2],
+    paces: [Pace; 2],
 }
 
 impl Tape {
@@ -167,6 +170,7 @@ impl Tape {
                 stream_idx,
                 basis_before_bps: mids::basis_bps(both, 0, lead_ns),
                 seams: mids::seams(both, span_ns),
+                paces: both.map(|walk| Pace::new(walk, span_ns)),
             });
         }
         Ok(Tape {

@@ -7,83 +7,28 @@
 //! two bases is blended in over a minute, so the loop makes no edge.
 //! Refuses: matching and accounts (`exchange`).
 
+mod options;
+
+pub use options::{FlowError, FlowOptions};
+
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Price, Size};
 use crate::market::{InstrumentId, Venue};
 use crate::sim::exchange::{Change, Happening, Rules};
 use crate::sim::ladder::{FACTOR_ONE, Ladder, Move, View};
-use crate::sim::plant::{Plant, PlantedEvent, Planter};
+use crate::sim::plant::{PlantedEvent, Planter};
 use crate::sim::playing::{Playing, factor_e9, nearer, read};
 use crate::sim::tape::Tape;
 use crate::sim::tape::codec::{Frame, Kind};
+use options::planter_for;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 /// The basis of the end of the tape is blended into that of its start over this long.
 const BLEND_NS: u64 = 60_000_000_000;
 /// Mark and index are told this often.
 const MARK_NS: u64 = 1_000_000_000;
-
-/// What to play and how.
-#[derive(Clone, Debug)]
-pub struct FlowOptions {
-    /// Which venue's streams.
-    pub venue: Venue,
-    /// Seed of the planted law. Both venues must be given the same.
-    pub seed: u64,
-    /// What to plant.
-    pub plant: Plant,
-    /// When the run starts. Both venues must be given the same.
-    pub start: Nanos,
-    /// How many markets are listed, those of the tape first, then copies of them; `None` for the
-    /// tape's own.
-    pub markets_len: Option<usize>,
-    /// Multiplier of the tape's speed, 0.01 to 1000. Planted events keep their own time.
-    pub rate: f64,
-}
-
-impl FlowOptions {
-    /// The tape as it is, planted by the law.
-    pub fn new(venue: Venue, seed: u64, start: Nanos) -> FlowOptions {
-        FlowOptions {
-            venue,
-            seed,
-            plant: Plant::On,
-            start,
-            markets_len: None,
-            rate: 1.0,
-        }
-    }
-}
-
-/// Why playback cannot start: the operator's options contradict the tape.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FlowError {
-    /// A script names a market the tape does not have; its line, from 1.
-    UnknownMarket(usize, String),
-    /// No markets, or more than a run can hold.
-    Markets(usize),
-    /// The rate is outside 0.01 to 1000.
-    Rate,
-}
-
-impl std::fmt::Display for FlowError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            FlowError::UnknownMarket(line_number, name) => write!(
-                f,
-                "planting script, line {line_number}: market {name} is not on the tape"
-            ),
-            FlowError::Markets(n) => write!(
-                f,
-                "cannot list {n} markets: from 1 to {}",
-                crate::market::INSTRUMENTS_MAX
-            ),
-            FlowError::Rate => f.write_str("rate must be from 0.01 to 1000"),
-        }
-    }
-}
-
-impl std::error::Error for FlowError {}
 
 /// One venue's playback.
 #[derive(Clone, Debug)]
@@ -99,6 +44,14 @@ pub struct Flow {
     fresh: Planter,
     plant_due: Nanos,
     mark_due: Nanos,
+    /// Whose mark is due then, counted over all rounds.
+    mark_count: u64,
+    /// Tape time that passes in one unit of real time.
+    speed: f64,
+    /// When the next frame of each market is due, soonest first.
+    frames: BinaryHeap<Reverse<(Nanos, usize)>>,
+    /// Markets of whose levels some lots of ours may be missing.
+    taken: Vec<usize>,
     /// Reused for every frame.
     frame: Frame,
     /// Reused for every change.
@@ -112,9 +65,14 @@ impl Flow {
         if !(1..=crate::market::INSTRUMENTS_MAX).contains(&markets_len) {
             return Err(FlowError::Markets(markets_len));
         }
-        if !(0.01..=1000.0).contains(&options.rate) {
-            return Err(FlowError::Rate);
-        }
+        let speed = match options.rate {
+            None => 1.0,
+            Some(rate) => {
+                let range = tape.rate_range(markets_len);
+                let speed = tape.speed(rate, markets_len);
+                speed.ok_or(FlowError::Rate(rate, range))?
+            }
+        };
         let rules: Vec<Rules> = (0..markets_len)
             .map(|idx| {
                 super::exchange::rules::rules(&tape, options.venue, InstrumentId(idx as u16))
@@ -129,6 +87,10 @@ impl Flow {
         let mut flow = Flow {
             plant_due: options.start,
             mark_due: options.start.plus(MARK_NS),
+            mark_count: 0,
+            speed,
+            frames: BinaryHeap::with_capacity(markets_len),
+            taken: Vec::new(),
             fresh: planter.clone(),
             frame: Frame::default(),
             moves: Vec::new(),
@@ -138,8 +100,10 @@ impl Flow {
             markets,
             planter,
         };
+        flow.wind();
         for idx in 0..flow.markets.len() {
-            flow.wind(idx);
+            let due = flow.frame_due(idx);
+            flow.frames.push(Reverse((due, idx)));
         }
         flow.plant_due = flow.next_plant(0);
         Ok(flow)
@@ -173,11 +137,17 @@ impl Flow {
 
     /// When `step` is next due.
     pub fn next_due(&self) -> Nanos {
-        let frames = (0..self.markets.len()).map(|idx| self.frame_due(idx));
-        let given = self.markets.iter().flat_map(|m| &m.sides);
+        let frame = self.frames.peek().map(|Reverse((due, _))| *due);
+        let given = self.taken.iter().flat_map(|&idx| &self.markets[idx].sides);
         let given = given.filter_map(Ladder::next_give_back);
-        let first = frames.chain(given).min().unwrap_or(self.mark_due);
+        let first = frame.into_iter().chain(given).min();
+        let first = first.unwrap_or(self.mark_due);
         first.min(self.plant_due).min(self.mark_due)
+    }
+
+    /// Tape time that passes in one unit of real time.
+    pub fn speed(&self) -> f64 {
+        self.speed
     }
 
     /// Does what is due first, at its own time, if that is not after `now`; tells when that was.
@@ -190,12 +160,14 @@ impl Flow {
         if self.plant_due <= due {
             self.plant_step(due, out);
         } else if self.mark_due <= due {
-            self.mark_due = due.plus(MARK_NS);
-            for idx in 0..self.markets.len() {
-                self.mark_step(idx, due, out);
-            }
-        } else if let Some(idx) = (0..self.markets.len()).find(|&m| self.frame_due(m) <= due) {
+            self.mark_next(due, out);
+        } else if let Some(&Reverse((at, idx))) = self.frames.peek()
+            && at <= due
+        {
+            self.frames.pop();
             self.frame_step(idx, due, out);
+            let next = self.frame_due(idx);
+            self.frames.push(Reverse((next, idx)));
         } else {
             self.give_back(due, out);
         }
@@ -237,6 +209,9 @@ impl Flow {
         changes: &mut Vec<Change>,
     ) {
         let market = &mut self.markets[instrument.idx()];
+        if !self.taken.contains(&instrument.idx()) {
+            self.taken.push(instrument.idx());
+        }
         self.moves.clear();
         for &(price, size) in taken {
             let (tick, lots) = (price.0 / market.tick.0, size.0 / market.lot.0);
@@ -247,24 +222,24 @@ impl Flow {
 }
 
 /// Playback, step by step. Two times run beside each other: the run's own (planted events, marks)
-/// and the tape's, which `rate` makes faster or slower. Both start at `options.start`.
+/// and the tape's, which `speed` makes faster or slower. Both start at `options.start`.
 impl Flow {
     /// Tape time passed since the start of the run.
     fn elapsed_ns(&self, now: Nanos) -> u64 {
         let real = now.since(self.options.start);
-        if self.options.rate == 1.0 {
+        if self.speed == 1.0 {
             // Exact: floats would round a nanosecond of a long run.
             return real;
         }
-        (real as f64 * self.options.rate) as u64
+        (real as f64 * self.speed) as u64
     }
 
     /// When a moment of tape time, counted from the start of the run, is reached.
     fn reached(&self, elapsed_ns: u64) -> Nanos {
-        if self.options.rate == 1.0 {
+        if self.speed == 1.0 {
             return self.options.start.plus(elapsed_ns);
         }
-        let real = (elapsed_ns as f64 / self.options.rate).ceil();
+        let real = (elapsed_ns as f64 / self.speed).ceil();
         self.options.start.plus(real as u64)
     }
 
@@ -280,29 +255,36 @@ impl Flow {
         self.reached(total.saturating_sub(market.offset_ns))
     }
 
-    /// Plays a market silently up to its offset; mark and index start at the middle.
-    fn wind(&mut self, idx: usize) {
-        let offset = self.markets[idx].offset_ns;
+    /// Plays every market silently up to its offset; mark and index start at the middle. Copies of
+    /// an instrument go on from where the one before them came to: the tape is read once for all.
+    fn wind(&mut self) {
+        let mut order: Vec<usize> = (0..self.markets.len()).collect();
+        let bases_len = self.tape.bases().len();
+        order.sort_by_key(|&idx| (idx % bases_len, self.markets[idx].offset_ns));
         let mut quiet = Vec::new();
-        let stream = self
-            .tape
-            .stream(self.options.venue, self.markets[idx].instrument);
-        let frames = &stream.frames;
-        while self.markets[idx]
-            .cursor
-            .peek_ns(frames)
-            .is_some_and(|t| t <= offset)
-        {
-            let market = &mut self.markets[idx];
-            read(&mut market.cursor, frames, &mut self.frame);
-            if !matches!(self.frame.kind, Kind::Trade(_)) {
-                market.apply(&self.frame, View::PLAIN, &mut self.moves, &mut quiet);
+        for (place, &idx) in order.iter().enumerate() {
+            let before = place.checked_sub(1).map(|place| order[place]);
+            if let Some(before) = before.filter(|before| before % bases_len == idx % bases_len) {
+                self.markets[idx].cursor = self.markets[before].cursor;
+                self.markets[idx].sides = self.markets[before].sides.clone();
             }
-            quiet.clear();
+            let market = &mut self.markets[idx];
+            let frames = &self
+                .tape
+                .stream(self.options.venue, market.instrument)
+                .frames;
+            let offset_ns = market.offset_ns;
+            let is_before = |t_ns: u64| t_ns <= offset_ns;
+            while market.cursor.peek_ns(frames).is_some_and(is_before) {
+                read(&mut market.cursor, frames, &mut self.frame);
+                if !matches!(self.frame.kind, Kind::Trade(_)) {
+                    market.apply(&self.frame, View::PLAIN, &mut self.moves, &mut quiet);
+                }
+                quiet.clear();
+            }
+            market.mark = market.mid().unwrap_or(market.tick);
+            market.index = market.mark;
         }
-        let market = &mut self.markets[idx];
-        market.mark = market.mid().unwrap_or(market.tick);
-        market.index = market.mark;
     }
 
     /// One frame of the tape: the book as it changed, or a public trade.
@@ -373,7 +355,8 @@ impl Flow {
 
     /// Shows again what we took ten seconds ago and nobody has restated.
     fn give_back(&mut self, due: Nanos, out: &mut Vec<Happening>) {
-        for market in &mut self.markets {
+        for &idx in &self.taken {
+            let market = &mut self.markets[idx];
             let mut changes = Vec::new();
             for side in [Side::Bid, Side::Ask] {
                 self.moves.clear();
@@ -384,6 +367,12 @@ impl Flow {
                 push_book(market.instrument, changes, due, out);
             }
         }
+        let markets = &self.markets;
+        let missing = |idx: &usize| {
+            let mut sides = markets[*idx].sides.iter();
+            sides.any(|side| side.next_give_back().is_some())
+        };
+        self.taken.retain(missing);
     }
 
     /// The view of this moment: seam and planted displacement together, quantised once.
@@ -420,6 +409,17 @@ impl Flow {
         (common, market.seam.residual_bps * left(BLEND_NS.min(span)))
     }
 
+    /// Every market's mark once a second, one after the other: told all at once, the marks of 200
+    /// markets would hold up the books behind them.
+    fn mark_next(&mut self, due: Nanos, out: &mut Vec<Happening>) {
+        let markets_len = self.markets.len() as u64;
+        let idx = (self.mark_count % markets_len) as usize;
+        self.mark_step(idx, due, out);
+        self.mark_count += 1;
+        let since = MARK_NS + MARK_NS * self.mark_count / markets_len;
+        self.mark_due = self.options.start.plus(since);
+    }
+
     /// Once a second: mark goes its share of the way to the middle shown, index likewise to the
     /// middle without what one venue alone is displaced by.
     fn mark_step(&mut self, idx: usize, due: Nanos, out: &mut Vec<Happening>) {
@@ -443,25 +443,6 @@ impl Flow {
     }
 }
 
-fn planter_for(options: &FlowOptions, rules: &[Rules]) -> Result<Planter, FlowError> {
-    let lines = match &options.plant {
-        Plant::On => return Ok(Planter::law(options.seed, rules.len())),
-        Plant::Off => return Ok(Planter::list(Vec::new(), rules.len())),
-        Plant::Script(lines) => lines,
-    };
-    let event = |line: &super::plant::PlantLine| {
-        let named = |r: &&Rules| r.base == line.market || r.name == line.market;
-        // The other venue's spelling is welcome too: both read the same script.
-        let short = line.market.trim_end_matches("-USD");
-        let rule = rules.iter().find(named);
-        let rule = rule.or_else(|| rules.iter().find(|r| r.base == short));
-        let unknown = || FlowError::UnknownMarket(line.line_number, line.market.clone());
-        Ok(line.event(rule.ok_or_else(unknown)?.instrument))
-    };
-    let events: Result<Vec<_>, FlowError> = lines.iter().map(event).collect();
-    Ok(Planter::list(events?, rules.len()))
-}
-
 fn push_book(instrument: InstrumentId, changes: Vec<Change>, t: Nanos, out: &mut Vec<Happening>) {
     out.push(Happening::Book {
         instrument,
@@ -473,6 +454,7 @@ fn push_book(instrument: InstrumentId, changes: Vec<Change>, t: Nanos, out: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::plant::Plant;
     use crate::sim::plant::Shape;
     use std::collections::BTreeMap;
     use std::sync::OnceLock;
@@ -673,11 +655,10 @@ mod tests {
     }
 
     #[test]
-    fn clones_and_rate_multiply_the_load() {
-        let count = |markets_len: usize, rate| {
+    fn clones_multiply_the_load() {
+        let count = |markets_len: usize| {
             let options = FlowOptions {
                 markets_len: Some(markets_len),
-                rate,
                 plant: Plant::Off,
                 ..FlowOptions::new(Venue::Extended, 1, START)
             };
@@ -687,10 +668,9 @@ mod tests {
             let books = out.iter().filter(|h| matches!(h, Happening::Book { .. }));
             books.count() as f64
         };
-        let one = count(2, 1.0);
-        assert!((count(6, 1.0) / one - 3.0).abs() < 0.7);
-        assert!((count(2, 4.0) / one - 4.0).abs() < 1.2);
-        assert!(count(1, 1.0) < one);
+        let one = count(2);
+        assert!((count(6) / one - 3.0).abs() < 0.7);
+        assert!(count(1) < one);
         let names: Vec<String> = {
             let options = FlowOptions {
                 markets_len: Some(3),
@@ -712,8 +692,17 @@ mod tests {
             change(&mut options);
             Flow::new(tape(), options).unwrap_err()
         };
-        assert_eq!(refused(|o| o.rate = 0.0), FlowError::Rate);
-        assert_eq!(refused(|o| o.rate = f64::NAN), FlowError::Rate);
+        let range = tape().rate_range(2);
+        for rate in [0, range.least - 1, range.most + 1] {
+            let options = FlowOptions {
+                rate: Some(rate),
+                ..FlowOptions::new(Venue::Lighter, 1, START)
+            };
+            let error = Flow::new(tape(), options).unwrap_err();
+            assert_eq!(error, FlowError::Rate(rate, range));
+            let text = error.to_string();
+            assert!(text.contains(&format!("from {} to {}", range.least, range.most)));
+        }
         assert_eq!(refused(|o| o.markets_len = Some(0)), FlowError::Markets(0));
         assert_eq!(
             refused(|o| o.markets_len = Some(400)),
