@@ -16,7 +16,7 @@ use parallax::market::units::{Bps, Nanos, Notional, Price, Size};
 use parallax::market::{InstrumentId, Market, Name, VENUES, Venue};
 use parallax::venue::extended::feed::ExtendedFeed;
 use parallax::venue::lighter::feed::LighterFeed;
-use parallax::venue::{Deltas, Feed, Outbox, Paths};
+use parallax::venue::{Call, Deltas, Feed, Outbox, Paths, Told};
 use serde::Deserialize;
 use std::hint::black_box;
 use std::time::Instant;
@@ -146,6 +146,7 @@ fn delta(venue: Venue, side: Side, price: Price, size: Size) -> Delta {
         price,
         size,
         t_recv: NOW,
+        t_made: Nanos::ZERO,
         t_push: Nanos::ZERO,
         instrument: InstrumentId(0),
         venue,
@@ -268,7 +269,7 @@ fn market(venue: Venue) -> Market {
 /// Our feed with its boxes, turned by hand.
 struct Ours<F> {
     feed: F,
-    deltas: Deltas,
+    told: Told,
     out: Outbox,
 }
 
@@ -276,15 +277,24 @@ impl<F: Feed> Ours<F> {
     fn new(feed: F) -> Ours<F> {
         Ours {
             feed,
-            deltas: Deltas::new(16_384),
+            told: Told::new(16_384),
             out: Outbox::new(1 << 14, 64),
         }
     }
 
+    fn call<T>(&mut self, deed: impl FnOnce(&mut F, &mut Call<'_>) -> T) -> T {
+        let mut call = Call {
+            now: NOW,
+            books: &[],
+            told: &mut self.told,
+            out: &mut self.out,
+        };
+        deed(&mut self.feed, &mut call)
+    }
+
     /// A new connection with its whole book.
     fn begin(&mut self, tape: &mut Tape) {
-        self.feed
-            .on_link(0, true, NOW, &mut self.deltas, &mut self.out);
+        self.call(|feed, call| feed.on_link(0, true, call));
         let mut greeting = br#"{"type":"connected"}"#.to_vec();
         if tape.venue == Venue::Lighter {
             self.hear(&mut greeting);
@@ -295,10 +305,9 @@ impl<F: Feed> Ours<F> {
 
     #[inline]
     fn hear(&mut self, bytes: &mut [u8]) -> usize {
-        self.deltas.clear();
-        let (deltas, out) = (&mut self.deltas, &mut self.out);
-        black_box(self.feed.on_message(0, bytes, NOW, deltas, out));
-        self.deltas.items().len()
+        self.told.clear();
+        black_box(self.call(|feed, call| feed.on_message(0, bytes, call)));
+        self.told.deltas.items().len()
     }
 }
 
@@ -311,7 +320,7 @@ fn agree<F: Feed>(ours: &mut Ours<F>, tape: &mut Tape, levels: usize) {
         for read in [read::<Serde>, read::<Sonic>] {
             theirs.clear();
             read(tape.venue, update, &mut theirs);
-            let pairs = ours.deltas.items().iter().zip(theirs.items());
+            let pairs = ours.told.deltas.items().iter().zip(theirs.items());
             for (own, other) in pairs {
                 let of = |d: &Delta| (d.side, d.price, d.size, d.flags, d.instrument, d.t_recv);
                 assert_eq!(of(own), of(other));

@@ -67,6 +67,10 @@ impl std::error::Error for DemoError {}
 /// Name by which the tape that ships is asked for.
 pub const TAPE_NAME: &str = "binance-20240808";
 
+/// Client messages a minute that the simulated Lighter takes under load, instead of the venue's
+/// 200: the subscriptions of 200 markets would take three minutes, and load is what is asked for.
+const MESSAGES_PER_MINUTE_LOADED: usize = 6_000;
+
 /// What the venues are to show, from the flags. Addresses are left to the system.
 pub fn options(show: &Show) -> Result<Options, DemoError> {
     let mut options = Options::new(show.seed);
@@ -81,6 +85,9 @@ pub fn options(show: &Show) -> Result<Options, DemoError> {
     };
     options.markets = show.markets.map(usize::from);
     options.rate = show.rate;
+    if show.rate.is_some() {
+        options.lighter_messages_per_minute = MESSAGES_PER_MINUTE_LOADED;
+    }
     Ok(options)
 }
 
@@ -154,8 +161,11 @@ pub fn play(show: &Show, seconds: u64, signals: &Signals) -> Result<Played, Demo
     let options = options(show)?;
     let clock = Clock::new();
     let sim = crate::sim::start(&options).map_err(DemoError::Sim)?;
-    let mut config =
-        Config::for_simulation(settings(&sim.description)).map_err(DemoError::Settings)?;
+    let mut config = Config::for_simulation(settings(
+        &sim.description,
+        options.lighter_messages_per_minute,
+    ))
+    .map_err(DemoError::Settings)?;
     config.extra_root_pem = Some(sim.description.ca_pem.clone().into_bytes());
     let job = Job {
         config,
@@ -181,7 +191,7 @@ pub fn play(show: &Show, seconds: u64, signals: &Signals) -> Result<Played, Demo
 
 /// The settings a user would write for these venues. What differs from the defaults of a real run
 /// is the fair's window, short because the tape is.
-fn settings(description: &Description) -> Vec<(String, String)> {
+fn settings(description: &Description, messages_per_minute: usize) -> Vec<(String, String)> {
     let (e, l) = (&description.extended, &description.lighter);
     let keys: Vec<String> = l
         .keys
@@ -202,6 +212,10 @@ fn settings(description: &Description) -> Vec<(String, String)> {
         ("LIGHTER_ACCOUNT_INDEX", l.account_index.to_string()),
         ("LIGHTER_API_KEYS", keys.join(",")),
         ("LIGHTER_CHAIN_ID", l.chain_id.to_string()),
+        (
+            "LIGHTER_WS_MESSAGES_PER_MIN",
+            (messages_per_minute * 9 / 10).to_string(),
+        ),
         ("FAIR_WINDOW_S", "60".to_string()),
         ("FAIR_SAMPLES_MIN", "100".to_string()),
     ];

@@ -3,30 +3,29 @@
 //! Owns the connections, the venue's decoder and the full books. Promises: what goes onto the link
 //! rebuilds the same book on the other side (the mirror), or the market is marked stale first. The
 //! scanner is never waited for: when the link is full the market falls *behind*, and its whole book
-//! follows by a cursor as room appears. Refuses to guess: a crossed book is asked for anew.
+//! follows by a cursor as room appears; a large snapshot goes the same way, so that it does not
+//! stand before the changes of others. Refuses to guess: a book that can't be true (crossed, off
+//! its grid, used up) is asked for anew.
 
-use crate::market::book::{Applied, Book, Delta, Side, flags};
+mod behind;
+
+use crate::market::book::{Applied, Book, Delta, flags};
 use crate::market::event::{Event, FrameKind, Step};
-use crate::market::units::{Nanos, Price, Size};
+use crate::market::reference::Reference;
+use crate::market::units::Nanos;
 use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, Venue};
 use crate::net::{Incoming, Lanes};
 use crate::stage::Stage;
 use crate::stage::clock::Clock;
 use crate::stage::link::Tx;
-use crate::venue::{Deltas, Feed, Heard, Lane, OutKind, Outbox};
+use crate::venue::{Call, Feed, Heard, Lane, OutKind, Outbox, Told};
+use behind::{RESEND_PER_TURN, RESERVE, Way};
 
 /// Level changes of one message: a Lighter snapshot has about 7,000 levels.
 pub const DELTAS_PER_MESSAGE_MAX: usize = 16_384;
 /// Messages handled per lane and turn before others get theirs. Larger: a burst on one socket keeps
 /// the rest of a fused thread waiting.
 const MESSAGES_PER_TURN: usize = 32;
-/// Levels of a whole book sent per market and turn when it fell behind.
-const RESEND_PER_TURN: usize = 256;
-/// Room never used for levels, so that every instrument can be marked stale on a full link.
-const RESERVE: usize = INSTRUMENTS_MAX;
-/// Room needed before a market that is behind may go on.
-const RESEND_ROOM: usize = RESERVE + RESEND_PER_TURN + 2;
-
 /// What a feed stage is given; it keeps all of it.
 pub struct Parts<F> {
     /// The venue's decoder.
@@ -35,6 +34,8 @@ pub struct Parts<F> {
     pub lanes: Lanes,
     /// To the scanner.
     pub deltas: Tx<Delta>,
+    /// Marks, indexes and funding rates to the scanner.
+    pub references: Tx<Reference>,
     /// To the recorder.
     pub journal: Tx<Event>,
     /// For time stamps.
@@ -50,19 +51,17 @@ pub struct FeedStage<F> {
     /// The venue's own word: not to be trusted until the next whole book.
     is_stale: Vec<bool>,
     ways: Vec<Way>,
-    batch: Deltas,
+    /// When the venue made the last message about each book.
+    made: Vec<Nanos>,
+    /// Room on the link to the scanner without which whole books wait; the least there ever was,
+    /// and what of that was told.
+    room_wanted: usize,
+    room_least: usize,
+    room_told: usize,
+    /// The rest after refused dials that was told last.
+    cooldown_until: Option<Nanos>,
+    told: Told,
     outbox: Outbox,
-}
-
-/// How a market's changes travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// Each change goes onto the link as it comes.
-    Straight,
-    /// The link was full: stale was said, and nothing of this market has been sent since.
-    Lost,
-    /// The whole book is being sent, best first; `side` and `after` say how far it is.
-    Resending { side: Side, after: Option<Price> },
 }
 
 impl<F: Feed> FeedStage<F> {
@@ -82,7 +81,12 @@ impl<F: Feed> FeedStage<F> {
             books: instruments.iter().map(tick).collect(),
             is_stale: vec![true; instruments.len()],
             ways: vec![Way::Straight; instruments.len()],
-            batch: Deltas::new(DELTAS_PER_MESSAGE_MAX),
+            made: vec![Nanos::ZERO; instruments.len()],
+            room_wanted: behind::room_wanted(parts.deltas.capacity()),
+            room_least: parts.deltas.room(),
+            room_told: parts.deltas.room(),
+            cooldown_until: None,
+            told: Told::new(DELTAS_PER_MESSAGE_MAX),
             // Subscriptions for every market may leave in one go.
             outbox: Outbox::new(64 * 1024, 2 * INSTRUMENTS_MAX),
             parts,
@@ -107,8 +111,13 @@ impl<F: Feed> FeedStage<F> {
             match incoming {
                 Incoming::Text(bytes) => {
                     let t_decode = parts.clock.now();
-                    let (batch, out) = (&mut self.batch, &mut self.outbox);
-                    let heard = parts.feed.on_message(lane, bytes, t_read, batch, out);
+                    let mut call = Call {
+                        now: t_read,
+                        books: &self.books,
+                        told: &mut self.told,
+                        out: &mut self.outbox,
+                    };
+                    let heard = parts.feed.on_message(lane, bytes, &mut call);
                     self.note(Step::Recv, t_decode.since(t_read));
                     self.after_message(heard, t_decode);
                 }
@@ -123,19 +132,29 @@ impl<F: Feed> FeedStage<F> {
 
     /// Takes one message by hand, as a lane would: how tests and replays drive a feed.
     pub fn hear(&mut self, lane: Lane, bytes: &mut [u8], now: Nanos) -> FrameKind {
-        let (batch, out) = (&mut self.batch, &mut self.outbox);
-        let heard = self.parts.feed.on_message(lane, bytes, now, batch, out);
+        let heard = self.call(now, |feed, call| feed.on_message(lane, bytes, call));
         self.after_message(heard, now);
         self.flush(now);
         heard.kind
     }
 
+    /// Hands the feed what every call needs.
+    fn call<T>(&mut self, now: Nanos, deed: impl FnOnce(&mut F, &mut Call<'_>) -> T) -> T {
+        let mut call = Call {
+            now,
+            books: &self.books,
+            told: &mut self.told,
+            out: &mut self.outbox,
+        };
+        deed(&mut self.parts.feed, &mut call)
+    }
+
     fn after_message(&mut self, heard: Heard, t_decode: Nanos) {
         let t_book = self.parts.clock.now();
-        let deltas_len = self.batch.items().len() as u32;
+        let deltas_len = self.told.deltas.items().len() as u32;
         self.note(Step::Decode, t_book.since(t_decode));
+        self.publish();
         if deltas_len > 0 {
-            self.publish();
             let t_done = self.parts.clock.now();
             self.note(Step::Book, t_done.since(t_book));
         }
@@ -147,16 +166,31 @@ impl<F: Feed> FeedStage<F> {
         let _ = self.parts.journal.push(frame);
     }
 
-    /// Applies the batch to the full books and sends it on; nothing of a book that can't be true
-    /// leaves.
+    /// Applies what was told to the full books and sends it on; nothing of a book that can't be
+    /// true leaves.
     fn publish(&mut self) {
+        self.tell();
+        if self.told.deltas.items().is_empty() {
+            return self.told.clear();
+        }
         if let Some((id, now)) = self.apply() {
             return self.on_untrue(id, now);
         }
         let t_push = self.parts.clock.now();
-        let has_room = self.parts.deltas.room() > self.batch.items().len() + RESERVE;
-        for at in 0..self.batch.items().len() {
-            let mut delta = self.batch.items()[at];
+        let room = self.parts.deltas.room();
+        self.room_least = self.room_least.min(room);
+        let has_room = room > self.told.deltas.items().len() + RESERVE;
+        let mut at = 0;
+        while let Some(delta) = self.told.deltas.items().get(at) {
+            let mut delta = *delta;
+            let must_wait = room < self.room_wanted || self.is_large(at);
+            if delta.flags & flags::CLEAR != 0 && must_wait {
+                // Its levels stand in the full book; the cursor takes them from there.
+                self.ways[delta.instrument.idx()] = Way::Waiting;
+                at += self.message_len(at);
+                continue;
+            }
+            at += 1;
             if !has_room {
                 self.fall_behind(delta.instrument, t_push);
                 continue;
@@ -166,21 +200,48 @@ impl<F: Feed> FeedStage<F> {
             }
             self.send(delta);
         }
-        self.batch.clear();
+        self.told.clear();
     }
 
-    /// The instrument whose book is off its grid or crossed after the batch, if any is.
+    /// Passes on what is not about books. The next mark or rate says again what a full link lost.
+    #[inline]
+    fn tell(&mut self) {
+        for reference in self.told.references.items() {
+            let _ = self.parts.references.push(*reference);
+        }
+        for note in self.told.notes.items() {
+            let _ = self.parts.journal.push(*note);
+        }
+    }
+
+    /// Records from here to the end of their message.
+    fn message_len(&self, start: usize) -> usize {
+        let rest = &self.told.deltas.items()[start..];
+        let last = rest.iter().position(|delta| delta.flags & flags::LAST != 0);
+        last.map_or(rest.len(), |last| last + 1)
+    }
+
+    /// Whether the whole book that starts here is too long to stand before others' changes.
+    fn is_large(&self, start: usize) -> bool {
+        let rest = &self.told.deltas.items()[start..];
+        rest.len() > RESEND_PER_TURN && self.message_len(start) > RESEND_PER_TURN
+    }
+
+    /// The instrument whose book can't be true after what was told, if any is.
     fn apply(&mut self) -> Option<(InstrumentId, Nanos)> {
         let mut untrue = None;
-        for delta in self.batch.items() {
+        for delta in self.told.deltas.items() {
             let idx = delta.instrument.idx();
             let mark = delta.flags & (flags::STALE | flags::CLEAR);
             if mark != 0 {
                 self.is_stale[idx] = mark & flags::STALE != 0;
             }
-            let applied = self.books[idx].apply_delta(delta);
+            self.made[idx] = delta.t_made;
+            let book = &mut self.books[idx];
+            let applied = book.apply_delta(delta);
             let is_end = delta.flags & flags::LAST != 0;
-            if applied == Applied::OffGrid || (is_end && self.books[idx].is_crossed()) {
+            let is_untrue = is_end && (book.is_crossed() || book.is_used_up());
+            if applied == Applied::OffGrid || is_untrue {
                 untrue = Some((delta.instrument, delta.t_recv));
             }
         }
@@ -197,97 +258,17 @@ impl<F: Feed> FeedStage<F> {
         }
         match way {
             Way::Straight => {}
-            Way::Lost => return,
+            Way::Lost | Way::Waiting => return,
             // Sizes are absolute, so changes may overtake the cursor; but nobody may look yet.
             Way::Resending { .. } => delta.flags &= !flags::LAST,
         }
         let _ = self.parts.deltas.push(delta);
     }
 
-    /// No room: the market is stale at once, and its whole book follows when there is room again.
-    #[cold]
-    fn fall_behind(&mut self, id: InstrumentId, now: Nanos) {
-        let way = &mut self.ways[id.idx()];
-        if *way != Way::Lost {
-            *way = Way::Lost;
-            // The reserve holds one such mark for every instrument.
-            let _ = self
-                .parts
-                .deltas
-                .push(mark(self.venue, id, flags::STALE, now));
-        }
-    }
-
-    /// Goes on with the books of markets that fell behind.
-    fn catch_up(&mut self, now: Nanos) -> usize {
-        let mut work = 0;
-        for idx in 0..self.ways.len() {
-            if self.ways[idx] != Way::Straight && self.parts.deltas.room() >= RESEND_ROOM {
-                work += self.resend(idx, now);
-            }
-        }
-        work
-    }
-
-    /// One stretch of a whole book: `CLEAR` first, `LAST` at its end.
-    #[cold]
-    fn resend(&mut self, idx: usize, now: Nanos) -> usize {
-        let (venue, id) = (self.venue, InstrumentId(idx as u16));
-        let tx = &mut self.parts.deltas;
-        let (mut side, mut after) = match self.ways[idx] {
-            Way::Straight => return 0,
-            Way::Lost if self.is_stale[idx] => {
-                // There is nothing true to send; the next whole book comes straight.
-                self.ways[idx] = Way::Straight;
-                return 1;
-            }
-            Way::Lost => {
-                let _ = tx.push(mark(venue, id, flags::CLEAR | flags::SNAPSHOT, now));
-                (Side::Bid, None)
-            }
-            Way::Resending { side, after } => (side, after),
-        };
-        let mut sent = 0;
-        loop {
-            let from = after;
-            let rest = self.books[idx]
-                .levels(side)
-                .filter(|l| is_beyond(l.price, side, from));
-            for level in rest {
-                if sent == RESEND_PER_TURN {
-                    break;
-                }
-                let row = Delta {
-                    price: level.price,
-                    size: level.size,
-                    side,
-                    flags: flags::SNAPSHOT,
-                    ..mark(venue, id, 0, now)
-                };
-                let _ = tx.push(row);
-                after = Some(level.price);
-                sent += 1;
-            }
-            match (sent == RESEND_PER_TURN, side) {
-                (true, _) => {
-                    self.ways[idx] = Way::Resending { side, after };
-                    return sent;
-                }
-                (false, Side::Bid) => (side, after) = (Side::Ask, None),
-                (false, Side::Ask) => break,
-            }
-        }
-        let _ = tx.push(mark(venue, id, flags::SNAPSHOT | flags::LAST, now));
-        self.ways[idx] = Way::Straight;
-        sent + 1
-    }
-
     /// A lane went up or down: the venue subscribes, or marks its markets stale.
     #[cold]
     pub fn on_link(&mut self, lane: Lane, up: bool, now: Nanos) {
-        self.parts
-            .feed
-            .on_link(lane, up, now, &mut self.batch, &mut self.outbox);
+        self.call(now, |feed, call| feed.on_link(lane, up, call));
         self.publish();
         let _ = self.parts.journal.push(Event::Link {
             venue: self.venue,
@@ -296,10 +277,38 @@ impl<F: Feed> FeedStage<F> {
         });
     }
 
+    /// Says when more waits on the link than ever.
+    fn tell_fullest(&mut self) {
+        if self.room_least == self.room_told {
+            return;
+        }
+        self.room_told = self.room_least;
+        let capacity = self.parts.deltas.capacity();
+        let fullest = Event::Fullest {
+            venue: self.venue,
+            records: (capacity - self.room_least) as u32,
+            of: capacity as u32,
+        };
+        let _ = self.parts.journal.push(fullest);
+    }
+
+    /// Says once that the venue turned dials away.
+    fn tell_cooldown(&mut self) {
+        let until = self.parts.lanes.cooldown_until();
+        if until == self.cooldown_until {
+            return;
+        }
+        self.cooldown_until = until;
+        if let Some(until) = until {
+            let venue = self.venue;
+            let _ = self.parts.journal.push(Event::Cooldown { venue, until });
+        }
+    }
+
     /// Drops what the message brought, tells, and asks for the market anew.
     #[cold]
     fn on_untrue(&mut self, id: InstrumentId, now: Nanos) {
-        self.batch.clear();
+        self.told.clear();
         let (venue, kind) = (self.venue, FrameKind::Crossed);
         let told = Event::Frame {
             venue,
@@ -307,9 +316,8 @@ impl<F: Feed> FeedStage<F> {
             deltas: 0,
         };
         let _ = self.parts.journal.push(told);
-        self.parts
-            .feed
-            .resync(id, now, &mut self.batch, &mut self.outbox);
+        self.call(now, |feed, call| feed.resync(id, call));
+        self.tell();
         let asked = Event::Resync {
             venue,
             instrument: id,
@@ -317,11 +325,11 @@ impl<F: Feed> FeedStage<F> {
         let _ = self.parts.journal.push(asked);
         // The venue marks the market stale; such records carry no level, so this ends here.
         let _ = self.apply();
-        for at in 0..self.batch.items().len() {
-            let delta = self.batch.items()[at];
+        for at in 0..self.told.deltas.items().len() {
+            let delta = self.told.deltas.items()[at];
             self.send(delta);
         }
-        self.batch.clear();
+        self.told.clear();
     }
 
     /// Sends what the venue wants sent.
@@ -332,35 +340,14 @@ impl<F: Feed> FeedStage<F> {
             OutKind::Text => lanes.send_text(item.lane, payload, now),
             OutKind::Http => lanes.send_raw(item.lane, payload, now),
             OutKind::Reconnect => lanes.reconnect(item.lane, now),
+            OutKind::Wake => lanes.wake(item.lane, now),
+            OutKind::Hang => lanes.hang(item.lane),
         });
     }
 
     #[inline]
     fn note(&mut self, step: Step, ns: u64) {
         let _ = self.parts.journal.push(Event::Latency { step, ns });
-    }
-}
-
-/// A record without a level.
-fn mark(venue: Venue, instrument: InstrumentId, meaning: u8, now: Nanos) -> Delta {
-    Delta {
-        price: Price::ZERO,
-        size: Size::ZERO,
-        t_recv: now,
-        t_push: now,
-        instrument,
-        venue,
-        side: Side::Bid,
-        flags: meaning | flags::EMPTY,
-    }
-}
-
-/// Whether a price lies further from the touch than the last one sent.
-fn is_beyond(price: Price, side: Side, after: Option<Price>) -> bool {
-    match (side, after) {
-        (_, None) => true,
-        (Side::Bid, Some(last)) => price < last,
-        (Side::Ask, Some(last)) => price > last,
     }
 }
 
@@ -375,8 +362,9 @@ impl<F: Feed> Stage for FeedStage<F> {
 
     fn turn(&mut self, now: Nanos) -> usize {
         self.parts.lanes.poll();
-        let mut work = 0;
-        for lane in 0..self.parts.lanes.count() {
+        let (mut work, mut from) = (0, 0);
+        while let Some(lane) = self.parts.lanes.next_ready(from) {
+            from = lane + 1;
             work += self.drain_lane(lane);
         }
         work + self.catch_up(now)
@@ -384,9 +372,9 @@ impl<F: Feed> Stage for FeedStage<F> {
 
     fn housekeeping(&mut self, now: Nanos) {
         self.parts.lanes.beat(now);
-        self.parts
-            .feed
-            .on_beat(now, &mut self.batch, &mut self.outbox);
+        self.tell_cooldown();
+        self.tell_fullest();
+        self.call(now, |feed, call| feed.on_beat(call));
         self.publish();
         self.flush(now);
     }

@@ -334,6 +334,8 @@ impl<O: Orders> Gateway<O> {
             OutKind::Text => lanes.send_text(item.lane, payload, now),
             OutKind::Http => lanes.send_raw(item.lane, payload, now),
             OutKind::Reconnect => lanes.reconnect(item.lane, now),
+            OutKind::Wake => lanes.wake(item.lane, now),
+            OutKind::Hang => lanes.hang(item.lane),
         });
     }
 
@@ -362,7 +364,9 @@ impl<O: Orders> Stage for Gateway<O> {
             work += 1;
         }
         self.parts.lanes.poll();
-        for lane in 0..self.parts.lanes.count() {
+        let mut from = 0;
+        while let Some(lane) = self.parts.lanes.next_ready(from) {
+            from = lane + 1;
             work += self.drain_lane(lane);
         }
         if !self.backlog.is_empty() {

@@ -4,6 +4,7 @@
 //! link              item     depth   from               to        when full
 //! deltas.extended   Delta    65,536  feed-extended      scanner   market falls behind, book resent
 //! deltas.lighter    Delta    65,536  feed-lighter       scanner   the same
+//! references.*      Ref.      2,048   each feed          scanner   dropped, the next says it again
 //! orders.extended   Order       256  scanner            gateway   entry dropped; hedge: halt
 //! orders.lighter    Order       256  scanner            gateway   the same
 //! reports.extended  Report    4,096  gateway-extended   scanner   held in the gateway's backlog
@@ -25,6 +26,8 @@ use std::fmt;
 
 /// A whole Lighter book (7,000 levels) and a burst of all markets fit several times over.
 pub const DELTAS_LEN: usize = 65_536;
+/// A mark, an index and a funding rate of every market at once, with room.
+pub const REFERENCES_LEN: usize = 2_048;
 /// Slots times instruments times legs that could leave in one turn, with room.
 pub const ORDERS_LEN: usize = 256;
 /// A full account snapshot fits.

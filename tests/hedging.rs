@@ -625,7 +625,7 @@ fn a_hedge_that_finds_its_link_full_halts_and_goes_out_later() {
         instrument: other,
         basis: Bps::ZERO,
     });
-    rig.book_of(other, Extended, ("999.9", "1000.1"), "2");
+    rig.settle_at(other);
     rig.edge();
     let first = rig.only(Lighter);
     rig.book_of(other, Lighter, ("1001.4", "1001.6"), "2");

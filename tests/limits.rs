@@ -179,7 +179,7 @@ fn an_unknown_fair_refuses_and_a_known_one_is_taken_out() {
         rig.tell(venue, OrderId::NONE, ReportKind::Up);
     }
     money(&mut rig, 5_000);
-    rig.calm();
+    rig.settle();
     rig.pass(500);
     rig.calm();
     assert_eq!(refused(&mut rig), Reason::FairWarmup);
@@ -255,6 +255,15 @@ fn stale_books_are_not_traded() {
     rig.stale(Extended);
     rig.edge();
     assert!(rig.placed().is_empty() && rig.reasons().is_empty());
+    for _ in 0..2 {
+        rig.book(Extended, "999.9", "1000.1");
+        assert!(rig.placed().is_empty());
+        assert_eq!(
+            rig.reasons(),
+            [Reason::Settling],
+            "back, and not yet believed"
+        );
+    }
     rig.book(Extended, "999.9", "1000.1");
     assert_eq!(rig.placed().len(), 1);
 
@@ -335,7 +344,7 @@ fn in_flight_orders_count_as_filled() {
         instrument: other,
         basis: Bps::ZERO,
     });
-    rig.book_of(other, Extended, ("999.9", "1000.1"), "2");
+    rig.settle_at(other);
     rig.book_of(other, Lighter, ("1001.4", "1001.6"), "2");
     let second = rig.only(Lighter);
     assert_eq!(second.instrument, other);
@@ -360,8 +369,7 @@ fn a_full_order_link_drops_the_entry() {
         instrument: other,
         basis: Bps::ZERO,
     });
-    rig.book_of(other, Extended, ("999.9", "1000.1"), "2");
-    rig.book_of(other, Lighter, ("999.9", "1000.1"), "2");
+    rig.settle_at(other);
     rig.shift_unheard(BTC);
     rig.shift_unheard(other);
     rig.turn();

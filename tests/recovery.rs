@@ -5,9 +5,12 @@
 //! Feed stages are turned by hand; time is an argument. Only the cut needs a real socket, since a
 //! cut is something that happens below the messages.
 
+#[path = "rig/driven.rs"]
+mod driven;
 #[path = "rig/instrument.rs"]
 mod instrument;
 
+use driven::Driven;
 use instrument::{NOW, instrument, market};
 use parallax::feed::{FeedStage, Parts};
 use parallax::market::book::{Book, Delta, Side, flags};
@@ -20,17 +23,28 @@ use parallax::stage::clock::Clock;
 use parallax::stage::link::{Rx, link};
 use parallax::venue::extended::feed::ExtendedFeed;
 use parallax::venue::lighter::feed::LighterFeed;
-use parallax::venue::{Deltas, Feed, OutKind, Outbox};
+use parallax::venue::{Feed, OutKind, Outbox};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use tungstenite::handshake::HandshakeError;
 use tungstenite::{Message, WebSocket};
 
-/// A book message as the venue writes it: one bid and one ask, `size` each.
+/// A book message as the venue writes it: one bid and one ask, `size` each, after 5 each.
 fn frame(venue: Venue, sequence: u64, is_snapshot: bool, size: &str) -> String {
+    frame_after(venue, sequence, is_snapshot, (5, size))
+}
+
+/// The same after a size: Extended tells the change beside the size.
+fn frame_after(
+    venue: Venue,
+    sequence: u64,
+    is_snapshot: bool,
+    (before, size): (i64, &str),
+) -> String {
+    let change = size.parse::<i64>().map_or(0, |size| size - before);
     let level = |price: &str| match (venue, is_snapshot) {
         (Venue::Extended, true) => format!(r#"{{"q":"{size}","p":"{price}"}}"#),
-        (Venue::Extended, false) => format!(r#"{{"q":"{size}","p":"{price}","c":"{size}"}}"#),
+        (Venue::Extended, false) => format!(r#"{{"q":"{change}","p":"{price}","c":"{size}"}}"#),
         (Venue::Lighter, _) => format!(r#"{{"price":"{price}","size":"{size}"}}"#),
     };
     frame_of(
@@ -77,6 +91,8 @@ struct Rig {
     is_live: bool,
     /// Stale marks seen.
     stales: u32,
+    /// Size of each level last told.
+    told: i64,
 }
 
 /// A feed stage of either venue.
@@ -123,6 +139,7 @@ impl Rig {
                     feed,
                     lanes,
                     deltas: tx,
+                    references: link("references", 64).0,
                     journal: journal_tx,
                     clock,
                 };
@@ -134,6 +151,7 @@ impl Rig {
                     feed,
                     lanes,
                     deltas: tx,
+                    references: link("references", 64).0,
                     journal: journal_tx,
                     clock,
                 };
@@ -149,6 +167,7 @@ impl Rig {
             mirror,
             is_live: false,
             stales: 0,
+            told: 0,
         }
     }
 
@@ -177,7 +196,9 @@ impl Rig {
     }
 
     fn book(&mut self, sequence: u64, is_snapshot: bool, size: &str) -> FrameKind {
-        self.say(&frame(self.venue, sequence, is_snapshot, size))
+        let text = frame_after(self.venue, sequence, is_snapshot, (self.told, size));
+        self.told = size.parse().expect("a whole size");
+        self.say(&text)
     }
 
     /// Reads the link to its end, as the scanner does.
@@ -222,7 +243,7 @@ impl Rig {
 }
 
 #[test]
-fn a_gap_is_stale_until_the_next_whole_book() {
+fn row_5_a_gap_is_stale_until_the_next_whole_book() {
     for venue in VENUES {
         let mut rig = Rig::live(venue, 1024);
         assert_eq!(rig.book(3, false, "9"), FrameKind::Gap);
@@ -321,7 +342,7 @@ fn a_book_of_a_wrong_market_is_counted() {
 }
 
 #[test]
-fn a_lost_connection_is_stale_until_the_next_whole_book() {
+fn row_11_a_lost_connection_is_stale_until_the_next_whole_book() {
     for venue in VENUES {
         let mut rig = Rig::live(venue, 1024);
         rig.stage.on_link(false);
@@ -330,7 +351,7 @@ fn a_lost_connection_is_stale_until_the_next_whole_book() {
 }
 
 #[test]
-fn a_full_link_is_stale_and_the_whole_book_follows() {
+fn row_12_a_full_link_is_stale_and_the_whole_book_follows() {
     for venue in VENUES {
         let mut rig = Rig::live(venue, 1024);
         // Nobody reads: a few levels a message, until the link has no room for more.
@@ -353,52 +374,38 @@ fn a_full_link_is_stale_and_the_whole_book_follows() {
 
 /// A peer that keeps the connection and says nothing is given up by the venue's own deadline.
 #[test]
-fn a_silent_peer_is_given_up() {
+fn row_8_a_silent_peer_is_given_up() {
     let (extended, lighter) = ([market(Venue::Extended)], [market(Venue::Lighter)]);
-    let feeds: [(Venue, Box<dyn Feed>); 2] = [
-        (Venue::Extended, Box::new(ExtendedFeed::new(&extended))),
-        (Venue::Lighter, Box::new(LighterFeed::new(&lighter))),
-    ];
-    for (venue, mut feed) in feeds {
-        let (mut deltas, mut out) = (Deltas::new(64), Outbox::new(1 << 14, 64));
-        feed.on_link(0, true, NOW, &mut deltas, &mut out);
-        let mut texts = vec![frame(venue, 1, true, "5")];
-        if venue == Venue::Lighter {
-            texts.insert(0, r#"{"type":"connected"}"#.to_string());
-        }
-        for text in texts {
-            let mut bytes = text.into_bytes();
-            feed.on_message(0, &mut bytes, NOW, &mut deltas, &mut out);
-        }
-        let mut given_up_s = None;
-        for second in 1..=70 {
-            out.clear();
-            let now = NOW.plus(second * SECOND);
-            feed.on_beat(now, &mut deltas, &mut out);
-            let asks = |out: &Outbox| out.items().iter().any(|i| i.kind == OutKind::Reconnect);
-            if asks(&out) {
-                given_up_s.get_or_insert(second);
-            }
-        }
-        // Lighter answers pings within 45 s; Extended tells the whole book each minute.
-        let (soonest, latest) = if venue == Venue::Lighter {
-            (31, 45)
-        } else {
-            (60, 66)
-        };
-        assert!(
-            given_up_s >= Some(soonest) && given_up_s <= Some(latest),
-            "{given_up_s:?}"
-        );
-        deltas.clear();
-        feed.on_link(0, false, NOW.plus(70 * SECOND), &mut deltas, &mut out);
-        assert!(
-            deltas
-                .items()
-                .iter()
-                .all(|delta| delta.flags & flags::STALE != 0)
-        );
+    given_up(Venue::Extended, ExtendedFeed::new(&extended), (60, 66));
+    given_up(Venue::Lighter, LighterFeed::new(&lighter), (31, 45));
+}
+
+/// Lighter answers pings within 45 s; Extended tells the whole book each minute.
+fn given_up<F: Feed>(venue: Venue, feed: F, (soonest, latest): (u64, u64)) {
+    let mut rig = Driven::new(feed, 64, NOW);
+    rig.link(0, true);
+    let mut texts = vec![frame(venue, 1, true, "5")];
+    if venue == Venue::Lighter {
+        texts.insert(0, r#"{"type":"connected"}"#.to_string());
     }
+    for text in texts {
+        rig.hear(0, &mut text.into_bytes());
+    }
+    let asks = |out: &Outbox| {
+        let mut items = out.items().iter();
+        items.any(|item| item.lane == 0 && item.kind == OutKind::Reconnect)
+    };
+    let given_up = (1..=70).find(|second| {
+        rig.out.clear();
+        rig.now = NOW.plus(second * SECOND);
+        rig.beat();
+        asks(&rig.out)
+    });
+    let second = given_up.expect("a silent peer is given up");
+    assert!((soonest..=latest).contains(&second), "{second}");
+    let is_stale = |delta: &Delta| delta.flags & flags::STALE != 0;
+    rig.link(0, false);
+    assert!(rig.told.deltas.items().last().is_some_and(is_stale));
 }
 
 /// The far end of a lane, turned by hand with the stage.

@@ -14,7 +14,7 @@ use crate::net::{Incoming, Lanes};
 use crate::session::market_data::Books;
 use crate::sim::tape::live::{Listed, carried};
 use crate::stage::clock::Clock;
-use crate::venue::{Deltas, Feed, Lane, OutKind, Outbox};
+use crate::venue::{Call, Feed, Lane, OutKind, Outbox, Told};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -29,8 +29,9 @@ pub struct Following {
     venue: Venue,
     feed: Box<dyn Feed>,
     lanes: Lanes,
+    is_book_lane: fn(Lane) -> bool,
     books: Vec<Book>,
-    deltas: Deltas,
+    told: Told,
     out: Outbox,
     /// Messages written down.
     pub messages: u64,
@@ -56,6 +57,7 @@ impl Following {
             markets,
             feed,
             lanes,
+            is_book_lane,
         } = books;
         let book = |(base, market): &(Name, Market)| Book {
             listed: Listed {
@@ -74,8 +76,9 @@ impl Following {
             venue,
             feed,
             lanes: Lanes::new(lanes)?,
+            is_book_lane,
             books: markets.iter().map(book).collect(),
-            deltas: Deltas::new(DELTAS_PER_MESSAGE_MAX),
+            told: Told::new(DELTAS_PER_MESSAGE_MAX),
             out: Outbox::new(64 * 1024, 2 * INSTRUMENTS_MAX),
             messages: 0,
             gaps: 0,
@@ -114,18 +117,25 @@ impl Following {
         let Some(incoming) = self.lanes.next(lane, now) else {
             return Ok(false);
         };
-        let (deltas, out) = (&mut self.deltas, &mut self.out);
+        let mut call = Call {
+            now,
+            books: &[],
+            told: &mut self.told,
+            out: &mut self.out,
+        };
         match incoming {
             Incoming::Text(bytes) => {
-                segment.write(now, self.venue, bytes)?;
-                self.messages += 1;
-                let kind = self.feed.on_message(lane, bytes, now, deltas, out).kind;
+                if (self.is_book_lane)(lane) {
+                    segment.write(now, self.venue, bytes)?;
+                    self.messages += 1;
+                }
+                let kind = self.feed.on_message(lane, bytes, &mut call).kind;
                 if matches!(kind, FrameKind::Gap | FrameKind::Malformed) {
                     self.gaps += 1;
                 }
             }
-            Incoming::Up => self.feed.on_link(lane, true, now, deltas, out),
-            Incoming::Down(_) => self.feed.on_link(lane, false, now, deltas, out),
+            Incoming::Up => self.feed.on_link(lane, true, &mut call),
+            Incoming::Down(_) => self.feed.on_link(lane, false, &mut call),
             Incoming::Response { .. } => {}
         }
         self.settle(now);
@@ -135,7 +145,12 @@ impl Following {
     /// Dials, deadlines, keepalives.
     pub fn beat(&mut self, now: Nanos) {
         self.lanes.beat(now);
-        self.feed.on_beat(now, &mut self.deltas, &mut self.out);
+        self.feed.on_beat(&mut Call {
+            now,
+            books: &[],
+            told: &mut self.told,
+            out: &mut self.out,
+        });
         self.settle(now);
     }
 
@@ -143,7 +158,7 @@ impl Following {
     /// sent.
     fn settle(&mut self, now: Nanos) {
         let mut crossed = None;
-        for delta in self.deltas.items() {
+        for delta in self.told.deltas.items() {
             if let Some(book) = self.books.get_mut(delta.instrument.idx()) {
                 book.apply(delta);
                 let is_end = delta.flags & flags::LAST != 0;
@@ -152,22 +167,29 @@ impl Following {
                 }
             }
         }
-        self.deltas.clear();
+        self.told.clear();
         if let Some(id) = crossed {
             self.gaps += 1;
             // The venue marks the market stale; such marks hold no level, so this ends here.
-            let (deltas, out) = (&mut self.deltas, &mut self.out);
-            self.feed.resync(id, now, deltas, out);
-            for delta in self.deltas.items() {
+            let mut call = Call {
+                now,
+                books: &[],
+                told: &mut self.told,
+                out: &mut self.out,
+            };
+            self.feed.resync(id, &mut call);
+            for delta in self.told.deltas.items() {
                 self.books[delta.instrument.idx()].apply(delta);
             }
-            self.deltas.clear();
+            self.told.clear();
         }
         let lanes = &mut self.lanes;
         self.out.deliver(|item, payload| match item.kind {
             OutKind::Text => lanes.send_text(item.lane, payload, now),
             OutKind::Http => lanes.send_raw(item.lane, payload, now),
             OutKind::Reconnect => lanes.reconnect(item.lane, now),
+            OutKind::Wake => lanes.wake(item.lane, now),
+            OutKind::Hang => lanes.hang(item.lane),
         });
     }
 
@@ -199,7 +221,8 @@ impl Book {
             self.is_live = true;
             self.sides.iter_mut().for_each(BTreeMap::clear);
         }
-        if delta.flags & (flags::EMPTY | flags::STALE) == 0 {
+        // A recording has the full book alone.
+        if delta.flags & (flags::EMPTY | flags::STALE | flags::TOP) == 0 {
             let side = &mut self.sides[delta.side.idx()];
             match delta.size {
                 Size::ZERO => drop(side.remove(&delta.price)),
@@ -250,6 +273,7 @@ mod tests {
             markets: vec![(name, market)],
             feed: Box::new(LighterFeed::new(&[market])),
             lanes: vec![Connection::new(nowhere, 0, &tls, limits, 0)],
+            is_book_lane: |_| true,
         })
         .unwrap()
     }
@@ -259,6 +283,7 @@ mod tests {
             price: Price(price * 100_000_000),
             size: Size(size),
             t_recv: Nanos::ZERO,
+            t_made: Nanos::ZERO,
             t_push: Nanos::ZERO,
             instrument: InstrumentId(0),
             venue: Venue::Lighter,
@@ -286,7 +311,7 @@ mod tests {
         assert_eq!(carry(&following, "none"), None);
         let push = |following: &mut Following, list: &[Delta]| {
             for delta in list {
-                assert!(following.deltas.push(*delta));
+                assert!(following.told.deltas.push(*delta));
             }
             following.settle(Nanos(3));
         };

@@ -158,6 +158,8 @@ pub struct Lighter {
     pub ws: Url,
     /// LIGHTER_CHAIN_ID: 304 on the main network.
     pub chain_id: u32,
+    /// LIGHTER_WS_MESSAGES_PER_MIN: subscribes, leaves and pings of market data.
+    pub messages_per_minute: usize,
     /// The account, when its settings are there. Always there when orders are signed.
     pub account: Option<LighterAccount>,
 }
@@ -299,6 +301,7 @@ fn is_of_engine(name: &str) -> bool {
         "EXTENDED_ORDERS_PER_MIN",
         "EXTENDED_ORDER_LANES",
         "LIGHTER_ORDERS_PER_MIN",
+        "LIGHTER_WS_MESSAGES_PER_MIN",
     ];
     const NOT_OURS: &[&str] = &[
         "TRADING_MODE",

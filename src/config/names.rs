@@ -106,6 +106,11 @@ pub const KEYS: &[Key] = &[
     key("LIGHTER_WS_URL", LIGHTER_WS, Kind::WebSocket),
     key("LIGHTER_CHAIN_ID", "304", Kind::Whole(1, 4_294_967_295)),
     key("LIGHTER_ORDERS_PER_MIN", "40", Kind::Whole(1, 60_000)),
+    key(
+        "LIGHTER_WS_MESSAGES_PER_MIN",
+        "180",
+        Kind::Whole(60, 60_000),
+    ),
     // Network.
     key("TLS_CA_FILE", "", Kind::Text),
     // Plant.

@@ -117,6 +117,7 @@ impl Reader {
         let base = self.url("LIGHTER_BASE_URL");
         let ws = self.url("LIGHTER_WS_URL");
         let chain_id = self.count("LIGHTER_CHAIN_ID") as u32;
+        let messages_per_minute = self.count("LIGHTER_WS_MESSAGES_PER_MIN") as usize;
         const NAMES: [&str; 2] = ["LIGHTER_ACCOUNT_INDEX", "LIGHTER_API_KEYS"];
         self.require_together(&NAMES, is_signing, "app.lighter.xyz, API keys");
         // Account indexes have 48 bits (Lighter's transaction constraints).
@@ -129,6 +130,7 @@ impl Reader {
             base: base?,
             ws: ws?,
             chain_id,
+            messages_per_minute,
             account,
         })
     }

@@ -1,8 +1,10 @@
 //! One side, one level, one change, one book: the only `apply` in the house.
 //!
-//! A [`Book`] is two [`Ladder`]s (see `ladder.rs` for how levels lie in memory). Its capacity is
-//! fixed when it is made; what does not fit is cut off at the far end, counted, and can never
-//! become the top. The feed's book is the truth, the scanner's is its mirror; both come here.
+//! A [`Book`] is two [`Ladder`]s (see `ladder.rs` for how levels lie in memory) and, over them, the
+//! venue's fast top while that is ahead: what is better than it is not shown, what is worse is the
+//! full book's. Its capacity is fixed when it is made; what does not fit is cut off at the far end,
+//! counted, and can never become the top. The feed's book is the truth, the scanner's is its
+//! mirror; both come here.
 
 use crate::market::ladder::{Ladder, Levels};
 
@@ -53,6 +55,9 @@ pub struct Delta {
     pub size: Size,
     /// When the bytes were read.
     pub t_recv: Nanos,
+    /// When the venue made the message, on our clock (see `venue/clock.rs`): never after `t_recv`.
+    /// [`Nanos::ZERO`] when that can't be told: then the message proves nothing about freshness.
+    pub t_made: Nanos,
     /// When the feed pushed it; set on `LAST` only.
     pub t_push: Nanos,
     /// Which instrument.
@@ -77,9 +82,14 @@ pub mod flags {
     pub const STALE: u8 = 8;
     /// No level in this record (an empty snapshot, or a mark such as `STALE`).
     pub const EMPTY: u8 = 16;
+    /// One side of the fast top, not a level of the full book: until `CAUGHT_UP` this is the best
+    /// of its side. With `EMPTY`: nobody stands there.
+    pub const TOP: u8 = 32;
+    /// The full book is at least as new as the fast top from here on: forget that one.
+    pub const CAUGHT_UP: u8 = 64;
 }
 
-const _: () = assert!(std::mem::size_of::<Delta>() == 40);
+const _: () = assert!(std::mem::size_of::<Delta>() == 48);
 
 /// What `apply` made of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,10 +102,12 @@ pub enum Applied {
     Cut,
 }
 
-/// Both ladders of one market at one venue.
+/// Both ladders of one market at one venue, and the fast top while it is ahead of them.
 pub struct Book {
     tick: i64,
     ladders: [Ladder; 2],
+    /// By side; `None` while the full book is the newest there is.
+    top: Option<[Option<Level>; 2]>,
 }
 
 impl Book {
@@ -108,6 +120,7 @@ impl Book {
         Book {
             tick: tick.0,
             ladders: [Ladder::new(), Ladder::new()],
+            top: None,
         }
     }
 
@@ -126,23 +139,46 @@ impl Book {
         }
     }
 
-    /// Applies a delta's level, after emptying the book where it says `CLEAR`. `EMPTY` and `STALE`
-    /// records carry no level.
+    /// Applies a record with all that its flags say. `EMPTY` and `STALE` records carry no level.
     #[inline]
     pub fn apply_delta(&mut self, delta: &Delta) -> Applied {
-        if delta.flags & flags::CLEAR != 0 {
-            self.clear();
-        }
-        if delta.flags & (flags::EMPTY | flags::STALE) != 0 {
-            return Applied::Done;
+        const RARE: u8 = !(flags::LAST | flags::SNAPSHOT);
+        if delta.flags & RARE != 0
+            && let Some(applied) = self.heed(delta)
+        {
+            return applied;
         }
         self.apply(delta.side, delta.price, delta.size)
     }
 
-    /// Empties both sides.
+    /// What the rare flags ask for. `None` when a level of the full book is left to be applied.
+    fn heed(&mut self, delta: &Delta) -> Option<Applied> {
+        let has = |flag: u8| delta.flags & flag != 0;
+        if has(flags::CLEAR) {
+            self.ladders[0].clear();
+            self.ladders[1].clear();
+        }
+        if has(flags::STALE | flags::CAUGHT_UP) {
+            self.top = None;
+        }
+        if !has(flags::TOP) {
+            return has(flags::EMPTY | flags::STALE).then_some(Applied::Done);
+        }
+        let (price, size) = (delta.price, delta.size);
+        let is_level = !has(flags::EMPTY);
+        if is_level && (price.0 <= 0 || size.0 <= 0 || price.0 % self.tick != 0) {
+            return Some(Applied::OffGrid);
+        }
+        let top = self.top.get_or_insert_default();
+        top[delta.side.idx()] = is_level.then_some(Level { price, size });
+        Some(Applied::Done)
+    }
+
+    /// Empties everything.
     pub fn clear(&mut self) {
         self.ladders[0].clear();
         self.ladders[1].clear();
+        self.top = None;
     }
 
     /// The best level of a side.
@@ -151,23 +187,62 @@ impl Book {
         self.levels(side).next()
     }
 
-    /// A side's levels, best first.
+    /// A side's levels, best first: the fast top while it is ahead, then the full book beyond it.
     #[inline]
     pub fn levels(&self, side: Side) -> LevelsOf<'_> {
+        let mut levels = self.full_levels(side);
+        if let Some(top) = &self.top {
+            levels.first = top[side.idx()];
+            levels.inner = match levels.first {
+                Some(best) => levels.inner.below(key(side, best.price.0 / self.tick)),
+                None => levels.inner.none(),
+            };
+        }
+        levels
+    }
+
+    /// A side's levels of the full book alone, best first, whatever the fast top says.
+    #[inline]
+    pub fn full_levels(&self, side: Side) -> LevelsOf<'_> {
         LevelsOf {
             inner: self.ladders[side.idx()].levels(),
+            first: None,
             side,
             tick: self.tick,
         }
     }
 
-    /// Best bid at or above best ask: the book can't be true.
+    /// The fast top while it is ahead of the full book, by [`Side::idx`].
+    pub fn top(&self) -> Option<[Option<Level>; 2]> {
+        self.top
+    }
+
+    /// Size at a price of the full book; zero where nobody stands, `None` where it can't be known:
+    /// off the grid, or cut off.
+    #[inline]
+    pub fn size_at(&self, side: Side, price: Price) -> Option<Size> {
+        let ticks = price.0 / self.tick;
+        let is_on_grid = price.0 > 0 && ticks * self.tick == price.0;
+        let key = is_on_grid.then(|| key(side, ticks))?;
+        self.ladders[side.idx()].size_at(key).map(Size)
+    }
+
+    /// Best bid at or above best ask in the full book: it can't be true.
     #[inline]
     pub fn is_crossed(&self) -> bool {
-        match (self.best(Side::Bid), self.best(Side::Ask)) {
-            (Some(bid), Some(ask)) => bid.price >= ask.price,
+        let best = |side: Side| self.ladders[side.idx()].levels().next();
+        match (best(Side::Bid), best(Side::Ask)) {
+            (Some((bid, _)), Some((ask, _))) => bid >= -ask,
             _ => false,
         }
+    }
+
+    /// A side of the full book has levels that can't be shown, and none that can: only a new
+    /// snapshot helps.
+    pub fn is_used_up(&self) -> bool {
+        let is_used_up =
+            |ladder: &Ladder| ladder.cut_count() > 0 && ladder.levels().next().is_none();
+        self.ladders.iter().any(is_used_up)
     }
 
     /// Half-way between the bests, rounded down; `None` when a side is empty.
@@ -195,6 +270,8 @@ fn key(side: Side, ticks: i64) -> i64 {
 /// Iterator over a side, best first.
 pub struct LevelsOf<'a> {
     inner: Levels<'a>,
+    /// Comes before all others.
+    first: Option<Level>,
     side: Side,
     tick: i64,
 }
@@ -204,6 +281,9 @@ impl Iterator for LevelsOf<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Level> {
+        if self.first.is_some() {
+            return self.first.take();
+        }
         let (key_at, size) = self.inner.next()?;
         Some(Level {
             price: Price(key(self.side, key_at) * self.tick),
@@ -301,6 +381,82 @@ mod tests {
         }
     }
 
+    fn record(side: Side, level: Option<(i64, i64)>, flags: u8) -> Delta {
+        let (price, size) = level.unwrap_or((0, 0));
+        Delta {
+            price: Price(price),
+            size: Size(size),
+            t_recv: Nanos(1),
+            t_made: Nanos(1),
+            t_push: Nanos(1),
+            instrument: InstrumentId(0),
+            venue: Venue::Lighter,
+            side,
+            flags: flags | if level.is_none() { flags::EMPTY } else { 0 },
+        }
+    }
+
+    /// What is shown while a fast top is ahead: it, and the full book strictly beyond it.
+    fn shown(naive: &NaiveBook, side: Side, top: Option<(i64, i64)>) -> Vec<(i64, i64)> {
+        let is_beyond = |price: i64, best: i64| match side {
+            Side::Bid => price < best,
+            Side::Ask => price > best,
+        };
+        let Some(best) = top else { return Vec::new() };
+        let rest = naive.levels(side).into_iter();
+        let beyond = rest.filter(|level| is_beyond(level.0, best.0));
+        std::iter::once(best).chain(beyond).collect()
+    }
+
+    proptest! {
+        /// Tops come and go over a book that changes beneath them; nothing of the book is lost.
+        #[test]
+        fn the_fast_top_lies_over_the_full_book(
+            steps in prop::collection::vec((changes(), 8_900_i64..9_500, 0_i64..4), 1..8),
+        ) {
+            let (mut book, mut naive) = (Book::new(Price(1)), NaiveBook::default());
+            for (list, price, size) in steps {
+                for side in [Side::Bid, Side::Ask] {
+                    let top = (size > 0).then_some((price, size));
+                    book.apply_delta(&record(side, top, flags::TOP));
+                }
+                for (bid, ticks, size) in list {
+                    let side = if bid { Side::Bid } else { Side::Ask };
+                    book.apply_delta(&record(side, Some((ticks, size)), 0));
+                    naive.apply(side, ticks, size);
+                }
+                let top = (size > 0).then_some((price, size));
+                for side in [Side::Bid, Side::Ask] {
+                    let fast: Vec<_> =
+                        book.levels(side).map(|l| (l.price.0, l.size.0)).collect();
+                    prop_assert_eq!(fast, shown(&naive, side, top));
+                    let full: Vec<_> =
+                        book.full_levels(side).map(|l| (l.price.0, l.size.0)).collect();
+                    prop_assert_eq!(&full, &naive.levels(side));
+                    for (at, size) in full {
+                        prop_assert_eq!(book.size_at(side, Price(at)), Some(Size(size)));
+                        let next = naive.sides[side.idx()].get(&(at + 1)).copied();
+                        let next = Size(next.unwrap_or(0));
+                        prop_assert_eq!(book.size_at(side, Price(at + 1)), Some(next));
+                    }
+                }
+                book.apply_delta(&record(Side::Bid, None, flags::CAUGHT_UP));
+                agree(&book, &naive);
+            }
+        }
+    }
+
+    #[test]
+    fn a_top_off_the_grid_is_refused() {
+        let mut book = Book::new(Price(10));
+        for (price, size) in [(105, 1), (-10, 1), (100, 0)] {
+            let top = record(Side::Bid, Some((price, size)), flags::TOP);
+            assert_eq!(book.apply_delta(&top), Applied::OffGrid);
+            assert_eq!(book.top(), None);
+        }
+        assert_eq!(book.size_at(Side::Bid, Price(105)), None);
+    }
+
     #[test]
     fn off_grid_and_crossed_are_seen() {
         let mut book = Book::new(Price(10));
@@ -340,5 +496,7 @@ mod tests {
             None,
             "the level at 1 was cut and stays unseen"
         );
+        assert_eq!(book.size_at(Side::Bid, Price(1)), None, "nobody knows");
+        assert!(book.is_used_up(), "a new snapshot is asked for");
     }
 }

@@ -3,8 +3,9 @@
 //! Hot stages push these as plain values and forget them; the recorder counts, sums and prints.
 
 use crate::market::book::Side;
-pub use crate::market::frame::FrameKind;
+pub use crate::market::frame::{DOUBTS, Doubt, FrameKind};
 use crate::market::order::{OrderId, OrderState, Refusal};
+pub use crate::market::reason::{REASONS, Reason};
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{InstrumentId, Venue};
 
@@ -22,6 +23,8 @@ pub enum Step {
     Link,
     /// Mirror update and walk of both ladders, both directions.
     Scan,
+    /// Market-data bytes read to the market looked at: `recv` to `scan`, waiting included.
+    TickToScan,
     /// Limits and sizing.
     Risk,
     /// Hash and signature.
@@ -39,12 +42,13 @@ pub enum Step {
 }
 
 /// All steps, in corridor order.
-pub const STEPS: [Step; 12] = [
+pub const STEPS: [Step; 13] = [
     Step::Recv,
     Step::Decode,
     Step::Book,
     Step::Link,
     Step::Scan,
+    Step::TickToScan,
     Step::Risk,
     Step::Sign,
     Step::Encode,
@@ -63,6 +67,7 @@ impl Step {
             Step::Book => "book",
             Step::Link => "link",
             Step::Scan => "scan",
+            Step::TickToScan => "tick_to_scan",
             Step::Risk => "risk",
             Step::Sign => "sign",
             Step::Encode => "encode",
@@ -70,92 +75,6 @@ impl Step {
             Step::TickToSend => "tick_to_send",
             Step::SendToAck => "send_to_ack",
             Step::SendToFill => "send_to_fill",
-        }
-    }
-}
-
-/// Why an opportunity was not taken. Each is counted under its stable name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Reason {
-    /// Gross edge below MIN_EXECUTION_SPREAD_BPS.
-    GrossBelowMin,
-    /// Net edge below MIN_NET_EDGE_BPS.
-    NetBelowMin,
-    /// The fair basis is not known yet.
-    FairWarmup,
-    /// The basis has moved for good; the fair is being learned anew.
-    RegimeChange,
-    /// A book is stale, crossed or one-sided.
-    StaleBook,
-    /// The edge is too large to be believed.
-    Implausible,
-    /// Walked size is below what both venues accept.
-    SizeBelowMin,
-    /// MAX_POSITION_SIZE_USD is used up.
-    MaxPosition,
-    /// MAX_GROSS_USD is used up.
-    MaxGross,
-    /// Free margin on a venue would not carry it.
-    Margin,
-    /// All pair slots of the instrument are taken.
-    NoSlot,
-    /// A gateway is not live.
-    GatewayDown,
-    /// The venue's order budget must be kept for exits.
-    RateBudget,
-    /// The mode allows no entries, or the run is draining.
-    EntriesOff,
-    /// Too soon after the last pair or failure on this instrument.
-    Cooldown,
-    /// The order link was full.
-    LinkFull,
-    /// A venue's market list has changed so that this instrument is not to be entered.
-    MarketOff,
-}
-
-/// All reasons, for reports.
-pub const REASONS: [Reason; 17] = [
-    Reason::GrossBelowMin,
-    Reason::NetBelowMin,
-    Reason::FairWarmup,
-    Reason::RegimeChange,
-    Reason::StaleBook,
-    Reason::Implausible,
-    Reason::SizeBelowMin,
-    Reason::MaxPosition,
-    Reason::MaxGross,
-    Reason::Margin,
-    Reason::NoSlot,
-    Reason::GatewayDown,
-    Reason::RateBudget,
-    Reason::EntriesOff,
-    Reason::Cooldown,
-    Reason::LinkFull,
-    Reason::MarketOff,
-];
-
-impl Reason {
-    /// Stable JSON name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Reason::GrossBelowMin => "gross_below_min",
-            Reason::NetBelowMin => "net_below_min",
-            Reason::FairWarmup => "fair_warmup",
-            Reason::RegimeChange => "regime_change",
-            Reason::StaleBook => "stale_book",
-            Reason::Implausible => "implausible",
-            Reason::SizeBelowMin => "size_below_min",
-            Reason::MaxPosition => "max_position",
-            Reason::MaxGross => "max_gross",
-            Reason::Margin => "margin",
-            Reason::NoSlot => "no_slot",
-            Reason::GatewayDown => "gateway_down",
-            Reason::RateBudget => "rate_budget",
-            Reason::EntriesOff => "entries_off",
-            Reason::Cooldown => "cooldown",
-            Reason::LinkFull => "link_full",
-            Reason::MarketOff => "market_off",
         }
     }
 }
@@ -251,6 +170,51 @@ pub enum Event {
         venue: Venue,
         /// Which.
         instrument: InstrumentId,
+    },
+    /// A book was doubted, made stale and asked for anew.
+    Doubted {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        instrument: InstrumentId,
+        /// Why.
+        why: Doubt,
+    },
+    /// A market fell behind: the link to the scanner was full, and its book is sent again.
+    Behind {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        instrument: InstrumentId,
+    },
+    /// The venue announced that it will end a connection; another is made first.
+    Shutdown {
+        /// Which venue.
+        venue: Venue,
+    },
+    /// The venue turned dials away (403, 405, 429): none is made until then.
+    Cooldown {
+        /// Which venue.
+        venue: Venue,
+        /// Until when.
+        until: Nanos,
+    },
+    /// More records than ever wait on the link from a feed to the scanner.
+    Fullest {
+        /// Whose feed.
+        venue: Venue,
+        /// How many.
+        records: u32,
+        /// How many fit.
+        of: u32,
+    },
+    /// What our clock showed more than the venue's when its fastest message of late came in: the
+    /// difference of the clocks and the shortest way. Negative: the venue's clock is ahead.
+    Offset {
+        /// Which venue.
+        venue: Venue,
+        /// Nanoseconds.
+        ns: i64,
     },
     /// A connection came up (`up`) or was lost.
     Link {

@@ -9,6 +9,10 @@ pub enum FrameKind {
     Snapshot,
     /// Book changes.
     Update,
+    /// The fast top of a book.
+    Top,
+    /// Trades, a mark or index price, a funding rate.
+    Reference,
     /// Anything else that is understood: acknowledgements, pings, greetings.
     Control,
     /// Understood as JSON but of a kind we do not know; ignored.
@@ -17,6 +21,9 @@ pub enum FrameKind {
     Malformed,
     /// A continuity break. The market resyncs.
     Gap,
+    /// A change that does not fit the size it changes, though nothing was missed. The market
+    /// resyncs.
+    Misfit,
     /// A book that crossed itself. The market resyncs.
     Crossed,
     /// A price or size beyond what a book can hold. The market resyncs.
@@ -35,17 +42,54 @@ impl FrameKind {
     /// Whether the message must not be believed.
     pub const fn is_fault(self) -> bool {
         match self {
-            FrameKind::Snapshot | FrameKind::Update | FrameKind::Control | FrameKind::Unknown => {
-                false
-            }
+            FrameKind::Snapshot
+            | FrameKind::Update
+            | FrameKind::Top
+            | FrameKind::Reference
+            | FrameKind::Control
+            | FrameKind::Unknown => false,
             FrameKind::Malformed
             | FrameKind::Gap
+            | FrameKind::Misfit
             | FrameKind::Crossed
             | FrameKind::OutOfRange
             | FrameKind::Inexact
             | FrameKind::Negative
             | FrameKind::DuplicateLevel
             | FrameKind::WrongMarket => true,
+        }
+    }
+}
+
+/// Why a book is doubted although no message was at fault. It is stale at once and asked for anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Doubt {
+    /// Its channel has said nothing for much longer than it uses to, while the connection lives.
+    Silent,
+    /// Trades or the fast top told of changes that the book never showed.
+    Frozen,
+    /// A subscription was not answered.
+    Unanswered,
+    /// The venue's own snapshot was not the book we held, though nothing was missed.
+    Disagreed,
+}
+
+/// All doubts, for reports.
+pub const DOUBTS: [Doubt; 4] = [
+    Doubt::Silent,
+    Doubt::Frozen,
+    Doubt::Unanswered,
+    Doubt::Disagreed,
+];
+
+impl Doubt {
+    /// Stable JSON name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Doubt::Silent => "silent",
+            Doubt::Frozen => "frozen",
+            Doubt::Unanswered => "unanswered",
+            Doubt::Disagreed => "disagreed",
         }
     }
 }

@@ -86,6 +86,26 @@ impl Ladder {
         self.insert_outside(key, size)
     }
 
+    /// Size at a key, zero where nobody stands; `None` at or below what was cut off.
+    #[inline]
+    pub fn size_at(&self, key: i64) -> Option<i64> {
+        if key <= self.cut {
+            return None;
+        }
+        if ((key >> 6).wrapping_sub(self.bottom) as u64) < WORDS as u64 {
+            let slot = Ladder::slot_of(key);
+            let is_set = self.bits[slot >> 6] >> (slot & 63) & 1 == 1;
+            return Some(if is_set { self.sizes[slot] } else { 0 });
+        }
+        Some(self.far_size_at(key))
+    }
+
+    #[cold]
+    fn far_size_at(&self, key: i64) -> i64 {
+        let found = self.far_keys.binary_search(&key);
+        found.map_or(0, |at| self.far_sizes[at])
+    }
+
     /// Levels from the best.
     #[inline]
     pub fn levels(&self) -> Levels<'_> {
@@ -225,6 +245,7 @@ impl Ladder {
 }
 
 /// `(key, size)` from the best down. At most `WIDTH + FAR_MAX` items.
+#[derive(Clone)]
 pub struct Levels<'a> {
     ladder: &'a Ladder,
     /// Blocks still to visit, the window's top at bit 0.
@@ -233,6 +254,28 @@ pub struct Levels<'a> {
     word: u64,
     block: i64,
     far: usize,
+}
+
+impl<'a> Levels<'a> {
+    /// Only those below a key. Those above it are stepped over one by one: they are few, since this
+    /// hides what stands before a fresher top.
+    pub fn below(mut self, key: i64) -> Levels<'a> {
+        let mut rest = self.clone();
+        while rest.next().is_some_and(|(at, _)| at >= key) {
+            self = rest.clone();
+        }
+        self
+    }
+
+    /// None at all.
+    pub fn none(self) -> Levels<'a> {
+        Levels {
+            summary: 0,
+            word: 0,
+            far: 0,
+            ..self
+        }
+    }
 }
 
 impl Iterator for Levels<'_> {

@@ -9,6 +9,8 @@ pub mod event;
 pub mod frame;
 mod ladder;
 pub mod order;
+mod reason;
+pub mod reference;
 pub mod units;
 
 use crate::market::units::{Bps, Notional, Price, Size};

@@ -227,6 +227,11 @@ impl Bps {
         self.0.to_bits()
     }
 
+    /// From whole basis points.
+    pub const fn whole(bps: i32) -> Bps {
+        Bps(I48F16::from_bits((bps as i64) << 16))
+    }
+
     /// From thousandths of a basis point.
     pub fn from_milli(milli: i64) -> Bps {
         Bps(I48F16::from_num(milli) / 1000)

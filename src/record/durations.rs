@@ -16,6 +16,8 @@ pub struct Durations {
 pub struct Quantiles {
     /// Durations counted.
     pub count: u64,
+    /// All together over their number, rounded down: what a step costs.
+    pub mean: u64,
     /// Half were shorter.
     pub p50: u64,
     /// Nine in ten were shorter.
@@ -65,6 +67,7 @@ impl Durations {
         };
         (!self.histogram.is_empty()).then(|| Quantiles {
             count: self.count(),
+            mean: self.histogram.mean() as u64,
             p50: at(0.5),
             p90: at(0.9),
             p99: at(0.99),

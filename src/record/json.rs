@@ -7,7 +7,7 @@ use crate::market::event::{PairEnd, REASONS, STEPS};
 use crate::market::units::{Notional, SCALE, Size};
 use crate::market::{VENUES, Venue};
 use crate::record::durations::{Durations, Quantiles};
-use crate::record::{Facts, Money, Origins, Totals, names};
+use crate::record::{Facts, Money, Origins, Totals, market_data, names};
 use serde_json::{Map, Value, json};
 
 /// The whole object. Print it on one line, the last of standard output.
@@ -27,6 +27,7 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
         "markets": markets,
         "frames": by_venue(|venue| totals.frames[venue.idx()].iter().sum::<u64>().into()),
         "frame_kinds": by_venue(|venue| frame_kinds(totals, venue)),
+        "market_data": by_venue(|venue| market_data::json(totals, venue)),
         "deltas": totals.deltas,
         "gaps": frames_of(totals, names::FRAME_KINDS[GAP]),
         "resyncs": totals.resyncs.iter().sum::<u64>(),
@@ -209,6 +210,7 @@ fn latency(totals: &Totals) -> Value {
             let ns = |pick: fn(&Quantiles) -> u64| durations.quantiles().map(|q| pick(&q));
             let figures = json!({
                 "count": durations.count(),
+                "mean": ns(|q| q.mean),
                 "p50": ns(|q| q.p50),
                 "p90": ns(|q| q.p90),
                 "p99": ns(|q| q.p99),
@@ -222,7 +224,7 @@ fn latency(totals: &Totals) -> Value {
 }
 
 /// Place of gaps among the kinds of frames.
-const GAP: usize = 5;
+const GAP: usize = 7;
 
 #[cfg(test)]
 mod tests {

@@ -7,11 +7,12 @@
 
 pub mod durations;
 pub mod json;
+mod market_data;
 pub mod names;
 pub mod progress;
 pub mod report;
 
-use crate::market::event::{Event, PairEnd, PairSummary, REASONS, STEPS, Step};
+use crate::market::event::{DOUBTS, Event, PairEnd, PairSummary, REASONS, STEPS, Step};
 use crate::market::order::OrderState;
 use crate::market::units::{Bps, Nanos, Notional, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Name, VENUE_COUNT};
@@ -72,6 +73,18 @@ pub struct Totals {
     pub deltas: u64,
     /// Markets asked for anew.
     pub resyncs: [u64; VENUE_COUNT],
+    /// Books doubted without a faulty message, by venue and [`Doubt`].
+    pub doubts: [[u64; DOUBTS.len()]; VENUE_COUNT],
+    /// Times a market fell behind a full link and was sent again, by venue.
+    pub behind: [u64; VENUE_COUNT],
+    /// Ends of connections that the venue announced, by venue.
+    pub shutdowns: [u64; VENUE_COUNT],
+    /// Times the venue turned dials away, by venue.
+    pub cooldowns: [u64; VENUE_COUNT],
+    /// How far our clock is ahead of the venue's, shortest way included, nanoseconds, as last told.
+    pub offset_ns: [Option<i64>; VENUE_COUNT],
+    /// Most records that ever waited on the link from a feed to the scanner, and how many fit.
+    pub fullest: [(u32, u32); VENUE_COUNT],
     /// Connections lost: feed, gateway.
     pub links_lost: [[u64; 2]; VENUE_COUNT],
     /// Opportunities: episodes above the minimum.
@@ -199,6 +212,12 @@ impl Totals {
             unbalanced: 0,
             positions: vec![Default::default(); INSTRUMENTS_MAX].into_boxed_slice(),
             balances: Default::default(),
+            doubts: Default::default(),
+            behind: Default::default(),
+            shutdowns: Default::default(),
+            cooldowns: Default::default(),
+            offset_ns: Default::default(),
+            fullest: Default::default(),
             signed_ahead: 0,
             signed_full: 0,
             halts: Default::default(),
@@ -220,6 +239,12 @@ impl Totals {
                 self.deltas += u64::from(deltas);
             }
             Event::Resync { venue, .. } => self.resyncs[venue.idx()] += 1,
+            Event::Doubted { venue, why, .. } => self.doubts[venue.idx()][why as usize] += 1,
+            Event::Behind { venue, .. } => self.behind[venue.idx()] += 1,
+            Event::Shutdown { venue } => self.shutdowns[venue.idx()] += 1,
+            Event::Cooldown { venue, .. } => self.cooldowns[venue.idx()] += 1,
+            Event::Fullest { venue, records, of } => self.fullest[venue.idx()] = (records, of),
+            Event::Offset { venue, ns } => self.offset_ns[venue.idx()] = Some(ns),
             Event::Link { venue, up, gateway } => {
                 self.links_lost[venue.idx()][usize::from(gateway)] += u64::from(!up);
             }
@@ -264,9 +289,7 @@ impl Totals {
                 venue,
                 equity,
                 available,
-            } => {
-                self.balances[venue.idx()] = Some((equity, available));
-            }
+            } => self.balances[venue.idx()] = Some((equity, available)),
             Event::Halt { why } => self.halts[why as usize] += 1,
         }
     }

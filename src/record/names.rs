@@ -7,13 +7,16 @@ use crate::market::event::{ExitCause, FrameKind, HaltCause, PairEnd};
 use crate::market::order::Refusal;
 
 /// All kinds of frames, in the order of their counters.
-pub const FRAME_KINDS: [FrameKind; 12] = [
+pub const FRAME_KINDS: [FrameKind; 15] = [
     FrameKind::Snapshot,
     FrameKind::Update,
+    FrameKind::Top,
+    FrameKind::Reference,
     FrameKind::Control,
     FrameKind::Unknown,
     FrameKind::Malformed,
     FrameKind::Gap,
+    FrameKind::Misfit,
     FrameKind::Crossed,
     FrameKind::OutOfRange,
     FrameKind::Inexact,
@@ -27,10 +30,13 @@ pub const fn frame_kind(kind: FrameKind) -> &'static str {
     match kind {
         FrameKind::Snapshot => "snapshot",
         FrameKind::Update => "update",
+        FrameKind::Top => "top",
+        FrameKind::Reference => "reference",
         FrameKind::Control => "control",
         FrameKind::Unknown => "unknown",
         FrameKind::Malformed => "malformed",
         FrameKind::Gap => "gap",
+        FrameKind::Misfit => "misfit",
         FrameKind::Crossed => "crossed",
         FrameKind::OutOfRange => "out_of_range",
         FrameKind::Inexact => "inexact",

@@ -4,10 +4,10 @@
 //! is shown by cause and adds up. Refuses: colours, opinions, and numbers without a unit.
 
 use crate::market::VENUES;
-use crate::market::event::{PairEnd, PairSummary, REASONS, STEPS, Step};
+use crate::market::event::{FrameKind, PairEnd, PairSummary, REASONS, STEPS, Step};
 use crate::market::units::Notional;
 use crate::record::durations::Quantiles;
-use crate::record::{Facts, Totals, names};
+use crate::record::{Facts, Totals, market_data, names};
 use std::io::{Result, Write};
 
 /// Writes the whole report.
@@ -49,11 +49,7 @@ fn summary(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
         None => format!("{stage} unpinned"),
     });
     writeln!(out, "cores: {}", seats.collect::<Vec<_>>().join(", "))?;
-    for venue in VENUES {
-        let frames: u64 = totals.frames[venue.idx()].iter().sum();
-        writeln!(out, "{}: {frames} messages", venue.name())?;
-    }
-    writeln!(out, "{} level changes", totals.deltas)?;
+    market_data::write(totals, out)?;
     writeln!(out, "\n{}", verdict(totals))
 }
 
@@ -98,6 +94,7 @@ fn latency(totals: &Totals, out: &mut dyn Write) -> Result<()> {
             p99,
             p999,
             max,
+            ..
         } = figures;
         write!(out, "{:<14}{count:>10}", step.name())?;
         for ns in [p50, p90, p99, p999, max] {
@@ -327,19 +324,12 @@ fn positions(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> 
 fn troubles(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     let mut lines: Vec<String> = Vec::new();
     for venue in VENUES {
-        let frames = &totals.frames[venue.idx()];
-        // From `Unknown` on, the kinds of frames are those nobody wants.
-        for (&kind, &count) in names::FRAME_KINDS.iter().zip(frames).skip(3) {
-            if count > 0 {
-                let name = names::frame_kind(kind);
-                lines.push(format!("{}: {count} messages of kind {name}", venue.name()));
-            }
-        }
-        let [feed, gateway] = totals.links_lost[venue.idx()];
+        let unknown = totals.frames[venue.idx()][FrameKind::Unknown as usize];
+        let [_, gateway] = totals.links_lost[venue.idx()];
         let resyncs = totals.resyncs[venue.idx()];
         for (count, what) in [
+            (unknown, "messages of an unknown kind"),
             (resyncs, "books asked for anew"),
-            (feed, "feed connections lost"),
             (gateway, "gateway connections lost"),
         ] {
             if count > 0 {
@@ -426,7 +416,7 @@ mod tests {
             "total                  0.140",
             "of 1 planted           0.310",
             "BTC      extended         -0.005, lighter          0.005, net              0",
-            "lighter: 1 messages of kind gap",
+            "gap 1 (lighter 1)",
         ] {
             assert!(text.contains(part), "{part}\n---\n{text}");
         }

@@ -1,67 +1,36 @@
-//! What the scanner knows of one instrument: both mirror books, their state, the fair, and the
-//! episodes in which a direction's edge stood out.
+//! What the scanner knows of one instrument: both mirrors, the fair, and the episodes in which a
+//! direction's edge stood out.
 //!
-//! Promises: a book is looked at only after its last `CLEAR`..`LAST` and never at half a message;
-//! the last good touch of each venue is kept, because a hedge must be priced even on a bad day.
-//! Refuses: to decide anything.
+//! Promises: what both mirrors say together: touches when both are good, doubts of either, whether
+//! they can be prices of one asset. Refuses: to decide anything.
 
-use crate::market::book::{Book, Delta, Side, flags};
+use crate::market::book::{Book, Delta, Side};
 use crate::market::event::Reason;
+use crate::market::reference::ReferenceKind;
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{Instrument, Market, VENUE_COUNT, Venue};
 use crate::scanner::fair::Fair;
+use crate::scanner::mirror::Mirror;
+pub use crate::scanner::mirror::Touch;
 use crate::scanner::risk::Limits;
 use crate::scanner::spread::joint_step;
 
 /// The gross edge must stay below half of its minimum this long before an episode is over.
 /// Larger: fewer, longer episodes.
 const EPISODE_END_NS: u64 = 50 * crate::market::units::MS;
+/// Mids of one asset are never further apart (design: trading rules, common mode).
+const MIDS_APART: Bps = Bps::whole(200);
+/// Nor are its indexes.
+const INDEXES_APART: Bps = Bps::whole(100);
 /// Pairs that may be tried in one episode while none of them fills.
 const TRIES_PER_EPISODE: u8 = 3;
-
-/// Best prices of a book that was good: two-sided and not crossed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Touch {
-    /// Best bid.
-    pub bid: Price,
-    /// Best ask.
-    pub ask: Price,
-}
-
-impl Touch {
-    /// The price an order of this side meets first.
-    pub fn against(&self, side: Side) -> Price {
-        match side {
-            Side::Bid => self.ask,
-            Side::Ask => self.bid,
-        }
-    }
-
-    /// Half-way.
-    pub fn mid(&self) -> Price {
-        Price(self.bid.0 + (self.ask.0 - self.bid.0) / 2)
-    }
-}
-
-/// One venue's mirror.
-struct Mirror {
-    /// A `CLEAR` has come since the last `STALE`.
-    is_filling: bool,
-    /// And a `LAST` after it.
-    is_whole: bool,
-    /// The book is two-sided and not crossed right now.
-    is_good: bool,
-    t_recv: Nanos,
-    touch: Option<Touch>,
-}
 
 /// Everything about one instrument except its pairs.
 pub struct Board {
     /// The instrument and its markets.
     pub instrument: Instrument,
-    /// Mirror books, by venue.
-    pub books: [Book; VENUE_COUNT],
-    mirrors: [Mirror; VENUE_COUNT],
+    /// By venue.
+    pub mirrors: [Mirror; VENUE_COUNT],
     /// The fair basis.
     pub fair: Fair,
     /// By the venue where the direction buys.
@@ -81,18 +50,10 @@ pub struct Board {
 impl Board {
     /// Empty books, unknown fair.
     pub fn new(instrument: &Instrument, limits: &Limits) -> Board {
-        let mirror = || Mirror {
-            is_filling: false,
-            is_whole: false,
-            is_good: false,
-            t_recv: Nanos::ZERO,
-            touch: None,
-        };
         let [extended, lighter] = &instrument.markets;
         Board {
             instrument: *instrument,
-            books: [Book::new(extended.tick), Book::new(lighter.tick)],
-            mirrors: [mirror(), mirror()],
+            mirrors: [Mirror::new(extended.tick), Mirror::new(lighter.tick)],
             fair: Fair::new(
                 limits.fair_window_ns,
                 limits.fair_samples_min,
@@ -111,53 +72,49 @@ impl Board {
     /// at.
     #[inline]
     pub fn apply(&mut self, delta: &Delta) -> bool {
-        let idx = delta.venue.idx();
-        let mirror = &mut self.mirrors[idx];
-        if delta.flags & flags::STALE != 0 {
-            mirror.is_filling = false;
-            mirror.is_whole = false;
-        }
-        if delta.flags & flags::CLEAR != 0 {
-            mirror.is_filling = true;
-            mirror.is_whole = false;
-        }
-        self.books[idx].apply_delta(delta);
-        if delta.flags & flags::LAST == 0 || !mirror.is_filling {
-            return false;
-        }
-        mirror.is_whole = true;
-        mirror.t_recv = delta.t_recv;
-        let book = &self.books[idx];
-        // A crossed or one-sided book is kept and repaired by the next deltas, but not looked at.
-        mirror.is_good = false;
-        if let (Some(bid), Some(ask)) = (book.best(Side::Bid), book.best(Side::Ask)) {
-            mirror.is_good = bid.price < ask.price;
-            if mirror.is_good {
-                let (bid, ask) = (bid.price, ask.price);
-                mirror.touch = Some(Touch { bid, ask });
-            }
-        }
-        true
+        self.mirrors[delta.venue.idx()].apply(delta)
+    }
+
+    /// A venue's mirror book.
+    pub fn book(&self, venue: Venue) -> &Book {
+        &self.mirrors[venue.idx()].book
     }
 
     /// Both touches, when both books are whole, two-sided and not crossed.
     #[inline]
     pub fn touches(&self) -> Option<[Touch; VENUE_COUNT]> {
-        let good = self.mirrors.iter().all(|m| m.is_whole && m.is_good);
         let [extended, lighter] = &self.mirrors;
-        Some([extended.touch?, lighter.touch?]).filter(|_| good)
+        Some([extended.touch()?, lighter.touch()?])
     }
 
     /// The last good touch of a venue, however old.
     pub fn touch_last(&self, venue: Venue) -> Option<Touch> {
-        self.mirrors[venue.idx()].touch
+        self.mirrors[venue.idx()].touch_last()
     }
 
-    /// Both books have spoken within `stale_after_ns`.
+    /// Why one of the books must not be traded on now, if it must not.
     #[inline]
-    pub fn is_fresh(&self, now: Nanos, stale_after_ns: u64) -> bool {
-        let fresh = |mirror: &Mirror| now.since(mirror.t_recv) < stale_after_ns;
-        self.mirrors.iter().all(fresh)
+    pub fn doubt(&self, now: Nanos, stale_after_ns: u64) -> Option<Reason> {
+        let mut mirrors = self.mirrors.iter();
+        mirrors.find_map(|mirror| mirror.doubt(now, stale_after_ns))
+    }
+
+    /// Whether these can't be prices of one asset: the mids are more than 2 % apart, or the indexes
+    /// more than 1 %, or a mid and its own venue's index more than 2 %. What is not known is not
+    /// held against them.
+    pub fn is_divergent(&self, touches: &[Touch; VENUE_COUNT]) -> bool {
+        let mids = touches.map(|touch| touch.mid());
+        let index = |mirror: &Mirror| mirror.reference_e9(ReferenceKind::Index).map(Price);
+        let [ours, theirs] = [&self.mirrors[0], &self.mirrors[1]].map(index);
+        let apart = |a: Option<Price>, b: Option<Price>, most: Bps| match (a, b) {
+            (Some(a), Some(b)) => Price((a.0 - b.0).abs()) > most.of_price(b),
+            _ => false,
+        };
+        let [mid_ours, mid_theirs] = mids.map(Some);
+        apart(mid_ours, mid_theirs, MIDS_APART)
+            || apart(ours, theirs, INDEXES_APART)
+            || apart(mid_ours, ours, MIDS_APART)
+            || apart(mid_theirs, theirs, MIDS_APART)
     }
 
     /// One of the markets.
@@ -273,6 +230,7 @@ impl Episode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::book::flags;
     use crate::market::units::{MS, SCALE};
     use crate::market::{InstrumentId, Name};
 
@@ -304,6 +262,7 @@ mod tests {
             price: Price(price * SCALE),
             size: Size(size * SCALE),
             t_recv: Nanos(7),
+            t_made: Nanos(7),
             t_push: Nanos(8),
             instrument: InstrumentId(0),
             venue: Venue::Lighter,
@@ -328,7 +287,6 @@ mod tests {
         assert!(!board.apply(&stale));
         assert!(!board.apply(&delta(Side::Bid, 98, 1, flags::LAST)));
         assert!(board.touch_last(Venue::Lighter).is_some());
-        assert!(!board.is_fresh(Nanos(8), 5));
     }
 
     #[test]

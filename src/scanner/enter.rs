@@ -144,8 +144,11 @@ impl Scanner {
     /// Is the edge true and does its first piece pay? Gives the gross edge every piece must have.
     fn edge_wanted(&self, chance: &Chance) -> Result<Bps, Reason> {
         let board = &self.boards[chance.instrument.idx()];
-        if !board.is_fresh(chance.now, self.limits.stale_after_ns) {
-            return Err(Reason::StaleBook);
+        if let Some(doubt) = board.doubt(chance.now, self.limits.stale_after_ns) {
+            return Err(doubt);
+        }
+        if board.is_divergent(&chance.touches) {
+            return Err(Reason::Divergent);
         }
         if chance.pays(self.limits.plausible_max) {
             return Err(Reason::Implausible);
@@ -208,7 +211,8 @@ impl Scanner {
         if cap < size_min {
             return Err(bound);
         }
-        let walk = Walk::new(&board.books, &terms).ok_or(Reason::SizeBelowMin)?;
+        let books = VENUES.map(|venue| board.book(venue));
+        let walk = Walk::new(books, &terms).ok_or(Reason::SizeBelowMin)?;
         // Deeper levels cost more than the touch: the limits are held at the worst price as well.
         let worst = walk.taken.map(|taken| (taken.worst, taken.worst));
         let (cap, bound) = room(
@@ -218,7 +222,7 @@ impl Scanner {
             self.limit_prices(chance, worst),
         );
         let walk = match walk.size > cap {
-            true => Walk::sized(&board.books, &terms, cap).ok_or(bound)?,
+            true => Walk::sized(books, &terms, cap).ok_or(bound)?,
             false => walk,
         };
         if walk.size < size_min {

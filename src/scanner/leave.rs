@@ -155,7 +155,7 @@ pub fn exit_quote(pair: &Pair, board: &Board) -> Option<[Taken; VENUE_COUNT]> {
             true => Side::Bid,
             false => Side::Ask,
         };
-        let levels = board.books[venue.idx()].levels(side);
+        let levels = board.book(venue).levels(side);
         take(levels, Haircut::NONE, pair.legs[venue.idx()].held)
     };
     Some([on(Venue::Extended)?, on(Venue::Lighter)?])
@@ -167,7 +167,7 @@ pub fn exit_cause(pair: &Pair, board: &Board, limits: &Limits, now: Nanos) -> Op
     if now.since(pair.t_entry) >= limits.hold_max_ns {
         return Some(ExitCause::Time);
     }
-    if !board.is_fresh(now, limits.stale_after_ns) {
+    if board.doubt(now, limits.stale_after_ns).is_some() {
         return None;
     }
     let quote = exit_quote(pair, board)?;

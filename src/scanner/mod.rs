@@ -15,6 +15,7 @@ mod enter;
 pub mod fair;
 mod hedge;
 mod leave;
+mod mirror;
 mod pair;
 pub mod risk;
 mod send;
@@ -23,6 +24,7 @@ pub mod spread;
 use crate::market::book::Delta;
 use crate::market::event::{Control, Event, ExitCause, HaltCause, PairEnd, Status, Step};
 use crate::market::order::{Order, OrderId, Report, ReportKind};
+use crate::market::reference::Reference;
 use crate::market::units::{Nanos, Size};
 use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::board::Board;
@@ -43,6 +45,8 @@ const DELTAS_PER_TURN: usize = 256;
 /// Most reports of one venue, and control words, in a turn.
 const REPORTS_PER_TURN: usize = 256;
 const CONTROLS_PER_TURN: usize = 16;
+/// Most marks, indexes and rates of one venue in a turn.
+const REFERENCES_PER_TURN: usize = 16;
 /// Words of the dirty set: one bit per slot.
 const DIRTY_LEN: usize = INSTRUMENTS_MAX * SLOTS_MAX / 64;
 
@@ -50,6 +54,8 @@ const DIRTY_LEN: usize = INSTRUMENTS_MAX * SLOTS_MAX / 64;
 pub struct Ends {
     /// Book changes from the feeds.
     pub deltas: [Rx<Delta>; VENUE_COUNT],
+    /// Marks, indexes and funding rates from the feeds.
+    pub references: [Rx<Reference>; VENUE_COUNT],
     /// What the gateways heard.
     pub reports: [Rx<Report>; VENUE_COUNT],
     /// Orders to the gateways.
@@ -74,6 +80,7 @@ pub struct Scanner {
     limits: Limits,
     desk: Desk,
     deltas: [Rx<Delta>; VENUE_COUNT],
+    references: [Rx<Reference>; VENUE_COUNT],
     reports: [Rx<Report>; VENUE_COUNT],
     control: Rx<Control>,
     status: Tx<Status>,
@@ -116,6 +123,7 @@ impl Scanner {
             limits,
             desk: Desk::new(run, ends.orders, ends.journal, ends.halt, outside),
             deltas: ends.deltas,
+            references: ends.references,
             reports: ends.reports,
             control: ends.control,
             status: ends.status,
@@ -307,6 +315,23 @@ impl Scanner {
         CONTROLS_PER_TURN
     }
 
+    /// Takes what risk is judged by; rare beside the deltas.
+    fn take_references(&mut self) -> usize {
+        let mut work = 0;
+        for venue in VENUES {
+            for _ in 0..REFERENCES_PER_TURN {
+                let Some(reference) = self.references[venue.idx()].pop() else {
+                    break;
+                };
+                work += 1;
+                if let Some(board) = self.boards.get_mut(reference.instrument.idx()) {
+                    board.mirrors[venue.idx()].note(&reference);
+                }
+            }
+        }
+        work
+    }
+
     /// Mirrors a bounded chunk of each venue's deltas, looking at the end of each message.
     fn take_deltas(&mut self, now: Nanos) -> usize {
         let mut work = 0;
@@ -332,8 +357,9 @@ impl Scanner {
         let t_pop = self.clock.now();
         self.latency(Step::Link, t_pop.since(delta.t_push));
         self.look(delta.instrument, delta.t_recv, now);
-        let ns = self.clock.now().since(t_pop);
-        self.latency(Step::Scan, ns);
+        let t_done = self.clock.now();
+        self.latency(Step::Scan, t_done.since(t_pop));
+        self.latency(Step::TickToScan, t_done.since(delta.t_recv));
     }
 
     /// One duration for the journal; the recorder makes the histogram.
@@ -378,7 +404,8 @@ impl Stage for Scanner {
     /// exposure.
     fn turn(&mut self, now: Nanos) -> usize {
         self.desk.look_at_halt();
-        self.take_reports(now) + self.take_control() + self.take_deltas(now)
+        let rare = self.take_reports(now) + self.take_control() + self.take_references();
+        rare + self.take_deltas(now)
     }
 
     /// Everything that time alone brings about: time-outs, retries, late fills that can no longer

@@ -159,14 +159,14 @@ pub struct Walk {
 impl Walk {
     /// Walks the asks of `long`'s book and the bids of the other. `None` when no piece of at least
     /// one step pays.
-    pub fn new(books: &[Book; VENUE_COUNT], terms: &Terms) -> Option<Walk> {
+    pub fn new(books: [&Book; VENUE_COUNT], terms: &Terms) -> Option<Walk> {
         let asks = books[terms.long.idx()].levels(Side::Ask);
         let bids = books[terms.long.other().idx()].levels(Side::Bid);
         Walk::sized(books, terms, deepest(asks, bids, terms))
     }
 
     /// What both ladders give for a size, floored to the step.
-    pub fn sized(books: &[Book; VENUE_COUNT], terms: &Terms, size: Size) -> Option<Walk> {
+    pub fn sized(books: [&Book; VENUE_COUNT], terms: &Terms, size: Size) -> Option<Walk> {
         let size = size.floor_to(terms.step);
         if size.0 <= 0 {
             return None;
@@ -299,19 +299,22 @@ mod tests {
             book(&[(100_200, 4), (100_100, 5)], &[(100_300, 9)]),
         ];
         // 20 bps, then 15 bps, then 5 bps.
-        let walk = Walk::new(&books, &terms(Venue::Extended, "10")).unwrap();
+        let walk = Walk::new(books.each_ref(), &terms(Venue::Extended, "10")).unwrap();
         assert_eq!(walk.size, Size(4_000_000));
         assert_eq!(walk.taken[0].worst, Price(100_050 * TICK.0));
         assert_eq!(walk.taken[1].worst, Price(100_200 * TICK.0));
-        let deep = Walk::new(&books, &terms(Venue::Extended, "4")).unwrap();
+        let deep = Walk::new(books.each_ref(), &terms(Venue::Extended, "4")).unwrap();
         assert_eq!(deep.size, Size(5_000_000));
-        assert!(Walk::new(&books, &terms(Venue::Extended, "21")).is_none());
-        assert!(Walk::new(&books, &terms(Venue::Lighter, "0")).is_none());
+        assert!(Walk::new(books.each_ref(), &terms(Venue::Extended, "21")).is_none());
+        assert!(Walk::new(books.each_ref(), &terms(Venue::Lighter, "0")).is_none());
         let half = Terms {
             haircut: Haircut::cut_e4(5_000),
             ..terms(Venue::Extended, "16")
         };
-        assert_eq!(Walk::new(&books, &half).unwrap().size, Size(1_000_000));
+        assert_eq!(
+            Walk::new(books.each_ref(), &half).unwrap().size,
+            Size(1_000_000)
+        );
     }
 
     #[test]
@@ -386,7 +389,7 @@ mod tests {
                 ..terms(Venue::Extended, "0")
             };
             let books = [book(&[], &asks), book(&bids, &[])];
-            let walk = Walk::new(&books, &terms);
+            let walk = Walk::new(books.each_ref(), &terms);
             let size = walk.map_or(0, |walk| walk.size.0);
             prop_assert_eq!(size, naive(&asks, &bids, &terms));
             let Some(walk) = walk else { return Ok(()) };

@@ -14,7 +14,7 @@ use crate::venue::extended::account::{ExtendedRest, MarketInfo};
 use crate::venue::extended::feed::ExtendedFeed;
 use crate::venue::lighter::account::{LighterRest, MarketRow};
 use crate::venue::lighter::feed::LighterFeed;
-use crate::venue::{Feed, Listing, lighter};
+use crate::venue::{Feed, Lane, Listing, lighter};
 
 /// What it takes to follow one venue's books.
 pub struct Books {
@@ -26,6 +26,8 @@ pub struct Books {
     pub feed: Box<dyn Feed>,
     /// Its lanes, not dialled yet.
     pub lanes: Vec<Connection>,
+    /// Which of them tell full books; the others are no part of a recording.
+    pub is_book_lane: fn(Lane) -> bool,
 }
 
 /// Reads the lists of the venues wanted. With both, the markets are those that both list, in one
@@ -89,18 +91,18 @@ fn of_venue(
     markets: Vec<(Name, Market)>,
 ) -> Result<Books, SessionError> {
     let list: Vec<Market> = markets.iter().map(|(_, market)| *market).collect();
-    let (feed, lanes): (Box<dyn Feed>, _) = match venue {
+    let (feed, lanes, is_book_lane): (Box<dyn Feed>, _, fn(Lane) -> bool) = match venue {
         Venue::Extended => {
-            let feed = ExtendedFeed::new(&list);
+            let feed = ExtendedFeed::books_alone(&list);
             let stream = config.extended.stream.as_str();
             let lanes = dial_plan(stream, 0, feed.lanes(), tls)?;
-            (Box::new(feed), lanes)
+            (Box::new(feed), lanes, |_| true)
         }
         Venue::Lighter => {
-            let feed = LighterFeed::new(&list);
+            let feed = LighterFeed::paced(&list, config.lighter.messages_per_minute);
             let stream = config.lighter.ws.as_str();
-            let lanes = dial_plan(stream, 0, lighter::feed_lanes(), tls)?;
-            (Box::new(feed), lanes)
+            let lanes = dial_plan(stream, 0, feed.lanes(), tls)?;
+            (Box::new(feed), lanes, lighter::is_book_lane)
         }
     };
     Ok(Books {
@@ -108,5 +110,6 @@ fn of_venue(
         markets,
         feed,
         lanes,
+        is_book_lane,
     })
 }

@@ -8,6 +8,7 @@ use crate::gateway::{self, Gateway};
 use crate::market::book::Delta;
 use crate::market::event::{Control, Event, Status};
 use crate::market::order::{Order, Report};
+use crate::market::reference::Reference;
 use crate::market::{Instrument, Venue};
 use crate::net::{Connection, Lanes};
 use crate::record::Recorder;
@@ -106,6 +107,7 @@ pub struct Plant {
 /// The ends of the links that lead to one venue's two stages.
 struct VenueEnds {
     deltas: Tx<Delta>,
+    references: Tx<Reference>,
     requests: Rx<Order>,
     reports: Tx<Report>,
     journal: [Tx<Event>; 2],
@@ -123,6 +125,8 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
     let (status_tx, status) = link("status", topology::STATUS_LEN);
     let (deltas_e, deltas_e_rx) = link("deltas.extended", topology::DELTAS_LEN);
     let (deltas_l, deltas_l_rx) = link("deltas.lighter", topology::DELTAS_LEN);
+    let (references_e, references_e_rx) = link("references.extended", topology::REFERENCES_LEN);
+    let (references_l, references_l_rx) = link("references.lighter", topology::REFERENCES_LEN);
     let (orders_e, orders_e_rx) = link("orders.extended", topology::ORDERS_LEN);
     let (orders_l, orders_l_rx) = link("orders.lighter", topology::ORDERS_LEN);
     let (reports_e, reports_e_rx) = link("reports.extended", topology::REPORTS_LEN);
@@ -130,6 +134,7 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
 
     let ends_e = VenueEnds {
         deltas: deltas_e,
+        references: references_e,
         requests: orders_e_rx,
         reports: reports_e,
         journal: [
@@ -140,6 +145,7 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
     };
     let ends_l = VenueEnds {
         deltas: deltas_l,
+        references: references_l,
         requests: orders_l_rx,
         reports: reports_l,
         journal: [
@@ -150,6 +156,7 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
     };
     let ends = Ends {
         deltas: [deltas_e_rx, deltas_l_rx],
+        references: [references_e_rx, references_l_rx],
         reports: [reports_e_rx, reports_l_rx],
         orders: [orders_e, orders_l],
         control: control_rx,
@@ -242,6 +249,7 @@ impl Shared<'_> {
             feed: parts.feed,
             lanes: Lanes::new(parts.feed_lanes).map_err(SessionError::Poller)?,
             deltas: ends.deltas,
+            references: ends.references,
             journal: journal_feed,
             clock: self.clock,
         };

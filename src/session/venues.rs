@@ -275,9 +275,9 @@ impl LighterSide<'_> {
         table: &Table,
     ) -> Result<VenueParts<LighterKind>, SessionError> {
         let markets = table.markets(Venue::Lighter);
-        let feed = LighterFeed::new(&markets);
+        let feed = LighterFeed::paced(&markets, config.lighter.messages_per_minute);
         let ws = config.lighter.ws.as_str();
-        let feed_lanes = dial_plan(ws, 0, lighter::feed_lanes(), tls)?;
+        let feed_lanes = dial_plan(ws, 0, feed.lanes(), tls)?;
         let Some(account) = self.account else {
             return Ok(VenueParts {
                 feed,
@@ -370,7 +370,11 @@ pub(super) fn dial_plan(
             redial_ns_min: REDIAL_NS_MIN,
             ..ConnectionLimits::default()
         };
-        Ok(Connection::new(endpoint, token, tls, limits, token as u64))
+        let mut connection = Connection::new(endpoint, token, tls, limits, token as u64);
+        if lane.is_spare {
+            connection.sleep();
+        }
+        Ok(connection)
     };
     lanes.into_iter().enumerate().map(dial).collect()
 }

@@ -11,6 +11,7 @@ pub mod extended;
 pub mod faults;
 pub mod flow;
 pub mod ladder;
+mod lag;
 pub mod lighter;
 pub mod plant;
 mod playing;

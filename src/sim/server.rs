@@ -14,6 +14,7 @@ pub use crate::sim::certificate::Certificate;
 use crate::sim::exchange::{Exchange, Happening};
 use crate::sim::faults::Faults;
 use crate::sim::faults::fuse::{Fuse, Fused};
+pub use crate::sim::lag::{LATE_NS, Lag, Moment};
 pub use crate::sim::request_log::{Asked, RequestLog};
 use crate::stage::clock::Clock;
 use axum::extract::connect_info::Connected;
@@ -88,39 +89,6 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// be called next even if nothing happens.
 pub type Press = Box<dyn Fn(&Exchange, Moment, &[Happening]) -> Nanos + Send + Sync>;
 
-/// When something happens on a venue.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// By the schedule. What is told in batches is batched by it, so that a venue that runs late
-    /// sends what it would have sent.
-    pub at: Nanos,
-    /// By the clock.
-    pub now: Nanos,
-}
-
-/// How far a venue was behind its own schedule.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Lag {
-    /// Moments of the schedule lived through.
-    pub steps: u64,
-    /// Of these, more than [`LATE_NS`] late.
-    pub late: u64,
-    /// The latest, nanoseconds.
-    pub max_ns: u64,
-}
-
-impl Lag {
-    /// Takes down one moment.
-    fn note(&mut self, behind_ns: u64) {
-        self.steps += 1;
-        self.late += u64::from(behind_ns > LATE_NS);
-        self.max_ns = self.max_ns.max(behind_ns);
-    }
-}
-
-/// A venue that is behind its schedule by more is late. Timers alone take up to 2 ms, and a client
-/// that asks for 200 whole books at once 20 ms.
-pub const LATE_NS: u64 = 50_000_000;
 /// Moments played before connections get their turn. More only makes them wait longer.
 const STEPS_MAX: usize = 256;
 

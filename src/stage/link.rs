@@ -56,6 +56,11 @@ impl<T> Tx<T> {
         self.inner.slots()
     }
 
+    /// Items that fit when it is empty.
+    pub fn capacity(&self) -> usize {
+        self.inner.buffer().capacity()
+    }
+
     /// How often the link was full.
     pub fn full_count(&self) -> u64 {
         self.full_count

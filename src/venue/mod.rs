@@ -5,19 +5,27 @@
 //! `Report`), `sign`, `account` (start-up REST). A *lane* is one connection of a stage, numbered
 //! from 0 in the order the venue lists its streams.
 
+mod batch;
+pub mod clock;
 pub mod extended;
 pub mod lighter;
+mod outbox;
 pub mod points;
 mod repeats;
 mod scan;
 #[cfg(test)]
 mod tests_bent;
+pub mod watch;
 
-use crate::market::InstrumentId;
-use crate::market::book::Delta;
-use crate::market::event::FrameKind;
+pub use batch::Batch;
+pub use outbox::{OutItem, OutKind, Outbox, Text};
+
+use crate::market::book::{Book, Delta};
+use crate::market::event::{Event, FrameKind};
 use crate::market::order::{Order, Refusal, Report};
+use crate::market::reference::{REFERENCE_KINDS, Reference};
 use crate::market::units::Nanos;
+use crate::market::{INSTRUMENTS_MAX, InstrumentId};
 use crate::venue::points::Point;
 
 /// Index of a connection within its stage.
@@ -32,6 +40,8 @@ pub struct LaneSpec {
     pub headers: Vec<(&'static str, String)>,
     /// Which protocol.
     pub protocol: LaneProtocol,
+    /// Not dialled before [`OutKind::Wake`]: it takes over from a lane whose end was announced.
+    pub is_spare: bool,
 }
 
 /// What is spoken on a lane once it is live.
@@ -70,31 +80,60 @@ pub struct Unread {
     pub field: &'static str,
 }
 
+/// What a feed is given with every call.
+pub struct Call<'a> {
+    /// Now, or when the message was read.
+    pub now: Nanos,
+    /// The full books as they stood before the call, by instrument; empty where nobody keeps them,
+    /// and then what needs them is not asked.
+    pub books: &'a [Book],
+    /// What it says.
+    pub told: &'a mut Told,
+    /// What it wants sent.
+    pub out: &'a mut Outbox,
+}
+
+/// What a feed says in one call. Memory is taken once; whoever called drains it.
+pub struct Told {
+    /// Level changes, stale marks, fast tops.
+    pub deltas: Deltas,
+    /// Marks, indexes, funding rates.
+    pub references: Batch<Reference>,
+    /// For the journal.
+    pub notes: Batch<Event>,
+}
+
+impl Told {
+    /// Room for `deltas` records a call, and for a reference and a few notes on every market.
+    pub fn new(deltas: usize) -> Told {
+        Told {
+            deltas: Deltas::new(deltas),
+            references: Batch::new(REFERENCE_KINDS * INSTRUMENTS_MAX),
+            notes: Batch::new(4 * INSTRUMENTS_MAX),
+        }
+    }
+
+    /// Forgets everything, keeps the room.
+    pub fn clear(&mut self) {
+        self.deltas.clear();
+        self.references.clear();
+        self.notes.clear();
+    }
+}
+
 /// Market data of one venue, sans I/O.
 pub trait Feed {
-    /// The lane went up (`true`: subscribe now) or down (`false`: its markets are stale; push one
-    /// `STALE` delta for each).
-    fn on_link(&mut self, lane: Lane, up: bool, now: Nanos, deltas: &mut Deltas, out: &mut Outbox);
+    /// The lane went up (`true`: subscribe now) or down (`false`: the markets whose books it
+    /// carried are stale; push one `STALE` delta for each).
+    fn on_link(&mut self, lane: Lane, up: bool, call: &mut Call<'_>);
     /// One whole message. Pushes absolute level changes, the last one flagged `LAST`. The bytes may
     /// be overwritten (the JSON parser works in place). Never panics, whatever the bytes.
-    fn on_message(
-        &mut self,
-        lane: Lane,
-        bytes: &mut [u8],
-        now: Nanos,
-        deltas: &mut Deltas,
-        out: &mut Outbox,
-    ) -> Heard;
-    /// Keepalives, subscribe deadlines, silence watchdog.
-    fn on_beat(&mut self, now: Nanos, deltas: &mut Deltas, out: &mut Outbox);
-    /// The full book disagrees with itself (crossed, overflowed): mark stale and ask for it anew.
-    fn resync(
-        &mut self,
-        instrument: InstrumentId,
-        now: Nanos,
-        deltas: &mut Deltas,
-        out: &mut Outbox,
-    );
+    fn on_message(&mut self, lane: Lane, bytes: &mut [u8], call: &mut Call<'_>) -> Heard;
+    /// Keepalives, subscribe deadlines, watchdogs.
+    fn on_beat(&mut self, call: &mut Call<'_>);
+    /// The full book can't be true (crossed, off its grid, used up): mark stale and ask for it
+    /// anew.
+    fn resync(&mut self, instrument: InstrumentId, call: &mut Call<'_>);
 }
 
 /// What a feed made of one message.
@@ -174,206 +213,3 @@ pub enum Signing {
 pub type Deltas = Batch<Delta>;
 /// Reports of one message; capacity taken at start.
 pub type Reports = Batch<Report>;
-
-/// A list of fixed capacity that a callee fills and its owner drains. Never grows.
-pub struct Batch<T> {
-    items: Vec<T>,
-    overflow_count: u64,
-}
-
-impl<T> Batch<T> {
-    /// Room for `capacity` items.
-    pub fn new(capacity: usize) -> Batch<T> {
-        Batch {
-            items: Vec::with_capacity(capacity),
-            overflow_count: 0,
-        }
-    }
-
-    /// Adds an item; when full it is dropped, counted, and `false` comes back.
-    #[inline]
-    pub fn push(&mut self, item: T) -> bool {
-        if self.items.len() == self.items.capacity() {
-            self.overflow_count += 1;
-            return false;
-        }
-        self.items.push(item);
-        true
-    }
-
-    /// Items that can still be pushed.
-    #[inline]
-    pub fn room(&self) -> usize {
-        self.items.capacity() - self.items.len()
-    }
-
-    /// Adds all of these or, when they do not fit, none; then they are counted and `false` comes
-    /// back.
-    #[inline]
-    pub fn extend(&mut self, items: impl ExactSizeIterator<Item = T>) -> bool {
-        let fits = items.len() <= self.room();
-        if fits {
-            self.items.extend(items);
-        } else {
-            self.overflow_count += items.len() as u64;
-        }
-        fits
-    }
-
-    /// What was pushed since the last `clear`.
-    pub fn items(&self) -> &[T] {
-        &self.items
-    }
-
-    /// The same, to be changed in place (flags of the last item).
-    pub fn items_mut(&mut self) -> &mut [T] {
-        &mut self.items
-    }
-
-    /// Forgets the items, keeps the room.
-    pub fn clear(&mut self) {
-        self.items.clear();
-    }
-
-    /// Forgets the items after the first `len`: a message that turned out bad half way.
-    pub fn truncate(&mut self, len: usize) {
-        self.items.truncate(len);
-    }
-
-    /// Items dropped because the batch was full, ever.
-    pub fn overflow_count(&self) -> u64 {
-        self.overflow_count
-    }
-}
-
-/// What a venue wants sent: messages in one fixed buffer, each bound for a lane.
-pub struct Outbox {
-    bytes: Vec<u8>,
-    items: Vec<OutItem>,
-}
-
-/// One entry of an [`Outbox`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutItem {
-    /// Which connection.
-    pub lane: Lane,
-    /// What to do there.
-    pub kind: OutKind,
-    start: usize,
-    end: usize,
-}
-
-/// What an outbox entry asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutKind {
-    /// Send as one WebSocket text message.
-    Text,
-    /// Send as raw HTTP request bytes (head and body).
-    Http,
-    /// Drop the connection and dial again. No bytes.
-    Reconnect,
-}
-
-impl Outbox {
-    /// A buffer of `bytes` in all, at most `messages` entries before it is drained.
-    pub fn new(bytes: usize, messages: usize) -> Outbox {
-        Outbox {
-            bytes: Vec::with_capacity(bytes),
-            items: Vec::with_capacity(messages),
-        }
-    }
-
-    /// Adds a message; `write` appends its bytes. Returns false, with nothing added, when it does
-    /// not fit.
-    pub fn message(
-        &mut self,
-        lane: Lane,
-        kind: OutKind,
-        write: impl FnOnce(&mut Text<'_>),
-    ) -> bool {
-        if self.items.len() == self.items.capacity() {
-            return false;
-        }
-        let start = self.bytes.len();
-        let mut text = Text {
-            bytes: &mut self.bytes,
-            overflow: false,
-        };
-        write(&mut text);
-        if text.overflow {
-            self.bytes.truncate(start);
-            return false;
-        }
-        let end = self.bytes.len();
-        self.items.push(OutItem {
-            lane,
-            kind,
-            start,
-            end,
-        });
-        true
-    }
-
-    /// Asks for a lane to be dropped and dialled again.
-    pub fn reconnect(&mut self, lane: Lane) -> bool {
-        self.message(lane, OutKind::Reconnect, |_| {})
-    }
-
-    /// Entries in order.
-    pub fn items(&self) -> &[OutItem] {
-        &self.items
-    }
-
-    /// The bytes of an entry.
-    pub fn payload(&self, item: &OutItem) -> &[u8] {
-        &self.bytes[item.start..item.end]
-    }
-
-    /// Forgets everything, keeps the room.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.items.clear();
-    }
-
-    /// Hands every entry with its bytes to whoever owns the lanes, in order, and forgets them.
-    #[inline]
-    pub fn deliver(&mut self, mut send: impl FnMut(&OutItem, &[u8])) {
-        for item in &self.items {
-            send(item, &self.bytes[item.start..item.end]);
-        }
-        self.clear();
-    }
-}
-
-/// Appends text into the outbox without growing it.
-pub struct Text<'a> {
-    bytes: &'a mut Vec<u8>,
-    overflow: bool,
-}
-
-impl Text<'_> {
-    /// Appends bytes; past the buffer's end the message is marked as not fitting.
-    #[inline]
-    pub fn put(&mut self, bytes: &[u8]) -> &mut Self {
-        if self.bytes.len() + bytes.len() > self.bytes.capacity() {
-            self.overflow = true;
-        } else {
-            self.bytes.extend_from_slice(bytes);
-        }
-        self
-    }
-
-    /// Appends an unsigned integer in decimal.
-    pub fn put_integer(&mut self, value: u64) -> &mut Self {
-        let mut text = [0; 20];
-        let len = crate::market::units::write_integer(value, &mut text);
-        self.put(&text[..len])
-    }
-
-    /// Appends an integer at 10^-9 as shortest decimal text.
-    pub fn put_decimal(&mut self, value: i64) -> &mut Self {
-        let mut text = [0; crate::market::units::DECIMAL_TEXT_MAX];
-        let len = crate::market::units::write_decimal(value, &mut text);
-        self.put(&text[..len])
-    }
-}

@@ -64,6 +64,7 @@ mod tests {
             price: Price(price),
             size: Size(1),
             t_recv: Nanos::ZERO,
+            t_made: Nanos::ZERO,
             t_push: Nanos::ZERO,
             instrument: InstrumentId(0),
             venue: Venue::Lighter,

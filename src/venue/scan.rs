@@ -83,13 +83,6 @@ impl<'m> Scan<'m> {
         is_here
     }
 
-    /// As [`Scan::text`], for a text that is not known at compile time.
-    #[inline]
-    pub fn name(&mut self, expected: &[u8]) -> Option<()> {
-        let end = self.at + expected.len();
-        (self.bytes.get(self.at..end)? == expected).then(|| self.at = end)
-    }
-
     /// Steps over a market's name: capitals, digits, `-` and `_`, up to the quote after them.
     #[inline]
     pub fn symbol(&mut self) -> Option<()> {
@@ -100,6 +93,18 @@ impl<'m> Scan<'m> {
             .count();
         self.at += len;
         (len > 0).then_some(())
+    }
+
+    /// Text up to the next quote, at most `len_max` bytes, and that quote with it.
+    #[inline]
+    pub fn quoted(&mut self, len_max: usize) -> Option<&'m [u8]> {
+        let rest = self.bytes.get(self.at..)?;
+        let len = rest
+            .iter()
+            .take(len_max + 1)
+            .position(|byte| *byte == b'"')?;
+        self.at += len + 1;
+        Some(&rest[..len])
     }
 
     /// The message ends here, or `len` bytes later: its tail was looked at before.
@@ -362,11 +367,13 @@ mod tests {
         let mut symbol = Scan::new(b"NVDA_24_5-USD\"");
         assert_eq!((symbol.symbol(), symbol.at), (Some(()), 13));
         assert_eq!((symbol.symbol(), symbol.at), (None, 13));
+        let mut quoted = Scan::new(b"BTC-USD\",\"b\"");
+        assert_eq!(quoted.quoted(6), None);
+        assert_eq!((quoted.quoted(7), quoted.at), (Some(&b"BTC-USD"[..]), 8));
+        assert_eq!(Scan::new(b"BTC").quoted(9), None);
         let mut scan = Scan::new(b"{\"a\":BTC}");
         assert!(!scan.has(b"[") && scan.text(b"{\"a\":").is_some());
-        assert_eq!(scan.name(b"ETH"), None);
-        assert_eq!(scan.name(b"BTC}and more"), None);
-        assert_eq!(scan.name(b"BTC"), Some(()));
+        assert_eq!(scan.symbol(), Some(()));
         assert_eq!((scan.end(0), scan.end(2)), (None, None));
         assert_eq!(scan.end(1), Some(()));
         assert_eq!(scan.text(b"}"), Some(()));

@@ -6,4 +6,6 @@
 
 mod accounts;
 mod books;
+#[path = "../rig/driven.rs"]
+mod driven;
 mod mutate;

@@ -2,17 +2,19 @@
 //!
 //! Every line of `tests/data/extended/extended_messages.jsonl` has its own source.
 
-use parallax::market::book::{Delta, Side, flags};
-use parallax::market::event::FrameKind;
+use crate::driven::Driven;
+use parallax::market::book::{Book, Delta, Side, flags};
+use parallax::market::event::{Doubt, Event, FrameKind};
 use parallax::market::order::{OrderId, OrderState, ReportKind};
-use parallax::market::units::{Bps, Nanos, Notional, Price, Size, parse_decimal};
+use parallax::market::reference::ReferenceKind;
+use parallax::market::units::{Bps, Nanos, Notional, Price, SECOND, Size, parse_decimal};
 use parallax::market::{InstrumentId, Market, Name, Venue};
 use parallax::venue::extended::MarketConfig;
 use parallax::venue::extended::feed::{BookState, ExtendedFeed};
 use parallax::venue::extended::orders::{ExtendedOrders, OrdersSettings};
 use parallax::venue::extended::sign::hash::Chain;
 use parallax::venue::extended::sign::{StarkKey, parse_felt};
-use parallax::venue::{Deltas, Feed, Orders, Outbox, Reports};
+use parallax::venue::{Lane, Orders, Outbox, Reports};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -41,37 +43,36 @@ fn market(name: &str) -> Market {
     }
 }
 
-struct Rig {
-    feed: ExtendedFeed,
-    deltas: Deltas,
-    out: Outbox,
+/// Lanes of a feed for one market.
+const BOOK: Lane = 0;
+const TOP: Lane = 1;
+const TRADES: Lane = 2;
+const MARK: Lane = 3;
+const INDEX: Lane = 4;
+const FUNDING: Lane = 5;
+
+/// A feed for one market with all its lanes up. It is shown no books unless a test keeps them: many
+/// recorded frames are cut, so that changes do not fit what came before.
+fn driven(name: &str) -> Driven<ExtendedFeed> {
+    let mut driven = Driven::new(ExtendedFeed::new(&[market(name)]), 1024, NOW);
+    (BOOK..=FUNDING).for_each(|lane| driven.link(lane, true));
+    driven
 }
 
-impl Rig {
-    fn new(name: &str) -> Rig {
-        let mut rig = Rig {
-            feed: ExtendedFeed::new(&[market(name)]),
-            deltas: Deltas::new(1024),
-            out: Outbox::new(64, 8),
-        };
-        rig.feed
-            .on_link(0, true, NOW, &mut rig.deltas, &mut rig.out);
-        rig
-    }
-
-    fn say(&mut self, message: &Value) -> FrameKind {
-        self.deltas.clear();
-        let mut bytes = message.to_string().into_bytes();
-        let (deltas, out) = (&mut self.deltas, &mut self.out);
-        self.feed.on_message(0, &mut bytes, NOW, deltas, out).kind
-    }
+/// Says a message, with this number on its lane.
+fn say(driven: &mut Driven<ExtendedFeed>, lane: Lane, message: &Value, number: u64) -> FrameKind {
+    driven.told.clear();
+    let mut message = message.clone();
+    message["seq"] = number.into();
+    driven
+        .hear(lane, &mut message.to_string().into_bytes())
+        .kind
 }
 
-/// The venue's v2 frames hold the same data in another envelope, counted from 0.
+/// The venue's v2 frames hold the same data in another envelope.
 fn as_v1(mut frame: Value) -> Value {
     let kind = frame["type"].as_str().unwrap().replace("ORDERBOOKS.", "");
     frame["type"] = kind.into();
-    frame["seq"] = (frame["seq"].as_u64().unwrap() + 1).into();
     frame
 }
 
@@ -81,6 +82,9 @@ fn apply(book: &mut Naive, deltas: &[Delta]) {
     for delta in deltas {
         if delta.flags & flags::CLEAR != 0 {
             book.clear();
+        }
+        if delta.flags & flags::EMPTY != 0 {
+            continue;
         }
         let key = (delta.side as u8, delta.price.0);
         match delta.size.0 {
@@ -100,13 +104,23 @@ fn nano(value: &Value) -> i64 {
 fn captured_changes_add_up_to_captured_sizes() {
     let snapshot = as_v1(recorded("rpc2.orderbooks.snapshot")[0].clone());
     let delta = as_v1(recorded("rpc2.orderbooks.delta")[0].clone());
-    let (mut rig, mut book) = (Rig::new("BTC-USD"), Naive::new());
-    assert_eq!(rig.say(&snapshot), FrameKind::Snapshot);
-    apply(&mut book, rig.deltas.items());
+    let (mut rig, mut book) = (driven("BTC-USD"), Naive::new());
+    assert_eq!(say(&mut rig, BOOK, &snapshot, 1), FrameKind::Snapshot);
+    apply(&mut book, rig.told.deltas.items());
     assert_eq!(book.len(), 61);
+    // The feed's own audit finds the same, and a change by a cent more is refused.
+    let mut full = Book::new(Price(1));
+    for change in rig.told.deltas.items() {
+        full.apply_delta(change);
+    }
+    rig.books.push(full);
     let before = book.clone();
-    assert_eq!(rig.say(&delta), FrameKind::Update);
-    apply(&mut book, rig.deltas.items());
+    assert_eq!(say(&mut rig, BOOK, &delta, 2), FrameKind::Update);
+    apply(&mut book, rig.told.deltas.items());
+    let mut bent = delta.clone();
+    let change = &mut bent["data"]["b"][0]["q"];
+    *change = Size(nano(change) + 10_000_000).to_string().into();
+    assert_eq!(say(&mut rig, BOOK, &bent, 3), FrameKind::Misfit);
     let mut audited = 0;
     for (side, name) in [(Side::Bid, "b"), (Side::Ask, "a")] {
         for level in delta["data"][name].as_array().unwrap() {
@@ -127,7 +141,7 @@ fn captured_changes_add_up_to_captured_sizes() {
 
 #[test]
 fn a_recorded_connection_from_first_frame_to_minute_snapshot() {
-    let mut rig = Rig::new("NVDA_24_5-USD");
+    let mut rig = driven("NVDA_24_5-USD");
     let of_market = |kind| {
         let mut frames = recorded(kind);
         frames.retain(|frame| frame["data"]["m"] == "NVDA_24_5-USD");
@@ -142,32 +156,33 @@ fn a_recorded_connection_from_first_frame_to_minute_snapshot() {
     let mut book = Naive::new();
     let mut sizes = Vec::new();
     for (idx, frame) in frames.into_iter().enumerate() {
-        let mut frame = frame.clone();
-        frame["seq"] = (idx as u64 + 1).into();
-        rig.say(&frame);
-        apply(&mut book, rig.deltas.items());
+        say(&mut rig, BOOK, frame, idx as u64 + 1);
+        apply(&mut book, rig.told.deltas.items());
         sizes.push(book.len());
-        if let Some(last) = rig.deltas.items().last() {
-            assert!(last.flags & flags::LAST != 0);
-        }
+        let last = rig.told.deltas.items().last().unwrap();
+        assert!(last.flags & flags::LAST != 0);
     }
     // 5 levels; two of them go, one comes; nothing; 3 levels anew.
     assert_eq!(sizes, [5, 4, 4, 3]);
-    assert_eq!(rig.feed.state(0), Some(BookState::Live { sequence: 4 }));
+    assert_eq!(rig.feed.state(InstrumentId(0)), Some(BookState::Live));
     assert!(rig.out.items().is_empty());
 }
 
 #[test]
 fn every_recorded_v1_book_frame_is_understood() {
-    for kind in [
-        "v1.orderbook.snapshot",
-        "v1.orderbook.depth1",
-        "v1.orderbook.rfq.snapshot",
+    for (kind, lane, what) in [
+        ("v1.orderbook.snapshot", BOOK, FrameKind::Snapshot),
+        ("v1.orderbook.rfq.snapshot", BOOK, FrameKind::Snapshot),
+        ("v1.orderbook.delta", BOOK, FrameKind::Update),
+        ("v1.orderbook.depth1", TOP, FrameKind::Top),
+        // The best prices are not the book.
+        ("v1.orderbook.depth1", BOOK, FrameKind::Malformed),
     ] {
-        for mut frame in recorded(kind) {
-            let mut rig = Rig::new(frame["data"]["m"].as_str().unwrap());
-            frame["seq"] = 1.into();
-            assert_eq!(rig.say(&frame), FrameKind::Snapshot, "{frame}");
+        let frames = recorded(kind);
+        assert!(!frames.is_empty());
+        for frame in frames {
+            let mut rig = driven(frame["data"]["m"].as_str().unwrap());
+            assert_eq!(say(&mut rig, lane, &frame, 1), what, "{frame}");
         }
     }
     // Other topics on a book lane: understood as foreign, counted in the row, no harm done.
@@ -178,16 +193,107 @@ fn every_recorded_v1_book_frame_is_understood() {
         "v1.candles",
         "v1.index",
     ] {
-        for mut frame in recorded(kind) {
-            let mut rig = Rig::new("BTC-USD");
-            frame["seq"] = 1.into();
-            assert_eq!(rig.say(&frame), FrameKind::Unknown, "{frame}");
-            assert!(rig.deltas.items().is_empty());
+        for frame in recorded(kind) {
+            let mut rig = driven("BTC-USD");
+            assert_eq!(
+                say(&mut rig, BOOK, &frame, 1),
+                FrameKind::Unknown,
+                "{frame}"
+            );
+            assert!(rig.told.deltas.items().is_empty());
         }
     }
-    let mut rig = Rig::new("BTC-USD");
-    let error = &recorded("v1.error")[0];
-    assert_eq!(rig.say(error), FrameKind::Malformed);
+    let mut rig = driven("BTC-USD");
+    let error = recorded("v1.error")[0].to_string();
+    let heard = rig.hear(BOOK, &mut error.into_bytes());
+    assert_eq!(heard.kind, FrameKind::Malformed);
+}
+
+/// A recorded top over a recorded book, 100 ms older.
+#[test]
+fn a_recorded_top_is_shown_over_the_book() {
+    let top = recorded("v1.orderbook.depth1")
+        .into_iter()
+        .find(|top| top["data"]["m"] == "BTC-USD")
+        .expect("one is recorded");
+    let mut snapshot = as_v1(recorded("rpc2.orderbooks.snapshot")[0].clone());
+    snapshot["ts"] = (top["ts"].as_u64().unwrap() - 100).into();
+    let mut rig = driven("BTC-USD");
+    say(&mut rig, BOOK, &snapshot, 1);
+    assert_eq!(say(&mut rig, TOP, &top, 1), FrameKind::Top);
+    let told: Vec<_> = rig.told.deltas.items().iter().collect();
+    assert_eq!(told.len(), 2);
+    for (record, side, name) in [(told[0], Side::Bid, "b"), (told[1], Side::Ask, "a")] {
+        let level = &top["data"][name][0];
+        assert_eq!(record.side, side);
+        assert_eq!(record.price.0, nano(&level["p"]));
+        assert_eq!(record.size.0, nano(&level["q"]));
+        assert!(record.flags & flags::TOP != 0);
+    }
+    assert!(told[1].flags & flags::LAST != 0);
+}
+
+#[test]
+fn recorded_references_are_told_rounded() {
+    let told = |lane: Lane, kind: &str| -> Vec<(ReferenceKind, i64)> {
+        let value = |message: Value| {
+            let mut rig = driven(message["data"]["m"].as_str().unwrap());
+            assert_eq!(say(&mut rig, lane, &message, 1), FrameKind::Reference);
+            assert_eq!(rig.told.references.items().len(), 1);
+            let told = rig.told.references.items()[0];
+            (told.kind, told.value_e9)
+        };
+        recorded(kind).into_iter().map(value).collect()
+    };
+    let marks = [
+        63_807_605_956_625,
+        82_603_900_514_500,
+        80_988_400_408_625,
+        25_670_000_000_000,
+    ];
+    let marks = marks.map(|value| (ReferenceKind::Mark, value));
+    assert_eq!(told(MARK, "v1.mark"), marks);
+    let index = (ReferenceKind::Index, 25_680_000_000_000);
+    assert_eq!(told(INDEX, "v1.index"), [index]);
+    let funding = (ReferenceKind::Funding, 1_000_000);
+    assert_eq!(told(FUNDING, "v1.funding"), [funding]);
+}
+
+/// A recorded trade that the book does not follow within a second.
+#[test]
+fn recorded_trades_bear_witness() {
+    let trades = recorded("v1.trades");
+    assert!(!trades.is_empty());
+    for message in trades {
+        let row = &message["data"][0];
+        let name = row["m"].as_str().unwrap();
+        let mut rig = driven(name);
+        let mut snapshot = recorded("v1.orderbook.snapshot")[0].clone();
+        snapshot["data"]["m"] = name.into();
+        snapshot["ts"] = (row["T"].as_u64().unwrap() - 50).into();
+        say(&mut rig, BOOK, &snapshot, 1);
+        assert_eq!(say(&mut rig, TRADES, &message, 1), FrameKind::Reference);
+        rig.now = NOW.plus(SECOND);
+        rig.told.clear();
+        rig.beat();
+        let doubts = rig.told.notes.items().iter();
+        let is_frozen = |note: &Event| {
+            matches!(
+                note,
+                Event::Doubted {
+                    why: Doubt::Frozen,
+                    ..
+                }
+            )
+        };
+        assert_eq!(
+            doubts.filter(|note| is_frozen(note)).count(),
+            1,
+            "{message}"
+        );
+        let other = driven("DOGE-USD").hear(TRADES, &mut message.to_string().into_bytes());
+        assert_eq!(other.instrument, None);
+    }
 }
 
 struct Account {

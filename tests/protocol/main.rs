@@ -1,4 +1,7 @@
 //! Recorded payloads decode to the expected values; our requests equal recorded ones.
 
+#[path = "../rig/driven.rs"]
+mod driven;
 mod extended;
 mod lighter;
+mod lighter_feed;

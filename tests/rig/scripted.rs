@@ -5,6 +5,7 @@
 use parallax::market::book::{Delta, Side, flags};
 use parallax::market::event::{Control, Event, PairSummary, Reason, Status};
 use parallax::market::order::{Action, Order, OrderId, OrderState, Report, ReportKind};
+use parallax::market::reference::{Reference, ReferenceKind};
 use parallax::market::units::{Bps, MS, Nanos, Notional, Price, SCALE, SECOND, Size};
 use parallax::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
 use parallax::scanner::risk::Limits;
@@ -59,6 +60,7 @@ pub struct Rig {
     pub now: Nanos,
     pub halt: Halt,
     deltas: [Tx<Delta>; 2],
+    references: [Tx<Reference>; 2],
     reports: [Tx<Report>; 2],
     orders: [Rx<Order>; 2],
     control: Tx<Control>,
@@ -82,6 +84,7 @@ impl Rig {
     /// With order links of a given capacity.
     pub fn sized(limits: Limits, order_capacity: usize) -> Rig {
         let [d0, d1] = [link("deltas", 1024), link("deltas", 1024)];
+        let [f0, f1] = [link("references", 64), link("references", 64)];
         let [r0, r1] = [link("reports", 1024), link("reports", 1024)];
         let [o0, o1] = [
             link("orders", order_capacity),
@@ -93,6 +96,7 @@ impl Rig {
         let halt = Halt::default();
         let ends = Ends {
             deltas: [d0.1, d1.1],
+            references: [f0.1, f1.1],
             reports: [r0.1, r1.1],
             orders: [o0.0, o1.0],
             control: control_rx,
@@ -107,6 +111,7 @@ impl Rig {
             now: Nanos(1_000_000 * SECOND),
             halt,
             deltas: [d0.0, d1.0],
+            references: [f0.0, f1.0],
             reports: [r0.0, r1.0],
             orders: [o0.1, o1.1],
             control,
@@ -144,13 +149,38 @@ impl Rig {
         let (instrument, basis) = (BTC, Bps::ZERO);
         self.command(Control::FairSeed { instrument, basis });
         self.turn();
-        self.calm();
+        self.settle();
+    }
+
+    /// As many calm messages as books need before they are traded on.
+    pub fn settle(&mut self) {
+        self.settle_at(BTC);
+    }
+
+    /// The same at another instrument.
+    pub fn settle_at(&mut self, at: InstrumentId) {
+        for venue in [Extended, Lighter].repeat(3) {
+            self.book_of(at, venue, ("999.9", "1000.1"), "2");
+        }
     }
 
     /// Both books at 1000, one basis point wide on either side.
     pub fn calm(&mut self) {
         self.book(Extended, "999.9", "1000.1");
         self.book(Lighter, "999.9", "1000.1");
+    }
+
+    /// A mark, an index or a funding rate of BTC, at 10^-9.
+    pub fn reference(&mut self, venue: Venue, kind: ReferenceKind, value_e9: i64) {
+        let reference = Reference {
+            instrument: BTC,
+            venue,
+            kind,
+            value_e9,
+            t_recv: self.now,
+        };
+        self.references[venue.idx()].push(reference).unwrap();
+        self.turn();
     }
 
     /// Lighter stands 15 bps over Extended.
@@ -204,6 +234,7 @@ impl Rig {
             price,
             size,
             t_recv: self.now,
+            t_made: self.now,
             t_push: self.now,
             instrument,
             venue,
@@ -375,6 +406,11 @@ impl Rig {
 
     pub fn count(&self, test: impl Fn(&Event) -> bool) -> usize {
         self.events.iter().filter(|event| test(event)).count()
+    }
+
+    /// Whether an opportunity was refused for this reason.
+    pub fn refused(&self, why: Reason) -> bool {
+        self.count(|event| matches!(event, Event::Refused { reason, .. } if *reason == why)) > 0
     }
 
     pub fn halts(&self) -> usize {

@@ -280,7 +280,15 @@ pub fn is_hot(path: &str) -> bool {
     let Some(path) = path.strip_prefix("src/") else {
         return false;
     };
-    if ["feed.rs", "gateway.rs", "signer.rs", "stage/link.rs"].contains(&path) {
+    if [
+        "feed.rs",
+        "feed/behind.rs",
+        "gateway.rs",
+        "signer.rs",
+        "stage/link.rs",
+    ]
+    .contains(&path)
+    {
         return true;
     }
     let parts: Vec<&str> = path.split('/').collect();

@@ -65,7 +65,8 @@ impl Line {
         }
     }
 
-    /// Takes one frame of a topic, to be sent by [`Line::flush`], which `number` writes with the connection's next number.
+    /// Takes one frame of a topic, to be sent by [`Line::flush`], which `number` writes with the
+    /// connection's next number.
     ///
     /// # Errors
     /// [`Gone`] when the peer closed or does not read, or a fault ends the line.

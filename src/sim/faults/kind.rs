@@ -103,14 +103,16 @@ impl Kind {
     }
 
     /// The channels whose frames it waits for. What happens to one frame happens to a book frame;
-    /// Extended's `depth=1` is a book with a sequence too, Lighter's ticker is not. What happens to
-    /// a market or to a connection begins with any frame of book or top.
+    /// Extended's `depth=1` is a book with a sequence too, Lighter's ticker is not. A market falls
+    /// silent where its book is told. What happens to a connection, or to a market everywhere,
+    /// begins with any frame of book or top.
     pub fn channels(self, venue: Venue) -> &'static [Channel] {
         let is_of_one_frame = matches!(
             self,
             Kind::Gap | Kind::Reorder | Kind::Duplicate | Kind::Cut | Kind::Crossed
         );
         match (venue, is_of_one_frame) {
+            _ if self == Kind::Silent => &[Channel::Book],
             (Venue::Lighter, true) => &[Channel::Book],
             (Venue::Lighter, false) | (Venue::Extended, _) => &[Channel::Book, Channel::Touch],
         }
@@ -158,7 +160,8 @@ mod tests {
         for kind in KINDS {
             assert!(kind.is_of(Venue::Lighter));
             assert_eq!(kind.is_of(Venue::Extended), kind.name() != "shutdown");
-            assert_eq!(kind.channels(Venue::Extended).len(), 2);
+            let channels_len = if kind == Kind::Silent { 1 } else { 2 };
+            assert_eq!(kind.channels(Venue::Extended).len(), channels_len);
         }
         assert_eq!(Kind::Gap.channels(Venue::Lighter), [Channel::Book]);
         assert_eq!(Kind::Slow.channels(Venue::Lighter).len(), 2);

@@ -2,56 +2,109 @@
 //!
 //! Promises: reads in place, changes no byte, allocates nothing; what it reads is what the parser
 //! reads. Whole books, changes, and the best-prices topic (`depth=1`, whose frames are small whole
-//! books) are all of one shape.
-//! Refuses: any other member, order or blank, another market's name, numbers out of range, changes
-//! that do not fit their sizes. `None` is no judgement: the message then goes through the parser,
-//! which names what is wrong if anything is.
+//! books) are all of one shape. The end is read first, so that a frame of a market nobody follows
+//! costs its two ends and nothing between.
+//! Refuses: any other member, order or blank, the other topic's frames, numbers out of range,
+//! changes that do not fit their sizes. `None` is no judgement: the message then goes through the
+//! parser, which names what is wrong if anything is.
 //!
 //! Source: frames captured on mainnet 2026-02 to 2026-09 (C1); all have one order of members.
 
 use crate::market::book::Side;
 use crate::market::units::{Price, Size};
-use crate::venue::extended::wire::WireLevel;
+use crate::venue::extended::wire::{Depth, WireLevel};
 use crate::venue::scan::{Places, Scan};
 
-/// A book frame of which the kind is known and the market is the one expected; its levels are
-/// still to be read.
+/// A book frame whose two ends are read; its levels are not yet.
 pub struct Head<'m> {
     /// A whole book, or changes.
     pub is_snapshot: bool,
+    /// The market's name.
+    pub market: &'m [u8],
+    /// The end.
+    pub tail: Tail,
     scan: Scan<'m>,
 }
 
 /// The end of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
+    /// When the venue built the message, its own milliseconds.
+    pub stamp_ms: u64,
     /// Position in the connection's row of messages.
     pub sequence: u64,
-    /// Both sides come best first, so no price can stand there twice.
-    pub is_in_order: bool,
+    /// Bytes it takes.
+    len: usize,
 }
 
 /// First guesses of decimal places; a price is often whole.
 const PLACES: [Places; 2] = [Places::guess(1), Places::guess(5)];
+/// Longest market name looked for; what is longer is nobody's (see `market::Name`).
+const NAME_LEN_MAX: usize = 32;
+/// Digits of a time in milliseconds, from 2001 to 2286.
+const STAMP_DIGITS: usize = 13;
+/// Digits of a `u64` at most.
+const DIGITS_MAX: usize = 20;
 
-/// Looks at the start of a message. `None` when it is not a book frame of this market.
+/// Looks at both ends of a message. `None` when it is not a book frame.
 #[inline]
-pub fn book_head<'m>(bytes: &'m [u8], market: &str) -> Option<Head<'m>> {
+pub fn head(bytes: &[u8]) -> Option<Head<'_>> {
     let mut scan = Scan::new(bytes);
     scan.text(br#"{"type":""#)?;
     let is_snapshot = !scan.has(br#"DELTA","data":{"t":"DELTA","m":""#);
     if is_snapshot {
         scan.text(br#"SNAPSHOT","data":{"t":"SNAPSHOT","m":""#)?;
     }
-    scan.name(market.as_bytes())?;
-    scan.text(br#"","b":["#)?;
-    Some(Head { is_snapshot, scan })
+    let market = scan.quoted(NAME_LEN_MAX)?;
+    scan.text(br#","b":["#)?;
+    Some(Head {
+        is_snapshot,
+        market,
+        tail: tail(bytes)?,
+        scan,
+    })
+}
+
+/// Reads `},"ts":1785778403000,"seq":7}` from the end.
+#[inline]
+fn tail(bytes: &[u8]) -> Option<Tail> {
+    let rest = bytes.strip_suffix(b"}")?;
+    let (rest, sequence) = last_integer(bytes, rest.len(), 1)?;
+    let rest = rest.strip_suffix(br#","seq":"#)?;
+    let (rest, stamp_ms) = last_integer(bytes, rest.len(), STAMP_DIGITS)?;
+    let rest = rest.strip_suffix(br#"},"ts":"#)?;
+    Some(Tail {
+        stamp_ms,
+        sequence,
+        len: bytes.len() - rest.len(),
+    })
+}
+
+/// The whole number that ends at `end`, and what stands before it. It begins after a colon, most
+/// likely `guess` bytes before.
+#[inline]
+fn last_integer(bytes: &[u8], end: usize, guess: usize) -> Option<(&[u8], u64)> {
+    let mut start = end.checked_sub(guess)?;
+    if start.checked_sub(1).and_then(|at| bytes.get(at)) != Some(&b':') {
+        let before = bytes[..end].iter().rev().take(DIGITS_MAX);
+        start = end - before.take_while(|byte| byte.is_ascii_digit()).count();
+    }
+    // What follows is left in sight, so that eight digits can be read at a time.
+    let mut scan = Scan::new(&bytes[start..]);
+    let value = scan.integer()?;
+    scan.end(bytes.len() - end)?;
+    Some((&bytes[..start], value))
 }
 
 impl Head<'_> {
-    /// Hands every level to `take`, bids first, in wire order; a `take` that refuses ends it.
+    /// Hands every level to `take`, bids first, in wire order; a `take` that refuses ends it. Says
+    /// whether both sides came best first, so that no price can stand there twice.
     #[inline]
-    pub fn read(mut self, mut take: impl FnMut(Side, WireLevel) -> Option<()>) -> Option<Tail> {
+    pub fn read(
+        mut self,
+        depth: Depth,
+        mut take: impl FnMut(Side, WireLevel) -> Option<()>,
+    ) -> Option<bool> {
         let scan = &mut self.scan;
         let (bids_fall, asks_rise) = if self.is_snapshot {
             let bids = read_side::<true, false>(scan, |level| take(Side::Bid, level))?;
@@ -68,20 +121,15 @@ impl Head<'_> {
                 read_side::<false, true>(scan, |level| take(Side::Ask, level))?,
             )
         };
-        // Full book or best prices; early captures have neither.
-        if scan.has(br#","d":""#) && !scan.has(br#"f""#) {
-            scan.text(br#"1""#)?;
+        // Early captures have no depth.
+        if scan.has(br#","d":""#) {
+            match depth {
+                Depth::Full => scan.text(br#"f""#)?,
+                Depth::Top => scan.text(br#"1""#)?,
+            }
         }
-        scan.text(br#"},"ts":"#)?;
-        scan.skip_integer()?;
-        scan.text(br#","seq":"#)?;
-        let sequence = scan.integer()?;
-        scan.text(b"}")?;
-        scan.end(0)?;
-        Some(Tail {
-            sequence,
-            is_in_order: bids_fall && asks_rise,
-        })
+        scan.end(self.tail.len)?;
+        Some(bids_fall && asks_rise)
     }
 }
 
@@ -124,6 +172,7 @@ fn read_side<const IS_SNAPSHOT: bool, const IS_ASK: bool>(
         take(WireLevel {
             price: Price(price),
             size: Size(size),
+            change: Size(quantity),
         })?;
         if !scan.has(br#""},{"q":""#) {
             break;

@@ -168,10 +168,14 @@ impl<'tape, 'input> Json<'tape, 'input> {
         self.decimal().ok().map(Size)
     }
 
+    /// A mark, an index or a rate at 10^-9, rounded to nearest.
+    pub fn rounded(self) -> Option<i64> {
+        parse_decimal_rounded(self.text()?.as_bytes()).ok()
+    }
+
     /// Money, rounded to 10^-9 (the settlement layer has 10^-6).
     pub fn money(self) -> Option<Notional> {
-        let nano = parse_decimal_rounded(self.text()?.as_bytes()).ok()?;
-        Some(Notional::from_nano(nano))
+        self.rounded().map(Notional::from_nano)
     }
 }
 
@@ -188,6 +192,8 @@ pub struct WireLevel {
     pub price: Price,
     /// New absolute size; zero removes.
     pub size: Size,
+    /// How much of it is new, in a change; all of it, in a whole book.
+    pub change: Size,
 }
 
 /// Reads one level. Snapshots write the absolute size in `q`; deltas write the signed change in `q`
@@ -215,12 +221,11 @@ pub fn read_level(level: Json<'_, '_>, is_snapshot: bool) -> Result<WireLevel, F
     if price < 0 || size < 0 {
         return Err(FrameKind::Negative);
     }
-    // The audit of a change against the book itself needs the book and is the stage's; what can be
-    // told from the level alone is told here.
+    // What can be told from the level alone; the rest of the audit needs the book.
     if !is_snapshot {
         let before = size.checked_sub(quantity).ok_or(FrameKind::OutOfRange)?;
         if before < 0 {
-            return Err(FrameKind::Malformed);
+            return Err(FrameKind::Misfit);
         }
     }
     match price {
@@ -228,8 +233,61 @@ pub fn read_level(level: Json<'_, '_>, is_snapshot: bool) -> Result<WireLevel, F
         _ => Ok(WireLevel {
             price: Price(price),
             size: Size(size),
+            change: Size(quantity),
         }),
     }
+}
+
+/// How much of a book a topic tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// All levels: whole books and changes.
+    Full,
+    /// The best level of each side: always whole.
+    Top,
+}
+
+/// The content of a book message. A side that is missing is not an empty side.
+#[derive(Clone, Copy)]
+pub struct BookData<'tape, 'input> {
+    /// The market's name, if it stands there as text.
+    pub market: Option<&'input str>,
+    /// Bids, asks, if they are lists.
+    pub sides: Option<[Json<'tape, 'input>; 2]>,
+    /// What the message says of its depth, if it does; early captures do not.
+    depth: Option<&'input str>,
+}
+
+impl BookData<'_, '_> {
+    /// Whether this can be a message of that topic.
+    pub fn is_of(&self, depth: Depth) -> bool {
+        let expected = match depth {
+            Depth::Full => "f",
+            Depth::Top => "1",
+        };
+        self.depth.is_none_or(|told| told == expected)
+    }
+}
+
+/// Reads the content of a book message, levels left as they are.
+pub fn read_book<'tape, 'input>(data: Json<'tape, 'input>) -> BookData<'tape, 'input> {
+    let (mut bids, mut asks) = (None, None);
+    let mut book = BookData {
+        market: None,
+        sides: None,
+        depth: None,
+    };
+    for (name, value) in data.members() {
+        match name {
+            "m" => book.market = value.text(),
+            "b" => bids = Some(value).filter(|value| value.is_array()),
+            "a" => asks = Some(value).filter(|value| value.is_array()),
+            "d" if !value.is_null() => book.depth = Some(value.text().unwrap_or("")),
+            _ => {}
+        }
+    }
+    book.sides = bids.zip(asks).map(|(bids, asks)| [bids, asks]);
+    book
 }
 
 /// The members every stream message has in common.
@@ -239,6 +297,8 @@ pub struct Envelope<'tape, 'input> {
     pub kind: &'input str,
     /// Position in the connection's row of messages: 1, 2, 3..
     pub sequence: u64,
+    /// When the venue built the message, its own milliseconds; 0 when it does not say.
+    pub stamp_ms: u64,
     /// The content.
     pub data: Option<Json<'tape, 'input>>,
     /// The venue reports an error instead of content.
@@ -252,6 +312,7 @@ pub fn read_envelope<'tape, 'input>(root: Json<'tape, 'input>) -> Option<Envelop
     let mut envelope = Envelope {
         kind: "",
         sequence: 0,
+        stamp_ms: 0,
         data: None,
         is_error: false,
     };
@@ -259,6 +320,7 @@ pub fn read_envelope<'tape, 'input>(root: Json<'tape, 'input>) -> Option<Envelop
         match name {
             "type" => envelope.kind = value.text().unwrap_or(""),
             "seq" => sequence = value.integer(),
+            "ts" => envelope.stamp_ms = value.integer().unwrap_or(0),
             "data" => envelope.data = Some(value),
             "error" => envelope.is_error = !value.is_null(),
             _ => {}

@@ -19,14 +19,20 @@ pub struct Frame {
     pub instrument: InstrumentId,
     /// When its bytes were read.
     pub now: Nanos,
+    /// When the venue made it, on our clock; zero when that can't be told.
+    pub made: Nanos,
+    /// Flags of its first record, beside what a whole book has there.
+    pub first: u8,
 }
 
 impl Frame {
-    fn delta(self, side: Side, price: Price, size: Size, flags: u8) -> Delta {
+    /// A record of this frame.
+    pub fn delta(self, side: Side, price: Price, size: Size, flags: u8) -> Delta {
         Delta {
             price,
             size,
             t_recv: self.now,
+            t_made: self.made,
             t_push: Nanos::ZERO,
             instrument: self.instrument,
             venue: Venue::Lighter,
@@ -54,14 +60,7 @@ impl Frame {
         }
         deltas.extend(asks.iter().map(stands(Side::Ask)));
         deltas.extend(bids.iter().map(stands(Side::Bid)));
-        if is_snapshot && standing_len == 0 {
-            deltas.push(self.no_level());
-        }
-        if is_snapshot {
-            deltas.items_mut()[start].flags |= flags::CLEAR;
-        }
-        mark_last(start, deltas);
-        Some(())
+        self.finish(is_snapshot, start, deltas).ok()
     }
 
     /// A whole book: `CLEAR` on the first record, `SNAPSHOT` on all. The fault, when a level is
@@ -77,24 +76,29 @@ impl Frame {
                 }
             }
         }
-        if deltas.items().len() == start {
-            push(self.no_level(), deltas)?;
+        self.finish(true, start, deltas)
+    }
+
+    /// A record without a level.
+    pub fn mark(self, meaning: u8) -> Delta {
+        self.delta(Side::Bid, Price::ZERO, Size::ZERO, meaning | flags::EMPTY)
+    }
+
+    /// Flags the first and the last record; a frame without a level may need one for that.
+    #[inline]
+    fn finish(self, is_snapshot: bool, start: usize, deltas: &mut Deltas) -> Result<(), FrameKind> {
+        let whole = flags::CLEAR | flags::SNAPSHOT;
+        let first = self.first | if is_snapshot { whole } else { 0 };
+        if deltas.items().len() == start && first != 0 {
+            push(self.mark(0), deltas)?;
         }
-        deltas.items_mut()[start].flags |= flags::CLEAR;
-        mark_last(start, deltas);
+        if let [head, ..] = &mut deltas.items_mut()[start..] {
+            head.flags |= first;
+        }
+        if let [.., last] = &mut deltas.items_mut()[start..] {
+            last.flags |= flags::LAST;
+        }
         Ok(())
-    }
-
-    /// The mark of a book that must not be trusted.
-    pub fn stale(self) -> Delta {
-        let marks = flags::STALE | flags::EMPTY | flags::LAST;
-        self.delta(Side::Bid, Price::ZERO, Size::ZERO, marks)
-    }
-
-    /// The record of a book without a level.
-    fn no_level(self) -> Delta {
-        let none = flags::SNAPSHOT | flags::EMPTY;
-        self.delta(Side::Bid, Price::ZERO, Size::ZERO, none)
     }
 
     /// Changes, in two passes: removals, then the rest. The fault as for a snapshot.
@@ -110,8 +114,7 @@ impl Frame {
                 self.changes(side, levels, is_removal_pass, deltas)?;
             }
         }
-        mark_last(start, deltas);
-        Ok(())
+        self.finish(false, start, deltas)
     }
 
     fn changes(
@@ -147,12 +150,6 @@ fn sides<'t, 'm>(body: &BookBody<'t, 'm>) -> impl Iterator<Item = (Side, Json<'t
     let asks = body.asks.map(|levels| (Side::Ask, levels));
     let bids = body.bids.map(|levels| (Side::Bid, levels));
     asks.into_iter().chain(bids)
-}
-
-fn mark_last(start: usize, deltas: &mut Deltas) {
-    if let Some(last) = deltas.items_mut()[start..].last_mut() {
-        last.flags |= flags::LAST;
-    }
 }
 
 /// Whether a size's text removes its level. What only looks like zero (".") is refused by the

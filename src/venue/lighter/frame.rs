@@ -79,6 +79,8 @@ pub struct Chain {
     pub nonce: u64,
     /// Engine sequence it builds on.
     pub begin_nonce: u64,
+    /// When the engine made it, microseconds on the venue's clock.
+    pub updated_at_us: u64,
     /// Both sides come best first, so no price can stand there twice.
     pub is_in_order: bool,
 }
@@ -121,7 +123,7 @@ impl Head<'_> {
         scan.text(br#","nonce":"#)?;
         let nonce = scan.integer()?;
         scan.text(br#","last_updated_at":"#)?;
-        scan.skip_integer()?;
+        let updated_at_us = scan.integer()?;
         scan.text(br#","begin_nonce":"#)?;
         let begin_nonce = scan.integer()?;
         scan.text(br#"},"timestamp":"#)?;
@@ -134,6 +136,7 @@ impl Head<'_> {
         Some(Chain {
             nonce,
             begin_nonce,
+            updated_at_us,
             is_in_order: asks_rise && bids_fall,
         })
     }
@@ -187,6 +190,10 @@ pub struct Ticker {
     pub market: u64,
     /// Engine sequence, comparable with a book's `nonce`.
     pub nonce: u64,
+    /// When the engine made it, microseconds on the venue's clock; 0 when it does not say.
+    pub updated_at_us: u64,
+    /// The channel's first frame, which may tell of long ago.
+    pub is_first: bool,
     /// Best bid; `None` when nobody bids.
     pub bid: Option<Level>,
     /// Best ask.
@@ -209,16 +216,19 @@ pub fn ticker(bytes: &[u8]) -> Option<Ticker> {
     scan.text(br#","b":{"price":""#)?;
     let bid = ticker_level(&mut scan)?;
     scan.text(br#","last_updated_at":"#)?;
-    scan.skip_integer()?;
+    let updated_at_us = scan.integer()?;
     scan.text(br#"},"timestamp":"#)?;
     scan.skip_integer()?;
-    if !scan.has(br#","type":"update/ticker"}"#) {
+    let is_first = !scan.has(br#","type":"update/ticker"}"#);
+    if is_first {
         scan.text(br#","type":"subscribed/ticker"}"#)?;
     }
     scan.end(0)?;
     Some(Ticker {
         market,
         nonce,
+        updated_at_us,
+        is_first,
         bid,
         ask,
     })
@@ -246,6 +256,8 @@ pub fn parsed_ticker(root: Json<'_, '_>) -> Option<Ticker> {
     Some(Ticker {
         market: wire::channel_number(root)?,
         nonce: root.field("nonce")?.integer()?,
+        updated_at_us: body.updated_at_us(),
+        is_first: kind == wire::Kind::Subscribed,
         bid: touch(body.field("b")?)?,
         ask: touch(body.field("a")?)?,
     })

@@ -22,7 +22,7 @@ pub mod sign;
 mod stream;
 pub mod wire;
 
-use super::{LaneProtocol, LaneSpec};
+use super::{Lane, LaneProtocol, LaneSpec};
 
 // Sources. Constants name an entry.
 //
@@ -39,16 +39,29 @@ use super::{LaneProtocol, LaneSpec};
 // fees      account limits page; fee fields of trades compared with the tiers' table on captured
 //           mainnet trades.
 // limits    rate limits page (2026-09): 200 client messages a minute and 50 in flight per IP,
-//           transactions counted apart, per L1 address and tier.
+//           transactions counted apart, per L1 address and tier; 500 subscriptions a connection.
 
 /// Chain id of the main network, part of every transaction hash (source *networks*).
 pub const CHAIN_ID_MAINNET: u64 = 304;
 /// Chain id of the test network (source *networks*).
 pub const CHAIN_ID_TESTNET: u64 = 300;
 
-/// Lanes of the feed: one connection for all markets. The base URL ends in `/stream` already.
+/// Kinds of connection of the feed: 0 books, 1 fast tops, 2 trades and statistics. Apart, so that
+/// one's burst never stands in front of another's frame.
+pub const FEED_KINDS: usize = 3;
+/// Lanes of the feed: one a kind, and after them one a kind that sleeps until the venue announces
+/// the end of the first.
+pub const FEED_LANES: usize = 2 * FEED_KINDS;
+/// Channels on one connection (source *limits*; older texts say 100).
+pub const SUBSCRIPTIONS_MAX: usize = 500;
+
+/// Lanes of the feed, the sleeping ones last. The base URL ends in `/stream` already.
 pub fn feed_lanes() -> Vec<LaneSpec> {
-    vec![stream_lane()]
+    let lane = |lane| LaneSpec {
+        is_spare: lane >= FEED_KINDS,
+        ..stream_lane()
+    };
+    (0..FEED_LANES).map(lane).collect()
 }
 
 /// Lanes of the gateway on the stream's URL: 0 for orders, 1 for the account; apart, so that a
@@ -61,6 +74,7 @@ pub fn order_lanes() -> Vec<LaneSpec> {
 pub fn rest_lane() -> LaneSpec {
     LaneSpec {
         protocol: LaneProtocol::Http,
+        is_spare: false,
         ..stream_lane()
     }
 }
@@ -70,5 +84,11 @@ fn stream_lane() -> LaneSpec {
         path: String::new(),
         headers: Vec::new(),
         protocol: LaneProtocol::WebSocket,
+        is_spare: false,
     }
+}
+
+/// Whether a lane of market data is for books.
+pub const fn is_book_lane(lane: Lane) -> bool {
+    lane % FEED_KINDS == 0
 }

@@ -92,6 +92,13 @@ impl Pulse {
         true
     }
 
+    /// Asks for a new connection; until then this one is down.
+    pub fn give_up(&mut self, out: &mut Outbox) {
+        if out.reconnect(self.lane) {
+            self.state = State::Down;
+        }
+    }
+
     /// Sends what is due; asks for a new connection when this one is dead.
     pub fn on_beat(&mut self, now: Nanos, out: &mut Outbox) {
         let is_dead = match self.state {
@@ -100,10 +107,7 @@ impl Pulse {
             State::Live => now.since(self.heard) >= SILENCE_NS_MAX,
         };
         if is_dead {
-            if out.reconnect(self.lane) {
-                self.state = State::Down;
-            }
-            return;
+            return self.give_up(out);
         }
         if self.is_live() && now.since(self.pinged) >= PING_EVERY_NS {
             let sent = out.message(self.lane, OutKind::Text, |text| {

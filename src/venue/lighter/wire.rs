@@ -134,6 +134,12 @@ impl<'t, 'm> Json<'t, 'm> {
         })
     }
 
+    /// The engine's own stamp of a book or a ticker, microseconds; 0 when there is none.
+    pub fn updated_at_us(self) -> u64 {
+        let stamp = self.field("last_updated_at").and_then(Json::integer);
+        stamp.unwrap_or(0)
+    }
+
     /// Nodes this value takes, itself included.
     fn nodes_len(self) -> usize {
         match self.0.first() {
@@ -258,6 +264,8 @@ pub struct BookBody<'t, 'm> {
     pub nonce: u64,
     /// Engine sequence the frame builds on; equal to the previous frame's `nonce`, 0 in a snapshot.
     pub begin_nonce: Option<u64>,
+    /// When the engine made it, microseconds on the venue's clock; 0 when it does not say.
+    pub updated_at_us: u64,
     /// Asks; a missing side means no change.
     pub asks: Option<Json<'t, 'm>>,
     /// Bids.
@@ -270,6 +278,7 @@ pub fn book_body<'t, 'm>(root: Json<'t, 'm>) -> Option<BookBody<'t, 'm>> {
     Some(BookBody {
         nonce: book.field("nonce")?.integer()?,
         begin_nonce: book.field("begin_nonce").and_then(Json::integer),
+        updated_at_us: book.updated_at_us(),
         asks: book.field("asks"),
         bids: book.field("bids"),
     })

@@ -158,11 +158,13 @@ impl ExtendedOrders {
                 ("User-Agent", USER_AGENT.to_owned()),
             ],
             protocol: LaneProtocol::WebSocket,
+            is_spare: false,
         };
         let http = LaneSpec {
             path: String::new(),
             headers: Vec::new(),
             protocol: LaneProtocol::Http,
+            is_spare: false,
         };
         let https = std::iter::repeat_n(http, self.core.lanes.len());
         std::iter::once(stream).chain(https).collect()
