@@ -184,7 +184,14 @@ impl Book {
     /// The best level of a side.
     #[inline]
     pub fn best(&self, side: Side) -> Option<Level> {
-        self.levels(side).next()
+        let Some(top) = &self.top else {
+            let (key_at, size) = self.ladders[side.idx()].levels().next()?;
+            return Some(Level {
+                price: Price(key(side, key_at) * self.tick),
+                size: Size(size),
+            });
+        };
+        top[side.idx()]
     }
 
     /// A side's levels, best first: the fast top while it is ahead, then the full book beyond it.
