@@ -91,18 +91,18 @@ fn of_venue(
     markets: Vec<(Name, Market)>,
 ) -> Result<Books, SessionError> {
     let list: Vec<Market> = markets.iter().map(|(_, market)| *market).collect();
-    let (feed, lanes, is_book_lane): (Box<dyn Feed>, _, fn(Lane) -> bool) = match venue {
+    let (feed, lanes): (Box<dyn Feed>, _) = match venue {
         Venue::Extended => {
             let feed = ExtendedFeed::books_alone(&list);
             let stream = config.extended.stream.as_str();
             let lanes = dial_plan(stream, 0, feed.lanes(), tls)?;
-            (Box::new(feed), lanes, |_| true)
+            (Box::new(feed), lanes)
         }
         Venue::Lighter => {
             let feed = LighterFeed::paced(&list, config.lighter.messages_per_minute);
             let stream = config.lighter.ws.as_str();
             let lanes = dial_plan(stream, 0, feed.lanes(), tls)?;
-            (Box::new(feed), lanes, lighter::is_book_lane)
+            (Box::new(feed), lanes)
         }
     };
     Ok(Books {
@@ -110,6 +110,9 @@ fn of_venue(
         markets,
         feed,
         lanes,
-        is_book_lane,
+        is_book_lane: match venue {
+            Venue::Extended => |_| true,
+            Venue::Lighter => lighter::is_book_lane,
+        },
     })
 }

@@ -90,5 +90,5 @@ fn stream_lane() -> LaneSpec {
 
 /// Whether a lane of market data is for books.
 pub const fn is_book_lane(lane: Lane) -> bool {
-    lane % FEED_KINDS == 0
+    lane.is_multiple_of(FEED_KINDS)
 }
