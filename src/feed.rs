@@ -26,6 +26,7 @@ pub const DELTAS_PER_MESSAGE_MAX: usize = 16_384;
 /// Messages handled per lane and turn before others get theirs. Larger: a burst on one socket keeps
 /// the rest of a fused thread waiting.
 const MESSAGES_PER_TURN: usize = 32;
+
 /// What a feed stage is given; it keeps all of it.
 pub struct Parts<F> {
     /// The venue's decoder.
@@ -183,8 +184,8 @@ impl<F: Feed> FeedStage<F> {
         let mut at = 0;
         while let Some(delta) = self.told.deltas.items().get(at) {
             let mut delta = *delta;
-            let must_wait = room < self.room_wanted || self.is_large(at);
-            if delta.flags & flags::CLEAR != 0 && must_wait {
+            let is_whole = delta.flags & flags::CLEAR != 0;
+            if is_whole && (room < self.room_wanted || self.is_large(at)) {
                 // Its levels stand in the full book; the cursor takes them from there.
                 self.ways[delta.instrument.idx()] = Way::Waiting;
                 at += self.message_len(at);
@@ -223,8 +224,7 @@ impl<F: Feed> FeedStage<F> {
 
     /// Whether the whole book that starts here is too long to stand before others' changes.
     fn is_large(&self, start: usize) -> bool {
-        let rest = &self.told.deltas.items()[start..];
-        rest.len() > RESEND_PER_TURN && self.message_len(start) > RESEND_PER_TURN
+        self.message_len(start) > RESEND_PER_TURN
     }
 
     /// The instrument whose book can't be true after what was told, if any is.
