@@ -5,7 +5,7 @@
 //! sizes are absolute, but nobody may look before the end.
 
 use super::FeedStage;
-use crate::market::book::{Delta, Level, Side, flags};
+use crate::market::book::{Delta, Side, flags};
 use crate::market::event::Event;
 use crate::market::units::{Nanos, Price, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Venue};
@@ -124,11 +124,8 @@ impl<F: Feed> FeedStage<F> {
             t_made: self.made[idx],
             ..mark(venue, id, flags::SNAPSHOT, now)
         };
-        for (side, best) in [Side::Bid, Side::Ask]
-            .into_iter()
-            .zip(top.into_iter().flatten())
-        {
-            let _ = tx.push(top_record(blank, side, best));
+        for record in top.into_iter().flat_map(|best| blank.tops(best)) {
+            let _ = tx.push(record);
         }
         let _ = tx.push(Delta {
             flags: blank.flags | flags::LAST,
@@ -151,25 +148,6 @@ fn mark(venue: Venue, instrument: InstrumentId, meaning: u8, now: Nanos) -> Delt
         venue,
         side: Side::Bid,
         flags: meaning | flags::EMPTY,
-    }
-}
-
-/// One side of a fast top.
-fn top_record(blank: Delta, side: Side, best: Option<Level>) -> Delta {
-    let Some(Level { price, size }) = best else {
-        let flags = flags::TOP | flags::EMPTY;
-        return Delta {
-            side,
-            flags,
-            ..blank
-        };
-    };
-    Delta {
-        price,
-        size,
-        side,
-        flags: flags::TOP,
-        ..blank
     }
 }
 

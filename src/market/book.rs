@@ -70,6 +70,27 @@ pub struct Delta {
     pub flags: u8,
 }
 
+impl Delta {
+    /// This record's market and time, as both sides of a fast top: bid, then ask. `LAST` is the
+    /// caller's to say.
+    #[inline]
+    pub fn tops(self, best: [Option<Level>; 2]) -> [Delta; 2] {
+        [Side::Bid, Side::Ask].map(|side| {
+            let (price, size, none) = match best[side.idx()] {
+                Some(level) => (level.price, level.size, 0),
+                None => (Price::ZERO, Size::ZERO, flags::EMPTY),
+            };
+            Delta {
+                price,
+                size,
+                side,
+                flags: flags::TOP | none,
+                ..self
+            }
+        })
+    }
+}
+
 /// Bits of [`Delta::flags`].
 pub mod flags {
     /// Last record of a venue message: now a consumer may look.

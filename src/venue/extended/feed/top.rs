@@ -13,7 +13,7 @@
 
 use super::taking::Taking;
 use super::track::BookState;
-use crate::market::book::{Delta, Level, Side, flags};
+use crate::market::book::{Level, Side, flags};
 use crate::market::event::FrameKind;
 use crate::market::units::Size;
 use crate::venue::extended::frame::Head;
@@ -67,23 +67,9 @@ impl Taking<'_> {
             return FrameKind::Top;
         }
         let blank = self.blank(false);
-        for (side, meaning) in [(Side::Bid, 0), (Side::Ask, flags::LAST)] {
-            let record = match best[side.idx()] {
-                Some(level) => Delta {
-                    price: level.price,
-                    size: level.size,
-                    flags: flags::TOP | meaning,
-                    side,
-                    ..blank
-                },
-                None => Delta {
-                    flags: flags::TOP | flags::EMPTY | meaning,
-                    side,
-                    ..blank
-                },
-            };
-            self.told.deltas.push(record);
-        }
+        let [bid, mut ask] = blank.tops(best);
+        ask.flags |= flags::LAST;
+        self.told.deltas.extend([bid, ask].into_iter());
         self.track.top_ms = Some(stamp_ms);
         self.witness(best);
         FrameKind::Top

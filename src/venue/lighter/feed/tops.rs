@@ -89,16 +89,10 @@ impl Rows {
             made,
             first: 0,
         };
-        for (side, level, end) in [
-            (Side::Bid, ticker.bid, 0),
-            (Side::Ask, ticker.ask, flags::LAST),
-        ] {
-            let (price, size, none) = match level {
-                Some(level) => (level.price, level.size, 0),
-                None => (Price::ZERO, Size::ZERO, flags::EMPTY),
-            };
-            deltas.push(frame.delta(side, price, size, flags::TOP | none | end));
-        }
+        let blank = frame.delta(Side::Bid, Price::ZERO, Size::ZERO, 0);
+        let [bid, mut ask] = blank.tops([ticker.bid, ticker.ask]);
+        ask.flags |= flags::LAST;
+        deltas.extend([bid, ask].into_iter());
         if let Some(book) = call.books.get(instrument.idx()) {
             let best = [Side::Bid, Side::Ask].map(|side| book.full_levels(side).next());
             if best == [ticker.bid, ticker.ask] {
