@@ -145,13 +145,19 @@ impl Following {
     /// Dials, deadlines, keepalives.
     pub fn beat(&mut self, now: Nanos) {
         self.lanes.beat(now);
-        self.feed.on_beat(&mut Call {
+        self.call(now, |feed, call| feed.on_beat(call));
+        self.settle(now);
+    }
+
+    /// Hands the feed what every call needs; it is shown no full books, and audits none.
+    fn call(&mut self, now: Nanos, deed: impl FnOnce(&mut dyn Feed, &mut Call<'_>)) {
+        let mut call = Call {
             now,
             books: &[],
             told: &mut self.told,
             out: &mut self.out,
-        });
-        self.settle(now);
+        };
+        deed(&mut *self.feed, &mut call);
     }
 
     /// Brings the books up to date, asks anew for one that crossed itself, sends what is to be
@@ -171,13 +177,7 @@ impl Following {
         if let Some(id) = crossed {
             self.gaps += 1;
             // The venue marks the market stale; such marks hold no level, so this ends here.
-            let mut call = Call {
-                now,
-                books: &[],
-                told: &mut self.told,
-                out: &mut self.out,
-            };
-            self.feed.resync(id, &mut call);
+            self.call(now, |feed, call| feed.resync(id, call));
             for delta in self.told.deltas.items() {
                 self.books[delta.instrument.idx()].apply(delta);
             }
