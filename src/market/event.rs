@@ -4,10 +4,10 @@
 
 use crate::market::book::Side;
 pub use crate::market::frame::{DOUBTS, Doubt, FrameKind};
-use crate::market::order::{OrderId, OrderState, Refusal};
+use crate::market::order::{Force, OrderId, OrderState, Refusal};
 pub use crate::market::reason::{REASONS, Reason};
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
-use crate::market::{InstrumentId, Venue};
+use crate::market::{InstrumentId, VENUE_COUNT, Venue};
 
 /// A step of the corridor whose duration is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +103,8 @@ pub enum ExitCause {
     Time,
     /// The run is draining.
     Drain,
+    /// The venue took one leg away (liquidation, deleveraging).
+    Forced,
     /// It was never hedged (missed, unwound, stuck).
     NotHedged,
 }
@@ -255,6 +257,8 @@ pub enum Event {
         instrument: InstrumentId,
         /// Where we buy.
         long: Venue,
+        /// Whose leg goes first; `None`: both at once.
+        lead: Option<Venue>,
         /// Size asked.
         size: Size,
         /// Gross edge.
@@ -271,12 +275,19 @@ pub enum Event {
         /// When.
         t: Nanos,
     },
-    /// How long a leg stood alone, from its first fill to its hedge or unwind.
+    /// How long a leg stood alone, from its first fill to its hedge or unwind, and its risk.
     Unhedged {
         /// The pair.
         pair: u32,
         /// Duration.
         ns: u64,
+        /// What stood alone times how long, USD-seconds.
+        usd_s: Notional,
+        /// Least that it was worth meanwhile on executable prices, against its entry; negative is a
+        /// loss.
+        worst: Notional,
+        /// Most that it was worth meanwhile.
+        best: Notional,
     },
     /// A pair is over.
     Pair(PairSummary),
@@ -333,6 +344,37 @@ pub enum Event {
         /// From a prepared point.
         ahead: bool,
     },
+    /// The venue took a position away.
+    Forced {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        instrument: InstrumentId,
+        /// `Bid` if it bought for us.
+        side: Side,
+        /// Price.
+        price: Price,
+        /// Size.
+        size: Size,
+        /// Fee paid.
+        fee: Notional,
+        /// By what right.
+        why: Force,
+    },
+    /// The venue closed for maintenance, or opened again.
+    Closed {
+        /// Which venue.
+        venue: Venue,
+        /// Closed from now on.
+        closed: bool,
+    },
+    /// A market refused or dropped so many of our orders in a row that it takes no more entries.
+    StruckOut {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        instrument: InstrumentId,
+    },
     /// Position by the venue.
     Position {
         /// Where.
@@ -369,12 +411,16 @@ pub enum HaltCause {
     PairStuck,
     /// A report named a position or order that nobody explains.
     Unexplained,
+    /// An order of another run or program trades on this account.
+    Foreign,
+    /// The venue took a position away.
+    Forced,
 }
 
 /// What `main` tells the scanner. Cold, rare.
 #[derive(Clone, Copy, Debug)]
 pub enum Control {
-    /// No new pairs from now on; open pairs go on as they would.
+    /// No new pairs from now on; open pairs go on as they would. `drained` says that none moves.
     EntriesOff,
     /// No new pairs, and leave every open pair now; then report `drained`.
     Drain,
@@ -385,6 +431,8 @@ pub enum Control {
         /// It may.
         allowed: bool,
     },
+    /// A hedged position that stood when the run began, to be managed as a pair of this run.
+    Adopt(Adopted),
     /// What the fair basis was before the run began (Lighter mid over Extended mid, bps).
     FairSeed {
         /// Which instrument.
@@ -392,6 +440,19 @@ pub enum Control {
         /// The basis.
         basis: Bps,
     },
+}
+
+/// Two legs of one size that were there before the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// On which instrument.
+    pub instrument: InstrumentId,
+    /// Where it is long; it is short on the other.
+    pub long: Venue,
+    /// Size of each leg, positive, on both lots.
+    pub size: Size,
+    /// Average entry prices by the venues, by venue.
+    pub entry: [Price; VENUE_COUNT],
 }
 
 /// What the scanner tells `main` at every beat; the latest counts, a full link drops it.

@@ -94,6 +94,16 @@ pub enum OrderState {
     Unknown,
 }
 
+impl OrderState {
+    /// Nothing more can happen to it.
+    pub const fn is_over(self) -> bool {
+        match self {
+            OrderState::Filled | OrderState::Cancelled | OrderState::Rejected => true,
+            OrderState::Sent | OrderState::Working | OrderState::Unknown => false,
+        }
+    }
+}
+
 /// What came back, from a gateway to the scanner.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
@@ -158,10 +168,41 @@ pub enum ReportKind {
         /// Free for new positions.
         available: Notional,
     },
+    /// A trade on our account that no order made: the venue took a position away. Once per trade
+    /// id.
+    Forced {
+        /// The venue's trade id.
+        trade: u64,
+        /// `Bid` if it bought for us.
+        side: Side,
+        /// Price of this trade.
+        price: Price,
+        /// Size of this trade, positive.
+        size: Size,
+        /// Fee we paid for it; zero or positive.
+        fee: Notional,
+        /// By what right.
+        why: Force,
+    },
+    /// The venue says that it is closed for maintenance, or open again. While closed it takes no
+    /// orders, and `Down` holds.
+    Closed {
+        /// Closed from now on.
+        closed: bool,
+    },
     /// Account stream and order connection are both live and in step.
     Up,
     /// One of them is lost: nothing may be entered until `Up`.
     Down,
+}
+
+/// By what right a venue trades for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// The margin was used up.
+    Liquidation,
+    /// Somebody else's margin was, and our gain was taken against it (auto-deleveraging).
+    Deleverage,
 }
 
 /// Why a gateway did not send an order.
