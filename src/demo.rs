@@ -6,7 +6,7 @@
 
 use crate::cli::{LighterTier, Plant as PlantFlag, Show};
 use crate::config::{self, Config, Faults};
-use crate::market::units::Bps;
+use crate::market::units::{Bps, SECOND};
 use crate::market::{Instrument, VENUES, Venue};
 use crate::record::PlantedWindow;
 use crate::session::{Job, Outcome, SessionError, Signals};
@@ -158,7 +158,11 @@ impl fmt::Display for Injected {
 
 /// Starts both venues, runs the engine against them, stops them.
 pub fn play(show: &Show, seconds: u64, signals: &Signals) -> Result<Played, DemoError> {
-    let options = options(show)?;
+    let mut options = options(show)?;
+    // What the faults broke is mended while the run drains.
+    if let Some(spec) = &mut options.faults {
+        spec.until_ns = Some(seconds * SECOND);
+    }
     let clock = Clock::new();
     let sim = crate::sim::start(&options).map_err(DemoError::Sim)?;
     let mut config = Config::for_simulation(settings(

@@ -152,6 +152,11 @@ impl Floor {
         StatusCode::from_u16(status).ok()
     }
 
+    /// The status with which a connection for orders or the account is refused at the moment.
+    pub fn refused_private(&self) -> Option<u16> {
+        self.faults()?.refused_private(self.now())
+    }
+
     /// Now, on this floor's clock.
     pub fn now(&self) -> Nanos {
         self.clock.now()
@@ -198,8 +203,11 @@ impl Floor {
         Some(due)
     }
 
-    /// Hands the press what happened up to `at`.
+    /// Lets faults of orders have their moment, and hands the press what happened up to `at`.
     fn write_up(&self, stage: &mut Stage, at: Nanos, out: &mut Vec<Happening>) {
+        if let Some(faults) = self.faults() {
+            faults.visit(at, &mut stage.exchange, out);
+        }
         let moment = Moment {
             at,
             now: self.clock.now(),

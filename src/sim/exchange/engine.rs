@@ -6,6 +6,7 @@
 //! the wire rooms' own.
 
 use super::account::{self, Exposure, Position};
+use super::fate::Fate;
 use super::{
     AccountView, Happening, NewOrder, OrderView, PositionView, Reject, Rules, Settings, Status,
     TimeInForce, Trade,
@@ -58,8 +59,11 @@ pub struct Exchange {
     /// Soonest first; the count keeps things of one moment in the order they were asked.
     due: BinaryHeap<Reverse<(Nanos, u64, Due)>>,
     due_count: u64,
-    order_count: u64,
+    pub(super) order_count: u64,
     pub(super) trade_count: u64,
+    /// What is going to happen to orders on their way, and what came of it.
+    pub(super) fates: HashMap<u64, Fate>,
+    pub(super) fated: Vec<(u64, bool)>,
     /// Draws taker delays and nothing else.
     random: Random,
 }
@@ -79,6 +83,8 @@ impl Exchange {
             due_count: 0,
             order_count: 0,
             trade_count: 0,
+            fates: HashMap::new(),
+            fated: Vec::new(),
             random: Random::new(settings.seed, settings.venue.name()),
             settings,
             flow,
@@ -310,7 +316,7 @@ impl Exchange {
 
     /// All checks of the door, cheapest first; the first that fails is the answer, as the venues
     /// give one reason only.
-    fn check(&self, now: Nanos, order: &NewOrder) -> Result<(), Reject> {
+    pub(super) fn check(&self, now: Nanos, order: &NewOrder) -> Result<(), Reject> {
         let rules = self.rules.get(order.instrument.idx());
         let rules = rules.ok_or(Reject::UnknownMarket)?;
         if order.price.0 <= 0 || order.price.0 % rules.tick.0 != 0 {
@@ -464,6 +470,9 @@ impl Exchange {
             return;
         };
         self.resting[order.asked.instrument.idx()].retain(|&n| n != number);
+        if self.fates.remove(&number).is_some() {
+            self.fated.push((number, false));
+        }
         order.status = status;
         order.updated = now;
         let order = Arc::new(order);

@@ -8,7 +8,8 @@
 
 use super::account;
 use super::engine::{Due, Exchange};
-use super::{Happening, NewOrder, Status, TimeInForce, Trade};
+use super::fate::{Fate, shorten};
+use super::{Happening, NewOrder, Status, TimeInForce, Trade, TradeKind};
 use crate::market::InstrumentId;
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Price, Size};
@@ -19,12 +20,12 @@ const GIVE_BACK_NS: u64 = 10_000_000_000;
 
 /// One level's part of a match. A maker trades at its own price, whatever level paid for it.
 #[derive(Clone, Copy, Debug)]
-struct Fill {
+pub(super) struct Fill {
     /// Where it stood in the book.
     level: Price,
     /// At what price it traded.
     price: Price,
-    size: Size,
+    pub(super) size: Size,
 }
 
 impl Exchange {
@@ -51,19 +52,37 @@ impl Exchange {
             return;
         };
         let asked = order.asked.clone();
+        match self.fates.get(&number) {
+            Some(Fate::Margin) => {
+                self.fates.remove(&number);
+                self.fated.push((number, true));
+                return self.give_up(at, number, Status::CancelledMargin, out);
+            }
+            Some(Fate::Vanish) => {
+                self.fates.remove(&number);
+                self.fated.push((number, true));
+                return self.close(at, number, Status::CancelledMargin, &mut Vec::new());
+            }
+            Some(Fate::Partial(_)) | None => {}
+        }
         // Reduce-only is judged on the position found here, not on that of the moment it was sent:
         // two such orders on their way at once must not turn the position.
         let wanted = self.reducible(&asked, asked.size);
         if wanted == Size::ZERO {
             return self.give_up(at, number, Status::CancelledReduceOnly, out);
         }
-        let fills = self.walk(&asked, wanted, asked.price);
+        let mut fills = self.walk(&asked, wanted, asked.price);
         if !fills.is_empty() && asked.time_in_force == TimeInForce::PostOnly {
             return self.give_up(at, number, Status::CancelledPostOnly, out);
         }
         // Prices and positions have moved since it was accepted; all of it or nothing is matched.
         if !fills.is_empty() && !self.carries_fills(&asked, &fills) {
             return self.give_up(at, number, Status::CancelledMargin, out);
+        }
+        if let Some(Fate::Partial(share_e3)) = self.fates.remove(&number) {
+            let lot = self.rules[asked.instrument.idx()].lot;
+            self.fated
+                .push((number, shorten(&mut fills, lot, share_e3)));
         }
         let rests = asked.time_in_force != TimeInForce::ImmediateOrCancel;
         if rests {
@@ -256,6 +275,7 @@ impl Exchange {
                 number: self.trade_count,
                 order: number,
                 client_id: order.asked.client_id.clone(),
+                kind: TradeKind::Order,
                 instrument: order.asked.instrument,
                 side: order.asked.side,
                 price: fill.price,

@@ -13,10 +13,12 @@ use std::sync::Arc;
 
 mod account;
 mod engine;
+mod fate;
 mod matching;
 pub mod rules;
 
 pub use engine::Exchange;
+pub use fate::Fate;
 
 /// Grid and limits of one simulated market.
 #[derive(Clone, Debug)]
@@ -153,6 +155,18 @@ pub struct OrderView {
     pub updated: Nanos,
 }
 
+/// What made a trade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TradeKind {
+    /// An order of ours.
+    #[default]
+    Order,
+    /// The venue, because the account was too poor for its positions.
+    Liquidation,
+    /// The venue, because somebody else's account was.
+    Deleverage,
+}
+
 /// One trade of ours.
 #[derive(Clone, Debug)]
 pub struct Trade {
@@ -162,6 +176,8 @@ pub struct Trade {
     pub order: u64,
     /// Its client id.
     pub client_id: String,
+    /// What made it; where not an order of ours, `order` is a number nobody has.
+    pub kind: TradeKind,
     /// Which market.
     pub instrument: InstrumentId,
     /// Our side.
@@ -283,6 +299,8 @@ pub enum Happening {
 pub struct Settings {
     /// Which venue it stands for.
     pub venue: Venue,
+    /// The account's tier; without meaning on Extended.
+    pub tier: LighterTier,
     /// Taker orders match this long after they were accepted, nanoseconds: lowest.
     pub taker_delay_min_ns: u64,
     /// And highest; uniform between, by seed.
@@ -312,6 +330,13 @@ pub enum LighterTier {
 }
 
 impl LighterTier {
+    /// All of them.
+    pub const ALL: [LighterTier; 3] = [
+        LighterTier::Standard,
+        LighterTier::Premium200,
+        LighterTier::Premium140,
+    ];
+
     /// From the spelling of the command line.
     pub fn parse(text: &str) -> Option<LighterTier> {
         match text {
@@ -333,6 +358,7 @@ impl Settings {
     pub fn extended(seed: u64) -> Settings {
         Settings {
             venue: Venue::Extended,
+            tier: LighterTier::Standard,
             taker_delay_min_ns: 4 * MS,
             taker_delay_max_ns: 8 * MS,
             cancel_delay_ns: 4 * MS,
@@ -353,6 +379,7 @@ impl Settings {
         };
         Settings {
             venue: Venue::Lighter,
+            tier,
             taker_delay_min_ns: (nominal_ms + 50) * MS,
             taker_delay_max_ns: (nominal_ms + 70) * MS,
             cancel_delay_ns: cancel_ms * MS,
@@ -373,6 +400,7 @@ pub(crate) mod rig {
     use crate::sim::plant::Plant;
     use crate::sim::tape::codec::{Frame, Kind, Writer};
     use crate::sim::tape::{Stream, Tape};
+    use std::sync::LazyLock;
 
     pub const START: Nanos = Nanos(1_700_000_000_000_000_000);
 
@@ -417,6 +445,12 @@ pub(crate) mod rig {
         Tape::new(streams).unwrap()
     }
 
+    /// The tape that ships, read once for all tests.
+    pub fn embedded() -> Arc<Tape> {
+        static TAPE: LazyLock<Arc<Tape>> = LazyLock::new(|| Arc::new(Tape::embedded()));
+        Arc::clone(&TAPE)
+    }
+
     pub type Levels<'a> = &'a [(i64, i64)];
 
     /// An exchange on the still tape.
@@ -436,10 +470,7 @@ pub(crate) mod rig {
     /// An exchange on the tape that ships, planted.
     pub fn live(settings: Settings) -> Exchange {
         let options = FlowOptions::new(settings.venue, settings.seed, START);
-        Exchange::new(
-            settings,
-            Flow::new(Arc::new(Tape::embedded()), options).unwrap(),
-        )
+        Exchange::new(settings, Flow::new(embedded(), options).unwrap())
     }
 
     /// An IOC order for BTC.

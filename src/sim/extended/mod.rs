@@ -9,6 +9,7 @@
 //! x10-python-trading-starknet 2.6.0; [CAP] public captures of mainnet frames of 2025 and 2026,
 //! kept in `tests/data/extended/`. Constants below name theirs.
 
+mod bulletin;
 pub mod check;
 pub mod frame;
 pub mod press;
@@ -20,6 +21,8 @@ pub mod settlement;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_faults;
 #[cfg(test)]
 mod tests_wire;
 pub mod wire;

@@ -14,9 +14,10 @@ use crate::market::InstrumentId;
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Price, SECOND, Size};
 use crate::sim::decimal::{push_exact, push_whole};
-use crate::sim::exchange::{Change, Exchange, Happening, Status};
+use crate::sim::exchange::{Change, Exchange, Happening};
 use crate::sim::extended::frame::{Frame, Kind, Topic};
-use crate::sim::extended::{Desk, Listing, venue_id, wire};
+use crate::sim::extended::{Desk, Listing, venue_id};
+use crate::sim::faults::news::Courier;
 use crate::sim::server::Moment;
 use crate::sim::server::rt::broadcast;
 use serde_json::{Value, json};
@@ -51,12 +52,15 @@ struct PublicTrade {
     t: Nanos,
 }
 
+/// What the press keeps: who listens, and what was shown.
 #[derive(Default)]
-struct Rack {
+pub(super) struct Rack {
     lanes: HashMap<Topic, broadcast::Sender<Frame>>,
     shown: HashMap<InstrumentId, Shown>,
     /// Minute snapshots that have been due so far, over all markets.
     beats: u64,
+    /// Holds the account's frames back where a fault has it.
+    pub(super) courier: Courier<Frame>,
 }
 
 impl Rack {
@@ -78,7 +82,7 @@ impl Rack {
     }
 
     /// A lane somebody reads; others are not written for.
-    fn read(&self, topic: Topic) -> Option<&broadcast::Sender<Frame>> {
+    pub(super) fn read(&self, topic: Topic) -> Option<&broadcast::Sender<Frame>> {
         let lane = self.lanes.get(&topic)?;
         (lane.receiver_count() > 0).then_some(lane)
     }
@@ -137,10 +141,11 @@ impl Desk {
         for happening in happened {
             self.print_one(&mut rack, exchange, moment.now, happening);
         }
+        self.print_account(&mut rack, exchange, moment, happened);
         loop {
             let due = self.beat_due(rack.beats);
             if due > moment.at {
-                return due;
+                return due.min(rack.courier.due());
             }
             let idx = rack.beats as usize % self.listings.len();
             rack.beats += 1;
@@ -210,13 +215,7 @@ impl Desk {
             Happening::Order(_)
             | Happening::Trade(_)
             | Happening::Position { .. }
-            | Happening::Account(_) => {
-                if let Some(lane) = rack.read(Topic::Account)
-                    && let Some(frame) = self.account_frame(exchange, now, happening)
-                {
-                    let _ = lane.send(frame);
-                }
-            }
+            | Happening::Account(_) => {}
         }
     }
 
@@ -255,55 +254,10 @@ impl Desk {
         Frame::new(kind, data, now)
     }
 
-    /// A frame for each change, as the venue sends them; several changes are never put into one.
-    fn account_frame(
-        &self,
-        exchange: &Exchange,
-        now: Nanos,
-        happening: &Happening,
-    ) -> Option<Frame> {
-        let (kind, data) = match happening {
-            // Between accepting and matching the venue says nothing. Open: whether an order that
-            // is filled at once is ever shown as NEW.
-            Happening::Order(view) if view.status == Status::Pending => return None,
-            Happening::Order(view) => {
-                let row = wire::order(self, &self.ledger(), view);
-                (Kind::Order, json!({"isSnapshot": false, "orders": [row]}))
-            }
-            Happening::Trade(trade) => {
-                let row = wire::trade(self, trade, true);
-                (Kind::Trade, json!({"isSnapshot": false, "trades": [row]}))
-            }
-            Happening::Position {
-                instrument,
-                position,
-            } => {
-                let market = self.market(*instrument);
-                let leverage = self.leverage_of(market);
-                let row = wire::position(self, market, position, leverage, now);
-                let data = json!({"isSnapshot": false, "positions": [row]});
-                (Kind::Position, data)
-            }
-            Happening::Account(_) => (Kind::Balance, self.balance_data(exchange, now, false)),
-            Happening::Book { .. } | Happening::PublicTrade { .. } | Happening::Mark { .. } => {
-                return None;
-            }
-        };
-        Some(Frame::new(kind, data.to_string(), now))
-    }
-
-    /// The balance as the account stream shows it.
-    fn balance_data(&self, exchange: &Exchange, now: Nanos, is_snapshot: bool) -> Value {
-        let mut balance = wire::balance(self, exchange, now);
-        // The stream has a member that REST has not. [CAP v1.account.balance]
-        balance["status"] = "ACTIVE".into();
-        json!({"isSnapshot": is_snapshot, "balance": balance})
-    }
-
     /// Joins a topic: what stands now, and every frame from here on, with no gap between.
     pub(in crate::sim) fn join(&self, topic: Topic) -> (Vec<Frame>, broadcast::Receiver<Frame>) {
-        let now = self.floor.now();
         self.floor.look(|exchange| {
+            let now = self.floor.now();
             let opening = self.opening(exchange, topic, now);
             let mut rack = self.press.rack();
             let lane = rack.lanes.entry(topic);
@@ -343,20 +297,6 @@ impl Desk {
             Topic::Funding(one) => wanted(one).map(|market| funding(market, now)).collect(),
             Topic::Account => self.account_opening(exchange, now),
         }
-    }
-
-    /// ORDER, BALANCE, POSITION, in the order seen. [CAP v1.account.*]
-    fn account_opening(&self, exchange: &Exchange, now: Nanos) -> Vec<Frame> {
-        let orders = json!({"isSnapshot": true, "orders": self.open_order_rows(exchange)});
-        let positions = json!({"isSnapshot": true, "positions": self.position_rows(exchange)});
-        let frames = [
-            (Kind::Order, orders),
-            (Kind::Balance, self.balance_data(exchange, now, true)),
-            (Kind::Position, positions),
-        ];
-        frames
-            .map(|(kind, data)| Frame::new(kind, data.to_string(), now))
-            .into()
     }
 }
 

@@ -3,14 +3,16 @@
 //! Promises: the caller has shown the right API key; a new order has passed `check` before the
 //! exchange sees it; a replaced order is taken away only once its successor is accepted.
 
-use crate::market::units::{Notional, SCALE, Size};
-use crate::sim::exchange::{Exchange, Happening, OrderView};
+use crate::market::units::{Nanos, Notional, SCALE, Size};
+use crate::sim::exchange::{Exchange, Happening, NewOrder, OrderView, Reject};
 use crate::sim::extended::check::{Checked, check, code_of};
 use crate::sim::extended::reply::{Code, Refusal, Reply};
 use crate::sim::extended::rest::{Asked, Query};
 use crate::sim::extended::settlement::Decimal;
 use crate::sim::extended::wire;
 use crate::sim::extended::{Desk, Listing, OPEN_ORDERS_MAX, number_of, venue_id};
+use crate::sim::faults::kind::Kind;
+use crate::sim::faults::orders::Door;
 use crate::sim::server::{rt, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,6 +20,16 @@ use std::sync::Arc;
 
 /// Rows of one page. [DOC Pagination names no default; 100 assumed]
 const PAGE_LEN: usize = 100;
+/// Codes with which a legal order may be refused; the first ones also where it only reduces.
+const REJECTS: [Code; 5] = [
+    Code::UnhandledError,
+    Code::InvalidPriceAmount,
+    Code::MaxOpenOrdersNumberExceeded,
+    Code::MaxPositionValueExceeded,
+    Code::OpenLossExceedsEquity,
+];
+/// How many they are.
+const REJECTS_OF_ALL: usize = 3;
 /// Longest countdown of the dead man's switch taken, seconds: a day.
 const SWITCH_S_MAX: u64 = 86_400;
 
@@ -49,6 +61,11 @@ impl Desk {
         steps: &[&str],
     ) -> Result<Reply, Refusal> {
         let query = &asked.query;
+        let faults = self.floor.faults();
+        let is_order = asked.method != "GET" && steps[0] == "order";
+        if is_order && faults.is_some_and(|faults| faults.is_in_maintenance(self.floor.now())) {
+            return Err(Code::MaintenanceMode.into());
+        }
         match (asked.method, steps) {
             ("GET", ["account", "info"]) => Ok(Reply::data(self.account())),
             ("GET", ["accounts"]) => Ok(Reply::data(json!([self.account()]))),
@@ -155,7 +172,7 @@ impl Desk {
         page(self.order_rows(&views), query)
     }
 
-    /// Own trades, all of them fills: nothing is liquidated or deleveraged here.
+    /// Own trades. Only faults liquidate or deleverage here.
     fn trades(&self, query: &Query) -> Reply {
         let trades = self.floor.look(Exchange::trades);
         let rows = trades.iter().map(|one| wire::trade(self, one, false));
@@ -271,9 +288,7 @@ impl Desk {
             if here.count() >= OPEN_ORDERS_MAX {
                 return Err(Code::MaxOpenOrdersNumberExceeded.into());
             }
-            let number = exchange
-                .place(now, order, out)
-                .map_err(|reject| code_of(reject).because(format!("{reject:?}")))?;
+            let number = self.hand_over(now, exchange, order, out)?;
             let mut ledger = self.ledger();
             ledger.ids.insert(external_id.clone(), number);
             ledger.hashes.insert(hash.to_bytes_be());
@@ -288,6 +303,43 @@ impl Desk {
             let data = json!({"id": venue_id(number), "externalId": external_id});
             Ok(Reply::data(data))
         })
+    }
+
+    /// Gives an order to the exchange, unless a fault comes between.
+    fn hand_over(
+        &self,
+        now: Nanos,
+        exchange: &mut Exchange,
+        order: NewOrder,
+        out: &mut Vec<Happening>,
+    ) -> Result<u64, Refusal> {
+        let refuse = |reject: Reject| code_of(reject).because(format!("{reject:?}"));
+        let Some(faults) = self.floor.faults() else {
+            return exchange.place(now, order, out).map_err(refuse);
+        };
+        let cost = order.price * order.size;
+        let codes = match order.reduce_only {
+            true => &REJECTS[..REJECTS_OF_ALL],
+            false => &REJECTS[..],
+        };
+        let strike = match faults.place(now, exchange, order, out).map_err(refuse)? {
+            Door::Taken(number) => return Ok(number),
+            Door::Struck(strike) => strike,
+        };
+        match strike.kind {
+            // An id, and an order that nobody has ever heard of.
+            Kind::Drop => Ok(exchange.skip_number()),
+            Kind::Maintenance => Err(Code::MaintenanceMode.into()),
+            Kind::Margin => {
+                let cost = wire::money(cost, 6);
+                let why = format!("Order cost {cost} exceeds available for trade 0");
+                Err(Code::OrderCostExceedsBalance.because(why))
+            }
+            _ => {
+                let code = codes[(strike.draw % codes.len() as u64) as usize];
+                Err(code.because("refused by a fault"))
+            }
+        }
     }
 
     /// The number of an open order; a closed one can't be replaced.
@@ -389,11 +441,17 @@ fn number(id: &str) -> Result<u64, Refusal> {
     number_of(id).ok_or_else(|| Code::NotFound.into())
 }
 
-/// Rows that lack a filtered member have an empty one, which no filter names.
+/// Rows that lack a filtered member have an empty one, which no filter names. The type of a trade
+/// is its own member.
 fn is_wanted(row: &Value, query: &Query) -> bool {
-    ["market", "type", "side", "externalId"]
-        .iter()
-        .all(|name| query.lets(name, row[*name].as_str().unwrap_or("")))
+    let named = |name: &str| match (name, row[name].as_str()) {
+        (_, Some(text)) => text.to_owned(),
+        ("type", None) => row["tradeType"].as_str().unwrap_or("").to_owned(),
+        ("id", None) => row["id"].to_string(),
+        (_, None) => String::new(),
+    };
+    let mut names = ["market", "type", "side", "externalId", "id"].iter();
+    names.all(|name| query.lets(name, &named(name)))
 }
 
 /// The filtered rows after `cursor` (the last id seen), newest first. [DOC Pagination]

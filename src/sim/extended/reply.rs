@@ -16,6 +16,8 @@ pub enum Code {
     UnprocessableEntity = 422,
     RateLimited = 429,
     MarketNotFound = 1001,
+    UnhandledError = 1006,
+    MaintenanceMode = 1010,
     InvalidLeverageBelowMinLeverage = 1049,
     InvalidLeverageExceedsMaxLeverage = 1050,
     InvalidLeverageInvalidPrecision = 1053,
@@ -29,6 +31,7 @@ pub enum Code {
     InvalidPriceWrongPriceMovement = 1124,
     InvalidPricePrecision = 1125,
     MaxOpenOrdersNumberExceeded = 1126,
+    MaxPositionValueExceeded = 1127,
     InvalidTradingFees = 1128,
     MissingOrderPrice = 1130,
     NotAllowedOrderType = 1132,
@@ -42,6 +45,7 @@ pub enum Code {
     OrderCostExceedsBalance = 1140,
     InvalidPriceAmount = 1141,
     EditOrderNotFound = 1142,
+    OpenLossExceedsEquity = 1147,
 }
 
 impl Code {
@@ -55,6 +59,8 @@ impl Code {
             Code::UnprocessableEntity => "Unprocessable entity",
             Code::RateLimited => "Rate limit exceeded",
             Code::MarketNotFound => "Market not found",
+            Code::UnhandledError => "Unhandled error",
+            Code::MaintenanceMode => "Maintenance mode",
             Code::InvalidLeverageBelowMinLeverage => "Leverage is below the minimum",
             Code::InvalidLeverageExceedsMaxLeverage => "Leverage exceeds the maximum",
             Code::InvalidLeverageInvalidPrecision => "Invalid leverage precision",
@@ -68,6 +74,7 @@ impl Code {
             Code::InvalidPriceWrongPriceMovement => "Invalid price: wrong price movement",
             Code::InvalidPricePrecision => "Invalid price precision",
             Code::MaxOpenOrdersNumberExceeded => "Maximum number of open orders exceeded",
+            Code::MaxPositionValueExceeded => "Maximum position value exceeded",
             Code::InvalidTradingFees => "Invalid trading fees",
             Code::MissingOrderPrice => "Order price is missing",
             Code::NotAllowedOrderType => "Order type is not allowed",
@@ -85,6 +92,7 @@ impl Code {
             Code::OrderCostExceedsBalance => "New order cost exceeds available balance",
             Code::InvalidPriceAmount => "Invalid price amount",
             Code::EditOrderNotFound => "Order to edit is not found",
+            Code::OpenLossExceedsEquity => "Open loss exceeds equity",
         }
     }
 

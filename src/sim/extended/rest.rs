@@ -5,11 +5,13 @@
 //! without a socket; every answer but the dead man's switch is the venue's envelope. Refuses a
 //! request without User-Agent, above the rate limit, or on an unknown path.
 
+use crate::market::InstrumentId;
 use crate::market::book::Side;
 use crate::sim::extended::private;
 use crate::sim::extended::reply::{Code, Refusal, Reply};
 use crate::sim::extended::wire;
 use crate::sim::extended::{COLLATERAL_RESOLUTION, Desk, Listing};
+use crate::sim::faults::request;
 use crate::sim::server::web;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -110,19 +112,26 @@ pub async fn serve(
         Some(body) => (body, false),
         None => (web::Bytes::new(), true),
     };
-    let reply = if too_long {
-        Code::BadRequest.because("body too long").into()
-    } else {
-        desk.answer(&Asked {
-            method: parts.method.as_str(),
-            path: parts.uri.path(),
-            query: Query::parse(parts.uri.query().unwrap_or("")),
-            api_key: text("x-api-key"),
-            user_agent: text("user-agent"),
-            body: &body,
+    let asked = Asked {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: Query::parse(parts.uri.query().unwrap_or("")),
+        api_key: text("x-api-key"),
+        user_agent: text("user-agent"),
+        body: &body,
+    };
+    let reply = || {
+        to_response(match too_long {
+            true => Code::BadRequest.because("body too long").into(),
+            false => desk.answer(&asked),
         })
     };
-    to_response(reply)
+    let is_order = (asked.method, asked.path) == ("POST", "/api/v1/user/order");
+    let struck = request::Asked {
+        extensions: &parts.extensions,
+        order: (is_order && desk.floor.faults().is_some()).then(|| desk.market_of(&body)),
+    };
+    request::answer(&desk.floor, struck, reply).await
 }
 
 /// A reply as axum wants it.
@@ -160,6 +169,13 @@ impl Desk {
             }
             _ => Err(Code::NotFound.into()),
         }
+    }
+
+    /// The market an order names, where it can be read.
+    fn market_of(&self, body: &[u8]) -> Option<InstrumentId> {
+        let order: Value = serde_json::from_slice(body).ok()?;
+        let listing = self.listing(order["market"].as_str()?)?;
+        Some(listing.rules.instrument)
     }
 
     /// One API key belongs to one account, and this venue has one.

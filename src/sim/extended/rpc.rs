@@ -4,6 +4,7 @@
 //! subscribing to a topic again replaces it and gives a new snapshot. Refuses (-32602) selectors
 //! it does not know; the account topic without the account's key is -32001.
 
+use crate::market::units::Nanos;
 use crate::sim::extended::Desk;
 use crate::sim::extended::frame::{Frame, Topic};
 use crate::sim::extended::reply::Reply;
@@ -55,6 +56,8 @@ pub async fn upgrade(
 /// those of a subscription of the same name that it replaced.
 struct Subscription {
     topic: Topic,
+    /// When its opening frames were written.
+    opened: Nanos,
     turn: u64,
     carrier: rt::JoinHandle<()>,
 }
@@ -108,6 +111,10 @@ impl Session {
                         continue;
                     };
                     let (topic, frame) = (current.topic, parcel.frame.ok_or(Gone)?);
+                    // What was held back for others is part of the opening.
+                    if topic == Topic::Account && frame.at < current.opened {
+                        continue;
+                    }
                     let number = |frame: &Frame| self.number(&parcel.name, frame);
                     line.show(topic, &frame, number).await?;
                     line.flush().await?;
@@ -185,6 +192,7 @@ impl Session {
             return Err(PARAMS);
         }
         let (frames, mut coming) = self.desk.join(topic);
+        let opened = frames.first().map_or(Nanos(0), |frame| frame.at);
         line.join(topic);
         self.turns += 1;
         let turn = self.turns;
@@ -203,6 +211,7 @@ impl Session {
         });
         let subscription = Subscription {
             topic,
+            opened,
             turn,
             carrier,
         };

@@ -3,6 +3,7 @@
 //! Promises: `seq` from 1 and by one; a Ping every 15 s, and the line is dropped when no Pong
 //! comes within 10 s; a client that reads too slowly is dropped, never waited for.
 
+use crate::market::units::Nanos;
 use crate::sim::extended::Desk;
 use crate::sim::extended::frame::{Frame, Topic};
 use crate::sim::extended::reply::{Code, Refusal, Reply, error_envelope};
@@ -98,6 +99,10 @@ impl Line {
                     return Err(Gone);
                 }
                 Act::Drop => return Err(Gone),
+                Act::Hang => {
+                    rt::sleep(faults::request::DEAD).await;
+                    return Err(Gone);
+                }
             }
         }
         Ok(())
@@ -217,6 +222,9 @@ pub async fn upgrade(
         if let Err(refusal) = desk.check_key(key) {
             return to_response(Reply::from(refusal));
         }
+        if let Some(status) = desk.floor.refused_private() {
+            return faults::request::page(status);
+        }
     } else if let Some(status) = desk.floor.refused() {
         return status.into_response();
     }
@@ -271,6 +279,7 @@ fn topic_of(desk: &Desk, uri: &web::Uri) -> Result<Topic, Refusal> {
 async fn run(desk: Arc<Desk>, topic: Topic, mut line: Line) -> Result<(), Gone> {
     let (opening, mut frames) = desk.join(topic);
     line.join(topic);
+    let opened = opening.first().map_or(Nanos(0), |frame| frame.at);
     let mut sequence = 0;
     for frame in opening {
         sequence += 1;
@@ -283,6 +292,11 @@ async fn run(desk: Arc<Desk>, topic: Topic, mut line: Line) -> Result<(), Gone> 
                 // Lagging or the end of the venue: either way the line ends.
                 let mut waiting = Some(frame.map_err(|_| Gone)?);
                 while let Some(frame) = waiting {
+                    // What was held back for others is part of the opening.
+                    if topic == Topic::Account && frame.at < opened {
+                        waiting = frames.try_recv().ok();
+                        continue;
+                    }
                     let number = |frame: &Frame| {
                         sequence += 1;
                         frame.v1_text(sequence)

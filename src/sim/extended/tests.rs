@@ -9,10 +9,11 @@ use super::*;
 use crate::market::Venue;
 use crate::market::book::Side;
 use crate::market::units::{MS, Price};
-use crate::sim::exchange::Settings;
+use crate::sim::exchange::{Settings, rig};
+use crate::sim::faults::Faults;
+use crate::sim::faults::spec::Spec;
 use crate::sim::flow::{Flow, FlowOptions};
 use crate::sim::plant::Plant;
-use crate::sim::tape::Tape;
 use crate::stage::clock::Clock;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -20,6 +21,11 @@ use std::collections::BTreeMap;
 pub(super) const BTC: InstrumentId = InstrumentId(0);
 
 pub(super) fn open() -> Arc<Desk> {
+    open_with(None)
+}
+
+/// The venue with these faults, planned from this seed and due from now on.
+pub(super) fn open_with(faults: Option<(&str, u64)>) -> Arc<Desk> {
     let settings = Settings::extended(5);
     let fees = Fees {
         taker_e6: settings.taker_fee_e6,
@@ -27,8 +33,16 @@ pub(super) fn open() -> Arc<Desk> {
     };
     let mut options = FlowOptions::new(Venue::Extended, 5, Clock::new().now());
     options.plant = Plant::Off;
-    let flow = Flow::new(Arc::new(Tape::embedded()), options).unwrap();
+    let start = options.start;
+    let flow = Flow::new(rig::embedded(), options).unwrap();
+    let faults = faults.map(|(spec, seed)| {
+        let here = (Venue::Extended, start);
+        Faults::new(&Spec::parse(spec).unwrap(), seed, here, flow.rules()).unwrap()
+    });
     let floor = Floor::new(Exchange::new(settings, flow), None);
+    if let Some(faults) = faults {
+        floor.set_faults(faults);
+    }
     Desk::new(floor, Credentials::from_seed(5), fees)
 }
 
@@ -58,24 +72,24 @@ fn parse(reply: &Reply) -> Value {
     serde_json::from_str(&reply.body).unwrap()
 }
 
-fn get(desk: &Arc<Desk>, target: &str) -> Value {
+pub(super) fn get(desk: &Arc<Desk>, target: &str) -> Value {
     let (status, mut body) = ask(desk, "GET", target, &Value::Null);
     assert_eq!(status, 200, "{target}: {body}");
     body["data"].take()
 }
 
-fn best(desk: &Desk, side: Side) -> Price {
+pub(super) fn best(desk: &Desk, side: Side) -> Price {
     desk.floor.look(|exchange| exchange.book(BTC, side)[0].0)
 }
 
 /// What a client fills in before it signs.
 #[derive(Clone)]
-struct Draft {
-    side: &'static str,
-    qty: String,
-    price: String,
+pub(super) struct Draft {
+    pub(super) side: &'static str,
+    pub(super) qty: String,
+    pub(super) price: String,
     fee: String,
-    nonce: u64,
+    pub(super) nonce: u64,
     expiry_ms: u64,
 }
 
@@ -151,7 +165,7 @@ fn code(desk: &Arc<Desk>, body: &Value) -> u64 {
 }
 
 /// A signed order whose draft was changed, and then its members.
-fn altered(desk: &Desk, draw: impl Fn(&mut Draft), write: impl Fn(&mut Value)) -> Value {
+pub(super) fn altered(desk: &Desk, draw: impl Fn(&mut Draft), write: impl Fn(&mut Value)) -> Value {
     let mut terms = draft(desk);
     draw(&mut terms);
     let mut body = signed(desk, &terms);

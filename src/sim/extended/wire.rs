@@ -6,7 +6,9 @@
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Price, SCALE, Size};
 use crate::sim::decimal::push_exact;
-use crate::sim::exchange::{Exchange, OrderView, PositionView, Status, TimeInForce, Trade};
+use crate::sim::exchange::{
+    Exchange, OrderView, PositionView, Status, TimeInForce, Trade, TradeKind,
+};
 use crate::sim::extended::{
     COLLATERAL_RESOLUTION, Desk, LIMIT_VALUE_USD_MAX, Ledger, Listing, MARKET_VALUE_USD_MAX,
     OPEN_ORDERS_MAX, venue_id,
@@ -247,7 +249,11 @@ pub fn trade(desk: &Desk, trade: &Trade, on_stream: bool) -> Value {
         "value": money(trade.price * trade.size, 16),
         "fee": money(trade.fee, 16),
         "isTaker": trade.is_taker,
-        "tradeType": "TRADE",
+        "tradeType": match trade.kind {
+            TradeKind::Order => "TRADE",
+            TradeKind::Liquidation => "LIQUIDATION",
+            TradeKind::Deleverage => "DELEVERAGE",
+        },
         "createdTime": trade.t.epoch_ms(),
     });
     if on_stream {

@@ -61,6 +61,11 @@ impl Line {
         frame: &Frame,
         number: impl FnOnce(&Frame) -> String,
     ) -> Vec<Act> {
+        if topic == Topic::Account {
+            return self
+                .tap
+                .tell_account(self.desk.floor.now(), number(frame).into());
+        }
         let Some(told) = self.told(topic, frame) else {
             return self.tap.pass(number(frame).into());
         };

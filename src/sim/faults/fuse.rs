@@ -31,7 +31,7 @@ impl Fuse {
     }
 
     /// How many bytes may still go out.
-    fn left(&self) -> u64 {
+    pub(super) fn left(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 

@@ -74,7 +74,10 @@ impl Line {
     /// Passes one frame of a channel.
     pub fn show(&mut self, channel: &str, text: &Utf8Bytes) -> Vec<Act> {
         let Some((channel, market)) = self.watched(channel) else {
-            return self.tap.pass(text.clone());
+            return match is_harmless(channel) {
+                true => self.tap.pass(text.clone()),
+                false => self.tap.tell_account(self.floor.now(), text.clone()),
+            };
         };
         let told = Told {
             channel,

@@ -1,16 +1,21 @@
 //! Faults of the simulated venues, on request: what goes wrong between a venue and its client.
 //!
 //! `plan` says when, [`Faults`] at which market and connection, [`tap`] does it to what a
-//! connection is told, and `extended` and `lighter` know how each venue's frames bear it. Promises:
-//! equal seeds give equal plans; only connections that carry public market data alone are struck; a
-//! fault is counted when it really happened; a run without faults pays one branch a frame. Refuses:
-//! to touch the exchange, the account or the answers to transactions.
+//! connection is told, and `extended` and `lighter` know how each venue's frames bear it; `orders`,
+//! `news` and `request` are the same for orders, the account's news and requests. Promises: equal
+//! seeds give equal plans; faults of market data strike only connections that carry nothing else; a
+//! fault is counted when it really happened; a run without faults pays one branch a frame.
+//! Refuses: to let the exchange itself be wrong. Whatever is told late or never, its positions,
+//! money and queries are true.
 
 pub mod extended;
 pub mod fuse;
 pub mod kind;
 pub mod lighter;
+pub mod news;
+pub mod orders;
 pub mod plan;
+pub mod request;
 pub mod spec;
 pub mod tap;
 #[cfg(test)]
@@ -19,6 +24,8 @@ mod tests;
 mod tests_extended;
 #[cfg(test)]
 mod tests_lighter;
+#[cfg(test)]
+mod tests_orders;
 #[cfg(test)]
 mod tests_tap;
 
@@ -101,6 +108,7 @@ struct State {
     lines_opened: u64,
     frozen: Vec<(InstrumentId, Nanos)>,
     refusing: Option<(u16, Nanos)>,
+    orders: orders::Orders,
     done: [u64; KINDS.len()],
 }
 
@@ -142,6 +150,7 @@ impl Faults {
                 lines_opened: 0,
                 frozen: Vec::new(),
                 refusing: None,
+                orders: orders::Orders::default(),
                 done: [0; KINDS.len()],
             }),
             notices: broadcast::Sender::new(NOTICES_MAX),
@@ -162,7 +171,7 @@ impl Faults {
     }
 
     /// The market of that number, as the venue counts them.
-    fn market_of(&self, number: u32) -> Option<InstrumentId> {
+    pub fn market_of(&self, number: u32) -> Option<InstrumentId> {
         let idx = self.numbers.iter().position(|other| *other == number)?;
         Some(InstrumentId(idx as u16))
     }
@@ -242,24 +251,10 @@ impl Faults {
         Sight { is_frozen, strike }
     }
 
-    /// The first fault that waits for such a frame. One item never has two waiting.
+    /// The first fault that waits for such a frame.
     fn take(&self, state: &mut State, now: Nanos, told: Told) -> Option<Strike> {
-        let State {
-            plan, due, lines, ..
-        } = state;
-        plan.due(now.since(self.start), |item, moment| {
-            if due.iter().all(|waiting| waiting.item != item) {
-                let (kind, draw) = (self.spec.items[item].kind, moment.draw);
-                let strike = Strike { kind, draw };
-                due.push(Due {
-                    item,
-                    strike,
-                    aim: None,
-                    aimed_at: now,
-                    aims: 0,
-                });
-            }
-        });
+        self.collect(state, now);
+        let State { due, lines, .. } = state;
         for waiting in due.iter_mut() {
             let is_late = now.since(waiting.aimed_at) >= AIM_NS;
             if is_late || !waiting.aim.is_some_and(|aim| is_watched(lines, aim)) {
@@ -271,6 +266,34 @@ impl Faults {
         let wanted = Some((told.market, told.channel));
         let idx = due.iter().position(|waiting| waiting.aim == wanted)?;
         Some(due.remove(idx).strike)
+    }
+
+    /// Takes down what has become due. One item never has two waiting.
+    fn collect(&self, state: &mut State, now: Nanos) {
+        let State {
+            plan, due, orders, ..
+        } = state;
+        let elapsed_ns = now.since(self.start);
+        if self.spec.until_ns.is_some_and(|until| elapsed_ns >= until) {
+            due.clear();
+            return orders.forget();
+        }
+        plan.due(elapsed_ns, |item, moment| {
+            let (kind, draw) = (self.spec.items[item].kind, moment.draw);
+            let strike = Strike { kind, draw };
+            if kind.is_of_orders() {
+                return orders.wait(item, strike);
+            }
+            if due.iter().all(|waiting| waiting.item != item) {
+                due.push(Due {
+                    item,
+                    strike,
+                    aim: None,
+                    aimed_at: now,
+                    aims: 0,
+                });
+            }
+        });
     }
 
     /// Picks by the seed: first among the markets with a listening client, then among the channels

@@ -13,8 +13,9 @@ use crate::sim::random::Random;
 const FIRST_NS: u64 = 5 * SECOND;
 /// The first comes within this after it.
 const FIRST_SPREAD_MS: u64 = 5_000;
-/// Between two of one item: 15 s in the mean. Shorter would meet clients that still recover.
-const BETWEEN_MS: (u64, u64) = (10_000, 20_000);
+/// Between two of one item in the mean, where the item does not say. Shorter would meet clients
+/// that still recover from a fault of their market data.
+const EVERY_MS: u64 = 15_000;
 
 /// A fault that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,9 @@ impl Course {
             begins,
             next: None,
         };
-        let first_ns = FIRST_NS + course.random.between(0, FIRST_SPREAD_MS) * MS;
+        let spread_ms = item.every_ns.map_or(FIRST_SPREAD_MS, |every| every / MS);
+        let first_ms = course.random.between(0, spread_ms.min(FIRST_SPREAD_MS));
+        let first_ns = FIRST_NS + first_ms * MS;
         course.next = Some(course.draw(item.at_ns.unwrap_or(first_ns)));
         course
     }
@@ -73,10 +76,15 @@ impl Course {
     fn take(&mut self, t_ns: u64) -> Option<Moment> {
         let moment = self.next.filter(|moment| moment.at_ns <= t_ns)?;
         self.next = None;
-        if self.item.at_ns.is_none() {
-            let (low, high) = BETWEEN_MS;
-            let after_ns = self.random.between(low, high) * MS;
-            self.next = Some(self.draw(moment.at_ns + after_ns));
+        let every_ms = match (self.item.every_ns, self.item.at_ns) {
+            (Some(every_ns), _) => Some(every_ns / MS),
+            (None, None) => Some(EVERY_MS),
+            (None, Some(_)) => None,
+        };
+        if let Some(every_ms) = every_ms {
+            // A third more or less.
+            let after_ms = self.random.between(every_ms * 2 / 3, every_ms * 4 / 3);
+            self.next = Some(self.draw(moment.at_ns + after_ms * MS));
         }
         Some(moment)
     }
@@ -188,6 +196,22 @@ mod tests {
             let once = at("cut@7", Venue::Lighter) + at("cut@7", Venue::Extended);
             assert_eq!(once, 1);
             assert_eq!(at("shutdown@7", Venue::Lighter), 1);
+        }
+    }
+
+    #[test]
+    fn a_rate_is_kept_from_the_first_moment_on() {
+        for (text, first_ns) in [
+            ("drop:lighter@2~0.5", 2 * SECOND..=2 * SECOND),
+            ("drop:lighter~0.5", FIRST_NS..=FIRST_NS + SECOND / 2),
+        ] {
+            let all = minute(text, 4, Venue::Lighter, MS);
+            assert!(first_ns.contains(&all[0].1.at_ns), "{text}");
+            assert!((100..=130).contains(&all.len()), "{text}: {}", all.len());
+            for pair in all.windows(2) {
+                let apart_ms = (pair[1].1.at_ns - pair[0].1.at_ns) / MS;
+                assert!((333..=666).contains(&apart_ms), "{text}: {apart_ms}");
+            }
         }
     }
 }

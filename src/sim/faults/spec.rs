@@ -1,11 +1,15 @@
-//! The text of `--faults`: `all`, or items `KIND[:VENUE[:MARKET]][@SECONDS]` between commas.
+//! The text of `--faults`: items `KIND[:VENUE[:MARKET]][@SECONDS][~SECONDS]` between commas.
+//!
+//! `@` is when an item comes first, `~` about how often it comes again; with `@` alone it comes
+//! once, with neither about every 15 s. In place of a kind stands a group of them: `market`,
+//! `orders`, or `all`, which is both.
 //!
 //! Promises: what is read is known and in range; a refusal names the item, what is known, and the
 //! fix. Refuses to know which markets there are: that is asked when the venues start.
 
 use crate::market::units::SECOND;
 use crate::market::{VENUES, Venue};
-use crate::sim::faults::kind::{KINDS, Kind};
+use crate::sim::faults::kind::{Group, KINDS, Kind};
 use std::fmt;
 
 /// One wish of the flag.
@@ -19,8 +23,11 @@ pub struct Item {
     pub venue: Option<Venue>,
     /// Underlying, such as `BTC`; `None`: by the seed, among those with a listening client.
     pub market: Option<String>,
-    /// Once, this long after the venues started; `None`: again and again.
+    /// First, this long after the venues started; `None`: by chance.
     pub at_ns: Option<u64>,
+    /// Again after about this long, and again; `None`: as often as the plan has it, and once where
+    /// a first moment is given.
+    pub every_ns: Option<u64>,
 }
 
 /// The whole flag, read.
@@ -28,6 +35,8 @@ pub struct Item {
 pub struct Spec {
     /// The wishes, in the order in which they were given.
     pub items: Vec<Item>,
+    /// No fault begins later after the venues' start; `None`: without end.
+    pub until_ns: Option<u64>,
 }
 
 /// Why a text was refused: the item, and what is wrong with it.
@@ -49,10 +58,13 @@ impl std::error::Error for SpecError {}
 
 /// Latest moment of a fault, a day: keeps the arithmetic in range.
 const SECONDS_MAX: f64 = 86_400.0;
+/// Shortest time from one fault of an item to its next, seconds.
+const EVERY_SECONDS_MIN: f64 = 0.1;
 /// Most items of one flag. More would only hide each other.
 const ITEMS_MAX: usize = 64;
 /// How an item is spelt, for messages.
-const SPELLING: &str = "write KIND[:VENUE[:MARKET]][@SECONDS], for example gap:extended:BTC@20";
+const SPELLING: &str =
+    "write KIND[:VENUE[:MARKET]][@SECONDS][~SECONDS], for example gap:extended:BTC@20";
 
 impl Spec {
     /// Reads the flag.
@@ -60,25 +72,16 @@ impl Spec {
     /// # Errors
     /// [`SpecError`], the user's to mend.
     pub fn parse(text: &str) -> Result<Spec, SpecError> {
-        if text == "all" {
-            let kinds = KINDS.into_iter().filter(|kind| kind.is_of_all());
-            let item = |kind: Kind| Item {
-                text: kind.name().to_owned(),
-                kind,
-                venue: None,
-                market: None,
-                at_ns: None,
-            };
-            let items = kinds.map(item).collect();
-            return Ok(Spec { items });
-        }
-        let items: Result<Vec<Item>, SpecError> = text.split(',').map(parse_item).collect();
-        let items = items?;
+        let items: Result<Vec<Vec<Item>>, SpecError> = text.split(',').map(parse_item).collect();
+        let items = items?.concat();
         if items.len() > ITEMS_MAX {
             let why = format!("{} items, at most {ITEMS_MAX} are taken", items.len());
             return Err(refusal(text, why));
         }
-        Ok(Spec { items })
+        Ok(Spec {
+            items,
+            until_ns: None,
+        })
     }
 
     /// The kinds asked for that this venue has, each once, in the order of [`KINDS`].
@@ -99,34 +102,52 @@ fn refusal(item: &str, why: String) -> SpecError {
     }
 }
 
-/// Reads one item.
-fn parse_item(item: &str) -> Result<Item, SpecError> {
+/// Reads one item: one kind, or those of a group that the venue has.
+fn parse_item(item: &str) -> Result<Vec<Item>, SpecError> {
     let refuse = |why: String| refusal(item, why);
-    let (what, when) = match item.split_once('@') {
-        Some((what, when)) => (what, Some(when)),
-        None => (item, None),
+    let cut = |text: &'_ str, at| -> (String, Option<String>) {
+        match text.split_once(at) {
+            Some((what, when)) => (what.to_owned(), Some(when.to_owned())),
+            None => (text.to_owned(), None),
+        }
     };
+    let (rest, every) = cut(item, '~');
+    let (what, when) = cut(&rest, '@');
     let mut parts = what.split(':');
-    let kind = parse_kind(parts.next().unwrap_or_default()).map_err(refuse)?;
+    let name = parts.next().unwrap_or_default();
+    let group = Group::parse(name);
+    let kinds = match group {
+        Some(group) => group.kinds().collect(),
+        None => vec![parse_kind(name).map_err(refuse)?],
+    };
     let venue = parts.next().map(parse_venue).transpose().map_err(refuse)?;
     let market = parts.next().map(str::to_uppercase);
     if market.as_deref() == Some("") || parts.next().is_some() {
         return Err(refuse(format!("has an empty or a fourth part: {SPELLING}")));
     }
-    if let Some(venue) = venue.filter(|venue| !kind.is_of(*venue)) {
-        let (kind, other) = (kind.name(), venue.other().name());
-        let venue = venue.name();
-        return Err(refuse(format!(
-            "{venue} has no {kind}: write {kind}:{other}"
-        )));
+    let at_ns = when.map(|text| parse_seconds(&text)).transpose();
+    let every_ns = every.map(|text| parse_rate(&text)).transpose();
+    let (at_ns, every_ns) = (at_ns.map_err(refuse)?, every_ns.map_err(refuse)?);
+    let mut items = Vec::with_capacity(kinds.len());
+    for kind in kinds {
+        match venue.filter(|venue| !kind.is_of(*venue)) {
+            None => items.push(Item {
+                text: item.to_owned(),
+                kind,
+                venue,
+                market: market.clone(),
+                at_ns,
+                every_ns,
+            }),
+            Some(_) if group.is_some() => {}
+            Some(venue) => {
+                let (kind, venue, other) = (kind.name(), venue.name(), venue.other().name());
+                let why = format!("{venue} has no {kind}: write {kind}:{other}");
+                return Err(refuse(why));
+            }
+        }
     }
-    Ok(Item {
-        text: item.to_owned(),
-        kind,
-        venue,
-        market,
-        at_ns: when.map(parse_seconds).transpose().map_err(refuse)?,
-    })
+    Ok(items)
 }
 
 fn parse_kind(name: &str) -> Result<Kind, String> {
@@ -135,9 +156,6 @@ fn parse_kind(name: &str) -> Result<Kind, String> {
     }
     if name.is_empty() {
         return Err(format!("names no kind: {SPELLING}; {}", known()));
-    }
-    if name == "all" {
-        return Err("all stands alone: write --faults all, or name the kinds".to_owned());
     }
     let nearest = KINDS
         .into_iter()
@@ -151,7 +169,8 @@ fn parse_kind(name: &str) -> Result<Kind, String> {
 
 /// The kinds there are, for messages.
 fn known() -> String {
-    format!("Known kinds: {}", KINDS.map(Kind::name).join(", "))
+    let kinds = KINDS.map(Kind::name).join(", ");
+    format!("Known kinds: {kinds}; and the groups market, orders, all")
 }
 
 fn parse_venue(name: &str) -> Result<Venue, String> {
@@ -165,6 +184,19 @@ fn parse_seconds(text: &str) -> Result<u64, String> {
     let seconds = seconds.filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds));
     let seconds = seconds.ok_or_else(|| {
         format!("@{text} is no time: write seconds from 0 to {SECONDS_MAX}, for example @20")
+    })?;
+    Ok((seconds * SECOND as f64) as u64)
+}
+
+/// How often, as nanoseconds.
+fn parse_rate(text: &str) -> Result<u64, String> {
+    let seconds = text.parse::<f64>().ok();
+    let seconds = seconds.filter(|seconds| (EVERY_SECONDS_MIN..=SECONDS_MAX).contains(seconds));
+    let seconds = seconds.ok_or_else(|| {
+        format!(
+            "~{text} is no rate: write seconds from {EVERY_SECONDS_MIN} to {SECONDS_MAX} between \
+             two, for example ~5"
+        )
     })?;
     Ok((seconds * SECOND as f64) as u64)
 }
@@ -198,6 +230,7 @@ mod tests {
             venue,
             market: market.map(str::to_owned),
             at_ns,
+            every_ns: None,
         };
         let (extended, lighter) = (Some(Venue::Extended), Some(Venue::Lighter));
         for (text, wanted) in [
@@ -213,13 +246,28 @@ mod tests {
                 item(Kind::Frozen, extended, Some("BTC"), None),
             ),
             ("shutdown@0", item(Kind::Shutdown, None, None, Some(0))),
+            (
+                "late-fill:lighter:ETH@20~2.5",
+                Item {
+                    every_ns: Some(2_500_000_000),
+                    ..item(Kind::LateFill, lighter, Some("ETH"), Some(20 * SECOND))
+                },
+            ),
+            (
+                "page-5xx~4",
+                Item {
+                    every_ns: Some(4 * SECOND),
+                    ..item(Kind::Page5xx, None, None, None)
+                },
+            ),
         ] {
             let text_of_it = text.to_owned();
             let items = vec![Item {
                 text: text_of_it,
                 ..wanted
             }];
-            assert_eq!(Spec::parse(text), Ok(Spec { items }), "{text}");
+            let parsed = Spec::parse(text).map(|spec| spec.items);
+            assert_eq!(parsed, Ok(items), "{text}");
         }
         let several = Spec::parse("gap,gap@3,403:lighter").unwrap();
         assert_eq!(several.items.len(), 3);
@@ -229,13 +277,26 @@ mod tests {
     }
 
     #[test]
-    fn all_is_every_kind_once_and_shutdown_only_where_it_exists() {
+    fn a_group_is_its_kinds_where_they_exist() {
         let all = Spec::parse("all").unwrap();
-        assert_eq!(all.items.len(), 11);
-        assert_eq!(all.kinds(Venue::Lighter).count(), 11);
+        assert_eq!(all.items.len(), 28);
+        assert_eq!(all.kinds(Venue::Lighter).count(), 28);
         let extended: Vec<_> = all.kinds(Venue::Extended).collect();
-        assert_eq!(extended.len(), 10);
-        assert!(!extended.contains(&Kind::Shutdown));
+        assert_eq!(extended.len(), 26);
+        assert!(!extended.contains(&Kind::Shutdown) && !extended.contains(&Kind::Nonce));
+        let orders = Spec::parse("orders:extended:btc~3,market@7").unwrap();
+        assert_eq!(orders.items.len(), 16 + 11);
+        let first = &orders.items[0];
+        assert_eq!(
+            (first.kind, first.every_ns),
+            (Kind::Reject, Some(3 * SECOND))
+        );
+        assert_eq!(first.market.as_deref(), Some("BTC"));
+        assert!(
+            orders.items[16..]
+                .iter()
+                .all(|item| item.at_ns == Some(7 * SECOND))
+        );
     }
 
     #[test]
@@ -245,8 +306,16 @@ mod tests {
             ("gap,dissconect@3", "dissconect@3", "mean disconnect?"),
             ("404", "404", "Known kinds: gap, reorder,"),
             ("", "", "names no kind"),
-            ("gap,", "", "write KIND[:VENUE[:MARKET]][@SECONDS]"),
-            ("gap,all", "all", "stands alone"),
+            (
+                "gap,",
+                "",
+                "write KIND[:VENUE[:MARKET]][@SECONDS][~SECONDS]",
+            ),
+            ("all:", "all:", "write extended or lighter"),
+            ("nonce:extended", "nonce:extended", "nonce:lighter"),
+            ("drop~", "drop~", "is no rate"),
+            ("drop~0.01", "drop~0.01", "seconds from 0.1 to"),
+            ("drop~5@3", "drop~5@3", "is no rate"),
             ("gap:binance", "gap:binance", "write extended or lighter"),
             ("gap:lighter:", "gap:lighter:", "empty"),
             ("gap:lighter:BTC:x", "gap:lighter:BTC:x", "fourth"),

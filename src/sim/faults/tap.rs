@@ -1,9 +1,9 @@
 //! One connection's tap: what the client gets of what the venue says.
 //!
 //! A frame is judged before it is numbered, since what is hushed must leave no hole, and struck
-//! afterwards, since what is lost must. Promises: a connection that carries anything private is
-//! left alone; what a strike leaves to be done later is done by [`Tap::due`]. Refuses to read or
-//! write frames: the venues' rooms beside this one do.
+//! afterwards, since what is lost must. Promises: faults of market data leave a connection alone
+//! that carries anything private; what a strike leaves to be done later is done by [`Tap::due`].
+//! Refuses to read or write frames: the venues' rooms beside this one do.
 
 use crate::market::InstrumentId;
 use crate::market::units::{Nanos, SECOND};
@@ -47,6 +47,8 @@ pub enum Act {
     Close,
     /// Let go of the connection without a word.
     Drop,
+    /// Keep the connection, and neither read nor write on it any more.
+    Hang,
 }
 
 /// A connection whose frames are held back.
@@ -198,6 +200,20 @@ impl Tap {
         self.hold(vec![Act::Say(text)])
     }
 
+    /// A frame of the account, whose connection may be struck with it.
+    pub fn tell_account(&mut self, now: Nanos, text: Utf8Bytes) -> Vec<Act> {
+        match self.faults.strike_account(now) {
+            None => self.pass(text),
+            Some(Strike {
+                kind: Kind::HalfOpen,
+                ..
+            }) => vec![Act::Hang],
+            // Every other time the frame is the last that gets through.
+            Some(Strike { draw, .. }) if draw & 1 == 1 => vec![Act::Say(text), Act::Drop],
+            Some(_) => vec![Act::Drop],
+        }
+    }
+
     /// Says a frame, and behind it the one that waited for it.
     fn swap_back(&mut self, told: Told, text: Utf8Bytes) -> Vec<Act> {
         let mut acts = vec![Act::Say(text)];
@@ -211,7 +227,7 @@ impl Tap {
         acts
     }
 
-    /// What a kind does to its frame. Kinds that are done elsewhere leave it as it is.
+    /// What a kind does to its frame.
     fn bend(&mut self, kind: Kind, draw: u64, (told, text): (Told, Utf8Bytes)) -> Vec<Act> {
         match kind {
             Kind::Gap => Vec::new(),
@@ -233,7 +249,8 @@ impl Tap {
                 vec![Act::Say(text)]
             }
             Kind::Refuse | Kind::Refuse429 | Kind::Refuse403 | Kind::Refuse405 => vec![Act::Drop],
-            Kind::Silent | Kind::Frozen | Kind::Shutdown | Kind::Crossed => vec![Act::Say(text)],
+            // The others are done elsewhere.
+            _ => vec![Act::Say(text)],
         }
     }
 

@@ -148,6 +148,13 @@ impl Client {
         }
     }
 
+    /// Waits no longer than this from now on.
+    pub fn hurry(&mut self, ms: u64) {
+        let socket = &self.socket.get_ref().socket;
+        let patience = Some(Duration::from_millis(ms));
+        socket.set_read_timeout(patience).unwrap();
+    }
+
     pub fn say(&mut self, message: &Value) {
         let text = message.to_string();
         self.socket.send(Message::text(text)).unwrap();

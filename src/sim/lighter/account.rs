@@ -8,6 +8,7 @@ use super::models::{self, ASSET_USDC};
 use super::shelves::{Shelves, Touched};
 use crate::market::units::{Nanos, Notional, Size};
 use crate::sim::exchange::{Exchange, OrderView, Rules, Status, Trade};
+use crate::sim::faults::news::Class;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -195,6 +196,15 @@ pub fn trades(exchange: &Exchange, account: u64, market: Option<u32>, limit: usi
     })
     .take(limit)
     .collect()
+}
+
+/// What a channel is about, for faults that hold some of it back.
+pub(super) fn class(channel: &str) -> Class {
+    let is_of_orders = ["account_all_orders:", "account_orders:"];
+    match is_of_orders.iter().any(|name| channel.starts_with(name)) {
+        true => Class::Orders,
+        false => Class::Rest,
+    }
 }
 
 /// The updates one batch makes, in the order they are sent: `(channel, message)`.

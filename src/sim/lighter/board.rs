@@ -17,14 +17,16 @@ use super::trades::{CrowdTrade, Shown, trades_text};
 use crate::market::InstrumentId;
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Price};
-use crate::sim::exchange::{Exchange, Happening, Rules, Status, Trade};
+use crate::sim::exchange::{Exchange, Happening, OrderView, Rules, Status, Trade};
+use crate::sim::faults::Faults;
+use crate::sim::faults::news::{Bend, Class};
 use crate::sim::server::Moment;
 use crate::sim::server::rt::broadcast;
 use crate::sim::server::web::Utf8Bytes;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Frames held for a reader before it is cut. Larger only costs memory; smaller cuts readers that
 /// merely paused (200 markets make 17,000 a second: 1.9 s).
@@ -49,6 +51,7 @@ pub struct Board {
     frames: broadcast::Sender<Arc<Frame>>,
     account: u64,
     shelves: Mutex<Shelves>,
+    faults: OnceLock<Arc<Faults>>,
 }
 
 impl Board {
@@ -58,7 +61,13 @@ impl Board {
             frames: broadcast::Sender::new(FRAMES_MAX),
             account: credentials.account_index,
             shelves: Mutex::new(Shelves::new(exchange)),
+            faults: OnceLock::new(),
         }
+    }
+
+    /// Has the account's news go wrong by these faults. Once.
+    pub fn set_faults(&self, faults: &Arc<Faults>) {
+        let _ = self.faults.set(Arc::clone(faults));
     }
 
     /// All frames from now on.
@@ -142,11 +151,67 @@ impl Board {
             self.ticker(&mut shelves, exchange, instrument, now);
         }
         self.height(&mut shelves, now);
-        for (channel, message) in account::frames(self.account, exchange, &shelves, &touched, now) {
-            self.emit(&mut shelves, &channel, || message.to_string());
-        }
+        self.tell_account(&mut shelves, exchange, moment, (&touched, happenings));
         let next = shelves.batches.peek();
-        next.map_or(Nanos(u64::MAX), |Reverse((due, _))| *due)
+        let next = next.map_or(Nanos(u64::MAX), |Reverse((due, _))| *due);
+        next.min(shelves.courier.due())
+    }
+
+    /// Tells the account what concerns it, unless a fault has it told otherwise. A frame has its
+    /// place in the count from when it was written: one that is held back is not told to those
+    /// whose snapshot came after it.
+    fn tell_account(
+        &self,
+        shelves: &mut Shelves,
+        exchange: &Exchange,
+        moment: Moment,
+        (touched, happenings): (&Touched, &[Happening]),
+    ) {
+        let (at, now) = (moment.at, moment.now);
+        for frame in shelves.courier.take_due(at) {
+            let _ = self.frames.send(frame);
+        }
+        if touched.is_empty() {
+            return;
+        }
+        let mut frames = account::frames(self.account, exchange, shelves, touched, now);
+        frames.retain(|(channel, _)| shelves.listeners.contains_key(channel.as_str()));
+        let faults = self.faults.get().filter(|_| !frames.is_empty());
+        match faults.and_then(|faults| faults.bend(at, happenings)) {
+            None => {}
+            Some(Bend::Late { orders_ns, rest_ns }) => {
+                shelves.courier.delay(Class::Orders, at.plus(orders_ns));
+                shelves.courier.delay(Class::Rest, at.plus(rest_ns));
+            }
+            Some(Bend::Lie { told, late_ns }) => {
+                self.lie(shelves, exchange, &told, now);
+                shelves.courier.delay(Class::Orders, at.plus(late_ns));
+                shelves.courier.delay(Class::Rest, at.plus(late_ns));
+            }
+            Some(Bend::Twice) => frames.extend(frames.clone()),
+        }
+        for (channel, message) in frames {
+            let Some(frame) = self.write(shelves, &channel, || message.to_string()) else {
+                continue;
+            };
+            let class = account::class(&channel);
+            if let Some(frame) = shelves.courier.pass(at, class, frame) {
+                let _ = self.frames.send(frame);
+            }
+        }
+    }
+
+    /// Tells an order as it is not, on the channels of orders alone.
+    fn lie(&self, shelves: &mut Shelves, exchange: &Exchange, told: &Arc<OrderView>, now: Nanos) {
+        let mut touched = Touched::default();
+        touched.orders.insert(told.number, Arc::clone(told));
+        let rules = &exchange.rules()[told.asked.instrument.idx()];
+        touched.positions.insert(rules.venue_market);
+        for (channel, message) in account::frames(self.account, exchange, shelves, &touched, now) {
+            if account::class(&channel) == Class::Orders {
+                self.emit(shelves, &channel, || message.to_string());
+            }
+        }
     }
 
     /// Tells the account's subscribers of an accepted transaction.
@@ -192,18 +257,27 @@ impl Board {
 
     /// Writes the text only if somebody listens; the sequence counts written frames alone.
     fn emit(&self, shelves: &mut Shelves, channel: &str, text: impl FnOnce() -> String) {
-        let Some((name, _)) = shelves.listeners.get_key_value(channel) else {
-            return;
-        };
-        let name = Arc::clone(name);
+        if let Some(frame) = self.write(shelves, channel, text) {
+            // No receiver is an ordinary state: the last client has just left.
+            let _ = self.frames.send(frame);
+        }
+    }
+
+    /// The frame alone, with its place in the count.
+    fn write(
+        &self,
+        shelves: &mut Shelves,
+        channel: &str,
+        text: impl FnOnce() -> String,
+    ) -> Option<Arc<Frame>> {
+        let (name, _) = shelves.listeners.get_key_value(channel)?;
+        let channel = Arc::clone(name);
         shelves.sequence += 1;
-        let frame = Frame {
-            channel: name,
+        Some(Arc::new(Frame {
+            channel,
             sequence: shelves.sequence,
             text: text().into(),
-        };
-        // No receiver is an ordinary state: the last client has just left.
-        let _ = self.frames.send(Arc::new(frame));
+        }))
     }
 
     /// Sends the batches that are due, each at its own moment.

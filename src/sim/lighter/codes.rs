@@ -75,10 +75,13 @@ refusals! {
     TX_NOT_FOUND = 21500, "transaction not found";
     TX_INFO = 21501, "invalid tx info";
     TX_TYPE = 21505, "unsupported tx type";
+    TOO_MANY_PENDING = 21506, "too many pending txs. Please try again later";
     BATCH_LENGTH = 21513, "TxInfos and TxTypes should have the same length";
     BATCH_SIZE = 21514, "maximum 50 transactions allowed per batch";
     INACTIVE_CANCEL = 21600, "given order is not an active limit order";
+    BOOK_FULL = 21601, "order book is full";
     MARKET = 21602, "invalid market index";
+    MARKET_STATUS = 21605, "invalid market status";
     MARGIN_MODE = 21613, "invalid margin mode";
     ORDER_INDEX = 21700, "invalid order index";
     BASE_AMOUNT = 21701, "invalid base amount";

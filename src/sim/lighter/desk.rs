@@ -12,6 +12,7 @@ use super::ledger::Ledger;
 use super::sign::{self, Bytes40};
 use crate::market::units::{MS, Nanos, SECOND};
 use crate::sim::exchange::LighterTier;
+use crate::sim::faults::orders::Detour;
 use crate::sim::server::Floor;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,7 +95,7 @@ pub struct Desk {
     pub board: Arc<Board>,
     /// The one account.
     pub credentials: Credentials,
-    /// Tier and limits.
+    /// Tier and limits at the start.
     pub options: Options,
     pub(super) slots: Mutex<Vec<Slot>>,
     pub(super) ledger: Mutex<Ledger>,
@@ -127,6 +128,9 @@ impl Desk {
     /// Opens the desk on `floor` and takes its press.
     pub fn new(floor: Arc<Floor>, credentials: Credentials, options: Options) -> Arc<Desk> {
         let board = Arc::new(floor.look(|exchange| Board::new(exchange, &credentials)));
+        if let Some(faults) = floor.faults() {
+            board.set_faults(faults);
+        }
         let press = Arc::clone(&board);
         floor.set_press(Box::new(move |exchange, moment, happenings| {
             press.write_up(exchange, moment, happenings)
@@ -155,13 +159,34 @@ impl Desk {
         })
     }
 
+    /// The terms of the account's tier, which a fault may have changed.
+    pub fn terms(&self) -> Options {
+        let changed = self.floor.faults().and_then(|faults| faults.tier());
+        match changed.filter(|tier| *tier != self.options.tier) {
+            None => self.options,
+            Some(tier) => Options {
+                messages_per_minute: self.options.messages_per_minute,
+                messages_in_flight: self.options.messages_in_flight,
+                ..Options::of(tier)
+            },
+        }
+    }
+
+    /// What a fault has happen to a transaction; `order` tells whether it brings an order, and for
+    /// which market, where that can be read.
+    pub fn detour(&self, order: impl FnOnce() -> Option<Option<u64>>) -> Option<Detour> {
+        let faults = self.floor.faults()?;
+        let market = order()?.and_then(|number| faults.market_of(u32::try_from(number).ok()?));
+        faults.detour(self.floor.now(), market)
+    }
+
     /// Takes `count` transactions from the minute's budget.
     ///
     /// # Errors
     /// 23000 with HTTP 429 when it is used up; refused ones do not count.
     pub fn take_sends(&self, count: usize) -> Result<(), Refusal> {
         let now = self.floor.now();
-        let most = self.options.sends_per_minute;
+        let most = self.terms().sends_per_minute;
         let ok = take(&self.sends, (now, MINUTE_NS), count, most);
         ok.then_some(()).ok_or_else(codes::too_many_requests)
     }

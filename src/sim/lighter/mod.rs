@@ -31,6 +31,8 @@ mod submit;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_faults;
+#[cfg(test)]
 mod tests_stream;
 mod trades;
 mod transaction;

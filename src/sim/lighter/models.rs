@@ -8,7 +8,7 @@ use super::numbers::{fixed, per_cent, usdc};
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Size};
 use crate::sim::exchange::{
-    AccountView, NewOrder, OrderView, PositionView, Rules, Status, TimeInForce, Trade,
+    AccountView, NewOrder, OrderView, PositionView, Rules, Status, TimeInForce, Trade, TradeKind,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -147,6 +147,8 @@ pub struct Parties {
     pub maker_before: Size,
     /// Its transaction.
     pub tx_hash: String,
+    /// What made it.
+    pub kind: TradeKind,
 }
 
 /// The parties of one of our own trades; the other side is the venue's crowd.
@@ -180,6 +182,7 @@ pub fn own_parties(trade: &Trade, rules: &Rules, account: u64, tx_hash: String) 
         taker_before: taker.1,
         maker_before: maker.1,
         tx_hash,
+        kind: trade.kind,
     }
 }
 
@@ -206,9 +209,10 @@ pub fn trade_text(
     let _ = write!(
         text,
         "{{\"trade_id\":{number},\"trade_id_str\":\"{number}\",\"tx_hash\":\"{}\",\
-         \"type\":\"trade\",\"market_id\":{market},\"market_symbol\":\"{symbol}\",\
+         \"type\":\"{}\",\"market_id\":{market},\"market_symbol\":\"{symbol}\",\
          \"market_kind\":\"perp\",\"size\":\"{}\",\"price\":\"{}\",\"usd_amount\":\"{amount}\"",
         parties.tx_hash,
+        kind_text(parties.kind),
         size_text(size),
         fixed(price, rules.price_decimals),
     );
@@ -246,6 +250,15 @@ pub fn trade_text(
     }
     text.push_str(TRADE_NILS);
     text
+}
+
+/// `liquidation` as captured; `deleverage` is the documentation's.
+fn kind_text(kind: TradeKind) -> &'static str {
+    match kind {
+        TradeKind::Order => "trade",
+        TradeKind::Liquidation => "liquidation",
+        TradeKind::Deleverage => "deleverage",
+    }
 }
 
 /// What a trade carries for things that do not exist here.
@@ -498,6 +511,7 @@ mod tests {
             number: 7,
             order: 3,
             client_id: "42".into(),
+            kind: TradeKind::Order,
             instrument: InstrumentId(0),
             side: Side::Bid,
             price: Price::parse(b"80000").unwrap(),

@@ -13,9 +13,10 @@ use super::rest::{Answer, PAGE_MAX, limit, number, number_or, text};
 use crate::sim::exchange::{Exchange, LighterTier};
 use serde_json::{Value, json};
 
-/// Our own fills, newest first. Foreign ones are read from `recentTrades`.
+/// Our own fills, newest first, of one order where that is asked. Foreign ones are read from
+/// `recentTrades`.
 pub fn trades(desk: &Desk, form: &Parameters) -> Answer {
-    let limit = limit(form, PAGE_MAX)?;
+    let order = number_or(form, "order_index", 0)?;
     let only = match number_or(form, "market_id", 255)? {
         255 => None,
         id => Some(u32::try_from(id).map_err(|_| codes::MARKET)?),
@@ -23,8 +24,33 @@ pub fn trades(desk: &Desk, form: &Parameters) -> Answer {
     let own = desk.credentials.account_index;
     let trades = desk
         .floor
-        .look(|exchange| account::trades(exchange, own, only, limit));
-    Ok(json!({"code": 200, "trades": trades}))
+        .look(|exchange| account::trades(exchange, own, only, usize::MAX));
+    let is_of = |row: &Value| order == 0 || row["ask_id"] == order || row["bid_id"] == order;
+    let rows = trades.into_iter().filter(is_of).collect();
+    page(form, ("trades", "trade_id"), rows)
+}
+
+/// A page of rows: `cursor` is the number of the last row seen, and there is one in the answer
+/// while there are more.
+fn page(form: &Parameters, (name, id): (&str, &str), rows: Vec<Value>) -> Answer {
+    let limit = limit(form, PAGE_MAX)?;
+    let after = form.get("cursor").filter(|cursor| !cursor.is_empty());
+    let from = match after {
+        None => 0,
+        Some(cursor) => {
+            let seen = rows
+                .iter()
+                .position(|row| row[id].as_u64() == cursor.parse().ok());
+            1 + seen.ok_or_else(|| codes::parameter("invalid cursor"))?
+        }
+    };
+    let left = &rows[from..];
+    let shown = &left[..left.len().min(limit)];
+    let mut answer = json!({"code": 200, name: shown});
+    if shown.len() < left.len() {
+        answer["next_cursor"] = shown[shown.len() - 1][id].to_string().into();
+    }
+    Ok(answer)
 }
 
 /// The fields that `Account` and `DetailedAccount` share.
@@ -179,10 +205,9 @@ pub fn active_orders(desk: &Desk, form: &Parameters) -> Answer {
     })
 }
 
-/// Newest first, one page: the run is too short for a cursor.
+/// Newest first, by pages.
 pub fn inactive_orders(desk: &Desk, form: &Parameters) -> Answer {
     let own = own_account(desk, form)?;
-    let limit = limit(form, PAGE_MAX)?;
     let wanted = number_or(form, "market_id", 255)?;
     desk.floor.look(|exchange| {
         let closed = exchange.closed_orders();
@@ -190,8 +215,11 @@ pub fn inactive_orders(desk: &Desk, form: &Parameters) -> Answer {
             .iter()
             .map(|view| account::order(exchange, view, own));
         let rows = rows.filter(|row| wanted == 255 || u64::from(row.0) == wanted);
-        let orders: Vec<Value> = rows.map(|row| row.1).take(limit).collect();
-        Ok(json!({"code": 200, "orders": orders}))
+        page(
+            form,
+            ("orders", "order_index"),
+            rows.map(|row| row.1).collect(),
+        )
     })
 }
 
@@ -199,7 +227,8 @@ pub fn inactive_orders(desk: &Desk, form: &Parameters) -> Answer {
 /// taken to be that of the trades, 10^-6.
 pub fn account_limits(desk: &Desk, form: &Parameters) -> Answer {
     own_account(desk, form)?;
-    let tier = match desk.options.tier {
+    let terms = desk.terms();
+    let tier = match terms.tier {
         LighterTier::Standard => "standard",
         LighterTier::Premium200 | LighterTier::Premium140 => "premium",
     };
@@ -207,8 +236,8 @@ pub fn account_limits(desk: &Desk, form: &Parameters) -> Answer {
         "code": 200, "max_llp_percentage": 100, "max_llp_amount": "0.000000",
         "user_tier": tier, "user_tier_name": tier, "user_tier_last_update": 0,
         "can_create_public_pool": false,
-        "current_maker_fee_tick": desk.options.maker_fee_e6,
-        "current_taker_fee_tick": desk.options.taker_fee_e6,
+        "current_maker_fee_tick": terms.maker_fee_e6,
+        "current_taker_fee_tick": terms.taker_fee_e6,
         "leased_lit": "0.00000000", "effective_lit_stakes": "0.00000000",
         "bo_user_tier_name": tier, "bo_fee_rate": 1.0,
     }))

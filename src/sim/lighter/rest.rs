@@ -11,11 +11,13 @@ use super::markets;
 use super::models;
 use super::numbers::fixed;
 use super::reads;
+use super::transaction::CREATE_ORDER;
 use crate::market::book::Side;
 use crate::market::units::Price;
 use crate::sim::exchange::{Exchange, Rules};
-use crate::sim::server::web::{self, Bytes, HeaderMap, IntoResponse, Response, StatusCode};
-use crate::sim::server::web::{RawQuery, Router, State, get, post};
+use crate::sim::faults::request;
+use crate::sim::server::web::{self, Bytes, Extensions, HeaderMap, IntoResponse, Response};
+use crate::sim::server::web::{RawQuery, Router, State, StatusCode, get, post};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -65,17 +67,23 @@ const ORDERS_MAX: usize = 250;
 pub fn routes(desk: Arc<Desk>) -> Router {
     let mut router = Router::new();
     for (path, read) in PUBLIC {
-        let public = move |State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery| async move {
-            respond(read(&desk, &parameters(query)))
+        let public = move |State(desk): State<Arc<Desk>>,
+                           RawQuery(query): RawQuery,
+                           extensions: Extensions| async move {
+            let reply = || respond(read(&desk, &parameters(query)));
+            request::answer(&desk.floor, asked(&extensions), reply).await
         };
         router = router.route(path, get(public));
     }
     for (path, read) in PRIVATE {
         let private = move |State(desk): State<Arc<Desk>>,
                             RawQuery(query): RawQuery,
-                            headers: HeaderMap| async move {
+                            headers: HeaderMap,
+                            extensions: Extensions| async move {
             let query = parameters(query);
-            respond(authorized(&desk, &headers, &query).and_then(|()| read(&desk, &query)))
+            let reply =
+                || respond(authorized(&desk, &headers, &query).and_then(|()| read(&desk, &query)));
+            request::answer(&desk.floor, asked(&extensions), reply).await
         };
         router = router.route(path, get(private));
     }
@@ -84,6 +92,14 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/api/v1/sendTxBatch", post(send_batch))
         .fallback(|| async { respond(Err(Refusal::with(404, 29404, "not found"))) })
         .with_state(desk)
+}
+
+/// A request that brings no order.
+fn asked(extensions: &Extensions) -> request::Asked<'_> {
+    request::Asked {
+        extensions,
+        order: None,
+    }
 }
 
 /// A missing query is an empty one: each read says itself what it cannot do without.
@@ -125,28 +141,63 @@ fn authorized(desk: &Desk, headers: &HeaderMap, query: &Parameters) -> Result<()
 
 /// `sendTx`: form fields `tx_type` and `tx_info`; `price_protection`, whose effect is not
 /// documented, is taken and ignored.
-async fn send(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
-    respond(sent(&headers, &body, |form| {
-        let tx_type = number(form, "tx_type")?;
-        let receipt = desk.send(tx_type, text(form, "tx_info")?)?;
-        Ok(receipt.body(false))
-    }))
+async fn send(
+    State(desk): State<Arc<Desk>>,
+    (headers, extensions): (HeaderMap, Extensions),
+    body: Bytes,
+) -> Response {
+    let order = || {
+        let form = read_form(&headers, &body).ok()?;
+        let info: Value = serde_json::from_str(form.get("tx_info")?).ok()?;
+        let is_order = number(&form, "tx_type").ok()? == CREATE_ORDER;
+        let market = info["MarketIndex"].as_u64();
+        let market = market.and_then(|number| u32::try_from(number).ok());
+        is_order.then(|| desk.floor.faults()?.market_of(market?))
+    };
+    let struck = request::Asked {
+        extensions: &extensions,
+        order: desk.floor.faults().and_then(|_| order()),
+    };
+    let reply = || {
+        respond(sent(&headers, &body, |form| {
+            let tx_type = number(form, "tx_type")?;
+            let receipt = desk.send(tx_type, text(form, "tx_info")?)?;
+            Ok(receipt.body(false))
+        }))
+    };
+    request::answer(&desk.floor, struck, reply).await
 }
 
 /// `sendTxBatch`: two form fields that each hold the JSON text of a list.
-async fn send_batch(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Response {
-    respond(sent(&headers, &body, |form| {
-        let receipt = desk.send_batch(text(form, "tx_types")?, text(form, "tx_infos")?)?;
-        Ok(receipt.body(true))
-    }))
+async fn send_batch(
+    State(desk): State<Arc<Desk>>,
+    (headers, extensions): (HeaderMap, Extensions),
+    body: Bytes,
+) -> Response {
+    let struck = request::Asked {
+        extensions: &extensions,
+        order: Some(None),
+    };
+    let reply = || {
+        respond(sent(&headers, &body, |form| {
+            let receipt = desk.send_batch(text(form, "tx_types")?, text(form, "tx_infos")?)?;
+            Ok(receipt.body(true))
+        }))
+    };
+    request::answer(&desk.floor, struck, reply).await
 }
 
 /// Multipart and urlencoded are both seen from real clients; anything else is no form.
 fn sent(headers: &HeaderMap, body: &[u8], act: impl FnOnce(&Parameters) -> Answer) -> Answer {
+    act(&read_form(headers, body)?)
+}
+
+/// The form in a body.
+fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<Parameters, Refusal> {
     let kind = headers.get(web::header::CONTENT_TYPE);
     let kind = kind.and_then(|value| value.to_str().ok());
     let form = form::body(kind.unwrap_or_default(), body);
-    act(&form.ok_or_else(|| codes::parameter("the body is not a form"))?)
+    form.ok_or_else(|| codes::parameter("the body is not a form"))
 }
 
 /// A parameter that must be there; 20001 names it.
@@ -212,15 +263,24 @@ fn info(_: &Desk, _: &Parameters) -> Answer {
 }
 
 /// Markets as the start-up of every client reads them.
-fn order_books(desk: &Desk, form: &Parameters) -> Answer {
+pub fn order_books(desk: &Desk, form: &Parameters) -> Answer {
     desk.floor.look(|exchange| {
         let rows = markets_asked(exchange, form)?;
         let rows: Vec<Value> = rows
             .into_iter()
-            .map(|rules| Value::Object(markets::row(rules)))
+            .map(|rules| with_status(desk, Value::Object(markets::row(rules))))
             .collect();
         Ok(json!({"code": 200, "order_books": rows}))
     })
+}
+
+/// A market's row; in maintenance none is active.
+fn with_status(desk: &Desk, mut row: Value) -> Value {
+    let faults = desk.floor.faults();
+    if faults.is_some_and(|faults| faults.is_in_maintenance(desk.floor.now())) {
+        row["status"] = "inactive".into();
+    }
+    row
 }
 
 /// The same with margins and prices. There are no spot markets here.
@@ -229,7 +289,10 @@ fn order_book_details(desk: &Desk, form: &Parameters) -> Answer {
         let rows = markets_asked(exchange, form)?;
         let rows: Vec<Value> = rows
             .into_iter()
-            .map(|rules| markets::details(rules, &desk.board.prices(exchange, rules.instrument)))
+            .map(|rules| {
+                let prices = desk.board.prices(exchange, rules.instrument);
+                with_status(desk, markets::details(rules, &prices))
+            })
             .collect();
         Ok(json!({
             "code": 200, "order_book_details": rows, "spot_order_book_details": [],

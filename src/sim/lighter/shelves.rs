@@ -4,6 +4,7 @@
 //! Promises: the nonce of a book frame covers every change up to it, and its begin_nonce is the
 //! nonce of the frame before. Refuses to write or send anything.
 
+use super::board::Frame;
 use super::frames::{Place, Touch};
 use super::markets::Prices;
 use super::trades::Shown;
@@ -11,6 +12,7 @@ use crate::market::InstrumentId;
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Price, Size};
 use crate::sim::exchange::{Change, Exchange, OrderView, Rules};
+use crate::sim::faults::news::Courier;
 use crate::sim::tape::pace;
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -31,6 +33,8 @@ pub(super) struct Shelves {
     pub(super) listeners: HashMap<Arc<str>, usize>,
     /// What the account traded in all, USDC.
     pub(super) volume: Notional,
+    /// Holds the account's frames back where a fault has it.
+    pub(super) courier: Courier<Arc<Frame>>,
 }
 
 /// One market's own.
@@ -85,6 +89,7 @@ impl Shelves {
             batches: BinaryHeap::new(),
             listeners: HashMap::new(),
             volume: Notional::ZERO,
+            courier: Courier::default(),
         }
     }
 

@@ -9,7 +9,9 @@ use super::channel::{self, Topic};
 use super::codes::{self, Refusal};
 use super::desk::Desk;
 use super::submit;
+use super::transaction::CREATE_ORDER;
 use crate::sim::faults;
+use crate::sim::faults::orders::Ending;
 use crate::sim::faults::tap::Act;
 use crate::sim::server::rt::{self, Duration, Instant, broadcast};
 use crate::sim::server::web::{Extensions, HeaderMap, IntoResponse, Message, Response, State};
@@ -40,6 +42,9 @@ async fn upgrade(
 ) -> Response {
     if let Some(status) = desk.floor.refused() {
         return status.into_response();
+    }
+    if let Some(status) = desk.floor.refused_private() {
+        return faults::request::page(status);
     }
     let tap = faults::lighter::Line::open(&desk.floor, fuse_of(&extensions));
     upgrade.on_upgrade(move |socket| Session::run(desk, socket, tap))
@@ -130,6 +135,10 @@ impl Session {
                 Act::Say(text) => self.write(Message::Text(text)).await?,
                 Act::Close => return self.hang_up().await,
                 Act::Drop => return Err(Over),
+                Act::Hang => {
+                    rt::sleep(faults::request::DEAD).await;
+                    return Err(Over);
+                }
             }
         }
         Ok(())
@@ -205,11 +214,27 @@ impl Session {
                 if let Some(tap) = &mut self.tap {
                     tap.exempt();
                 }
-                let answer = transact(&self.desk, kind, &message);
-                self.say(answer).await
+                self.transact(kind, &message).await
             }
             _ => self.refuse(&codes::WS_TYPE, None).await,
         }
+    }
+
+    /// Carries out a transaction or a batch and answers, or has happen to it what a fault wants.
+    async fn transact(&mut self, kind: &str, message: &Map<String, Value>) -> Result<(), Over> {
+        let struck = self.desk.detour(|| order_market(message));
+        if struck.is_none_or(|detour| detour.is_taken) {
+            let answer = transact(&self.desk, kind, message);
+            if struck.is_none() {
+                return self.say(answer).await;
+            }
+        }
+        let acts = match struck.map(|detour| detour.ending) {
+            Some(Ending::Page(_) | Ending::Break(_)) => vec![Act::Drop],
+            Some(Ending::Hang) => vec![Act::Hang],
+            Some(Ending::Silence) | None => Vec::new(),
+        };
+        self.act(acts).await
     }
 
     /// Errors name neither the channel nor the request, but for the id of a transaction.
@@ -318,6 +343,22 @@ async fn due(tap: &mut Option<faults::lighter::Line>) -> Vec<Act> {
 fn channel_name(message: &Map<String, Value>) -> Result<&str, Refusal> {
     let name = message.get("channel").and_then(Value::as_str);
     name.ok_or(codes::WS_DATA)
+}
+
+/// The market number of the order that a message brings, if it brings one that can be read.
+fn order_market(message: &Map<String, Value>) -> Option<Option<u64>> {
+    let data = message.get("data")?;
+    let is_order = data.get("tx_type").and_then(Value::as_u64) == Some(CREATE_ORDER);
+    // A batch is taken for one that brings some order.
+    if !is_order && data.get("tx_types").is_none() {
+        return None;
+    }
+    let info = data.get("tx_info");
+    let market = info.map(|info| match info {
+        Value::String(text) => serde_json::from_str::<Value>(text).unwrap_or_default(),
+        object => object.clone(),
+    });
+    Some(market.and_then(|info| info["MarketIndex"].as_u64()))
 }
 
 /// Carries out a transaction or a batch and words the answer.

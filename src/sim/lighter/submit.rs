@@ -16,6 +16,9 @@ use super::sign;
 use super::transaction::{Ask, Create, Transaction};
 use crate::market::units::{Nanos, SECOND, Size};
 use crate::sim::exchange::{Exchange, Happening, LighterTier, Reject, Rules, TimeInForce};
+use crate::sim::faults::Strike;
+use crate::sim::faults::kind::Kind;
+use crate::sim::faults::orders::Door;
 use crate::sim::server::rt;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -116,6 +119,10 @@ impl Desk {
         let mut slots = lock(&self.slots);
         let slot = self.slot(&mut slots, tx)?;
         let now = self.floor.now();
+        let faults = self.floor.faults();
+        if faults.is_some_and(|faults| faults.is_in_maintenance(now)) {
+            return Err(codes::MARKET_STATUS);
+        }
         if tx.nonce != slot.next_nonce && !(tx.skips_nonce && skips(tx.nonce, slot.next_nonce)) {
             return Err(codes::NONCE);
         }
@@ -131,6 +138,14 @@ impl Desk {
         }
         let hash = sign::hex(&hash);
         self.check_quota(tx, now)?;
+        if let (Some(faults), Ask::Create(create)) = (faults, &tx.ask)
+            && let market = u32::try_from(create.market).ok()
+            && faults.uses_up_nonce(now, market.and_then(|number| faults.market_of(number)))
+        {
+            slot.next_nonce += 1;
+            slot.changed_us = now.0 / 1000;
+            return Err(codes::NONCE);
+        }
         let outcome = self.carry_out(tx, &hash)?;
         self.spend_quota(tx, now);
         slot.next_nonce = tx.nonce + 1;
@@ -138,8 +153,8 @@ impl Desk {
         lock(&self.ledger).record(tx, &hash, now, outcome);
         self.tell(&hash);
         let wait_ms = match &tx.ask {
-            Ask::Create(create) if create.time_in_force != 2 => self.options.predicted_taker_ms,
-            _ => self.options.predicted_other_ms,
+            Ask::Create(create) if create.time_in_force != 2 => self.terms().predicted_taker_ms,
+            _ => self.terms().predicted_other_ms,
         };
         Ok((hash, now.epoch_ms() + wait_ms))
     }
@@ -194,11 +209,17 @@ impl Desk {
             let mut order = check::order(create, &situation)?;
             order.tag = tag;
             let takes = order.time_in_force == TimeInForce::ImmediateOrCancel;
-            match exchange.place(now, order, out) {
-                Ok(number) => Ok(Outcome {
+            let reduces = order.reduce_only;
+            let placed = match self.floor.faults() {
+                None => exchange.place(now, order, out).map(Door::Taken),
+                Some(faults) => faults.place(now, exchange, order, out),
+            };
+            match placed {
+                Ok(Door::Taken(number)) => Ok(Outcome {
                     order: Some(number),
                     refused: None,
                 }),
+                Ok(Door::Struck(strike)) => struck(strike, takes, reduces),
                 Err(reject) if is_late(reject, takes) => Ok(Outcome {
                     order: None,
                     refused: Some(refusal(reject)),
@@ -326,7 +347,7 @@ impl Desk {
     /// Creates of a premium account cost one each; cancels, and everything of a standard account,
     /// are free.
     fn costs_quota(&self, tx: &Transaction) -> bool {
-        self.options.tier != LighterTier::Standard && matches!(tx.ask, Ask::Create(_))
+        self.terms().tier != LighterTier::Standard && matches!(tx.ask, Ask::Create(_))
     }
 
     /// What is left of it: the start, and what trading earned, less what was spent.
@@ -361,7 +382,7 @@ impl Desk {
     /// Both wordings of the message were captured; clients must take either for a success.
     fn receipt(&self, hashes: Vec<String>, predicted_ms: u64) -> Receipt {
         let quota = self.quota_left(lock(&self.quota).spent);
-        let message = match self.options.tier {
+        let message = match self.terms().tier {
             LighterTier::Standard => r#"{"ratelimit": "didn't use volume quota"}"#.into(),
             _ => format!("{quota} volume quota remaining."),
         };
@@ -393,6 +414,34 @@ fn is_late(reject: Reject, takes: bool) -> bool {
         Reject::DuplicateClientId => true,
         Reject::Margin => takes,
         _ => false,
+    }
+}
+
+/// How a struck order is refused: at the door, or after the answer 200, when only the result of
+/// its transaction says why there is no order.
+fn struck(strike: Strike, takes: bool, reduces: bool) -> Result<Outcome, Refusal> {
+    let later = |refusal: Refusal| {
+        Ok(Outcome {
+            order: None,
+            refused: Some(refusal),
+        })
+    };
+    match strike.kind {
+        // Seen live of reduce-only orders; of others the venue's own reason stands in.
+        Kind::Drop if reduces => later(codes::REDUCE_ONLY_INCREASES),
+        Kind::Drop => later(codes::BOOK_FULL),
+        Kind::Margin if takes => later(codes::ORDER_MARGIN),
+        Kind::Margin => Err(codes::ORDER_MARGIN),
+        Kind::Maintenance => Err(codes::MARKET_STATUS),
+        _ => {
+            let rejects = [
+                codes::FAT_FINGER,
+                codes::TOO_FAR_FROM_MARK,
+                codes::BOOK_FULL,
+                codes::TOO_MANY_PENDING,
+            ];
+            Err(rejects[(strike.draw % rejects.len() as u64) as usize].clone())
+        }
     }
 }
 

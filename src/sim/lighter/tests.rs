@@ -8,10 +8,11 @@ use super::{check, sign};
 use crate::market::book::Side;
 use crate::market::units::{MS, Nanos};
 use crate::market::{InstrumentId, Venue};
-use crate::sim::exchange::{Exchange, LighterTier, Settings};
+use crate::sim::exchange::{Exchange, LighterTier, Settings, rig};
+use crate::sim::faults::Faults;
+use crate::sim::faults::spec::Spec;
 use crate::sim::flow::{Flow, FlowOptions};
 use crate::sim::server::Floor;
-use crate::sim::tape::Tape;
 use crate::stage::clock::Clock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,12 +22,24 @@ use std::sync::Arc;
 const BTC: u32 = 1;
 
 pub(super) fn floor() -> Arc<Floor> {
-    let options = FlowOptions::new(Venue::Lighter, 1, Clock::new().now());
-    let flow = Flow::new(Arc::new(Tape::embedded()), options).unwrap();
-    Floor::new(
-        Exchange::new(Settings::lighter(LighterTier::Standard, 1), flow),
-        None,
-    )
+    floor_with(None)
+}
+
+/// With these faults, planned from this seed and due from now on.
+pub(super) fn floor_with(faults: Option<(&str, u64)>) -> Arc<Floor> {
+    let start = Clock::new().now();
+    let options = FlowOptions::new(Venue::Lighter, 1, start);
+    let flow = Flow::new(rig::embedded(), options).unwrap();
+    let faults = faults.map(|(spec, seed)| {
+        let here = (Venue::Lighter, start);
+        Faults::new(&Spec::parse(spec).unwrap(), seed, here, flow.rules()).unwrap()
+    });
+    let settings = Settings::lighter(LighterTier::Standard, 1);
+    let floor = Floor::new(Exchange::new(settings, flow), None);
+    if let Some(faults) = faults {
+        floor.set_faults(faults);
+    }
+    floor
 }
 
 /// A client with the account's keys and a signer of its own.
@@ -41,8 +54,13 @@ impl Client {
     }
 
     fn with(options: Options) -> Client {
+        Client::on(floor(), options)
+    }
+
+    /// A client of a venue on this floor.
+    pub(super) fn on(floor: Arc<Floor>, options: Options) -> Client {
         let credentials = credentials(1);
-        let desk = Desk::new(floor(), credentials.clone(), options);
+        let desk = Desk::new(floor, credentials.clone(), options);
         Client { desk, credentials }
     }
 
@@ -50,7 +68,7 @@ impl Client {
         self.desk.floor.now().epoch_ms()
     }
 
-    fn nonce(&self, key: usize) -> i64 {
+    pub(super) fn nonce(&self, key: usize) -> i64 {
         lock(&self.desk.slots)[key].next_nonce
     }
 
@@ -92,7 +110,7 @@ impl Client {
     }
 
     /// A post-only bid a little below the book.
-    fn rest(&self) -> Value {
+    pub(super) fn rest(&self) -> Value {
         let mut order = self.buy();
         let price = order["Price"].as_i64().unwrap() * 98 / 100;
         order["Price"] = price.into();
@@ -101,21 +119,21 @@ impl Client {
         order
     }
 
-    fn send(&self, tx_type: u8, own: Value) -> Result<String, Refusal> {
+    pub(super) fn send(&self, tx_type: u8, own: Value) -> Result<String, Refusal> {
         let info = self.sign(tx_type, own);
         let receipt = self.desk.send(u64::from(tx_type), &info)?;
         Ok(receipt.hashes[0].clone())
     }
 
     /// Lets `ms` pass on the exchange.
-    fn pass(&self, ms: u64) {
+    pub(super) fn pass(&self, ms: u64) {
         self.desk.floor.act(|exchange, now, out| {
             exchange.advance(now.plus(ms * MS), out);
         });
     }
 
     /// `ae` of a transaction, parsed; null when empty. And its status.
-    fn verdict(&self, hash: &str) -> (Value, u64) {
+    pub(super) fn verdict(&self, hash: &str) -> (Value, u64) {
         let shown = self.desk.floor.look(|exchange| {
             let ledger = lock(&self.desk.ledger);
             ledger.by_hash(hash).unwrap().show(exchange, 1, "")
@@ -127,7 +145,7 @@ impl Client {
     }
 }
 
-fn changed(mut order: Value, key: &str, value: Value) -> Value {
+pub(super) fn changed(mut order: Value, key: &str, value: Value) -> Value {
     order[key] = value;
     order
 }

@@ -7,7 +7,7 @@ use super::frames;
 use super::models::{self, OTHERS_ACCOUNT, Parties};
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Price, Size};
-use crate::sim::exchange::Rules;
+use crate::sim::exchange::{Rules, TradeKind};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -52,6 +52,7 @@ impl Shown {
             taker_before: Size::ZERO,
             maker_before: Size::ZERO,
             tx_hash: frames::synthetic_hash(trade.number, trade.t),
+            kind: TradeKind::Order,
         };
         let fill = (trade.price.0, trade.size, trade.t);
         models::trade_text(trade.number, fill, rules, &parties)
@@ -61,14 +62,22 @@ impl Shown {
 /// The whole message of a trade frame.
 pub(super) fn trades_text(channel: &str, nonce: u64, kind: &str, rows: &[String]) -> String {
     let mut text = String::with_capacity(160 + rows.iter().map(|row| row.len() + 1).sum::<usize>());
-    let _ = write!(
-        text,
-        r#"{{"channel":"{channel}","liquidation_trades":[],"nonce":{nonce},"trades":["#
-    );
+    let (trades, forced): (Vec<&String>, Vec<&String>) =
+        rows.iter().partition(|row| row.contains(ORDINARY));
+    let _ = write!(text, r#"{{"channel":"{channel}","liquidation_trades":["#);
+    push_rows(&mut text, &forced);
+    let _ = write!(text, r#"],"nonce":{nonce},"trades":["#);
+    push_rows(&mut text, &trades);
+    let _ = write!(text, r#"],"type":"{kind}/trade"}}"#);
+    text
+}
+
+/// How the type of a trade between orders is written; others are told apart from it. As captured.
+const ORDINARY: &str = r#""type":"trade""#;
+
+fn push_rows(text: &mut String, rows: &[&String]) {
     for (idx, row) in rows.iter().enumerate() {
         text.push_str(if idx == 0 { "" } else { "," });
         text.push_str(row);
     }
-    let _ = write!(text, r#"],"type":"{kind}/trade"}}"#);
-    text
 }

@@ -10,6 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+/// Type number of a new order.
+pub const CREATE_ORDER: u64 = 14;
 /// The attribute that lets a nonce be skipped.
 const ATTRIBUTE_SKIP_NONCE: u64 = 4;
 /// The attribute that limits a cancel-all to one market.
