@@ -5,7 +5,7 @@
 use crate::driven::Driven;
 use parallax::market::book::{Book, Delta, Side, flags};
 use parallax::market::event::{Doubt, Event, FrameKind};
-use parallax::market::order::{OrderId, OrderState, ReportKind};
+use parallax::market::order::{Force, OrderId, OrderState, ReportKind};
 use parallax::market::reference::ReferenceKind;
 use parallax::market::units::{Bps, Nanos, Notional, Price, SECOND, Size, parse_decimal};
 use parallax::market::{InstrumentId, Market, Name, Venue};
@@ -325,6 +325,7 @@ impl Account {
             markets: &[config("BTC-USD", 0), config("ETH-USD", 1)],
             http_lanes: 1,
             requests_per_minute: 1000,
+            dead_mans_switch_s: 0,
         });
         let mut account = Account {
             orders: orders.unwrap(),
@@ -381,16 +382,17 @@ fn the_recorded_start_of_an_account_stream_is_up() {
 #[test]
 fn documented_account_messages_are_read() {
     let mut account = Account::new();
-    // An order with an id that is not ours is counted, not reported.
+    // An order with an id that is not ours is told as nobody's, and counted.
     let mut order = recorded("v1.account.order")[1].clone();
-    let (kind, reports) = account.say(&order);
-    assert_eq!((kind, reports.len()), (FrameKind::Update, 0));
-    assert_eq!(account.orders.foreign_count(), 1);
-    order["data"]["orders"][0]["externalId"] = "px-4294967553".into();
-    let (_, reports) = account.say(&order);
     let filled = Size(3_513_000_000);
     let state = OrderState::Working;
     let expected = ReportKind::State { state, filled };
+    let (kind, reports) = account.say(&order);
+    assert_eq!(kind, FrameKind::Update);
+    assert_eq!(reports, [(OrderId::NONE, expected)]);
+    assert_eq!(account.orders.foreign_count(), 1);
+    order["data"]["orders"][0]["externalId"] = "px-4294967553".into();
+    let (_, reports) = account.say(&order);
     assert_eq!(reports, [(OrderId(4_294_967_553), expected)]);
 
     let (_, reports) = account.say(&recorded("v1.account.position")[1]);
@@ -410,14 +412,15 @@ fn documented_account_messages_are_read() {
 fn recorded_trades_are_fills_with_padded_prices() {
     let mut account = Account::new();
     let trades = recorded("v1.account.trade");
-    // A deleverage: somebody else's doing, reported without an order of ours.
+    // A deleverage: the venue's doing, told as such.
     let (_, reports) = account.say(&trades[0]);
-    let expected = ReportKind::Fill {
+    let expected = ReportKind::Forced {
         trade: 1_784_963_886_257_016_832,
         side: Side::Bid,
         price: Price(58_853_400_000_000),
         size: Size(90_000_000),
         fee: Notional::ZERO,
+        why: Force::Deleverage,
     };
     assert_eq!(reports, [(OrderId::NONE, expected)]);
     let mut ours = trades[1].clone();

@@ -5,3 +5,5 @@ mod driven;
 mod extended;
 mod lighter;
 mod lighter_feed;
+mod lighter_legs;
+mod lighter_nonces;

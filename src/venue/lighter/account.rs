@@ -1,15 +1,20 @@
 //! Lighter's REST interface, for start-up and for the cold thread: markets, fees, account, nonces,
-//! keys.
+//! keys; and what makes an account smaller (`write`).
 //!
-//! Promises: nothing is sent that changes anything. Amounts are exact. Every failure says whose
-//! fault it is. Tokens go into the `Authorization` header and into no error.
+//! Promises: amounts are exact. Every failure says whose fault it is. Tokens go into the
+//! `Authorization` header and into no error.
 //! Refuses: bodies without the fields asked for ("unknown outcome", never success).
 //!
 //! Sources: *rest*, *fees* in the venue's Sources. Cold: blocks the thread that calls it.
 
+mod orders;
+mod write;
+
+pub use orders::OrderSeen;
+pub use write::Sender;
+
 use super::sign::PublicKey;
 use super::sign::token::AuthToken;
-use crate::market::order::OrderState;
 use crate::market::units::{Notional, Price, SCALE, Size, parse_decimal, parse_decimal_rounded};
 use crate::venue::{Listing, Unread};
 use serde_json::Value;
@@ -29,6 +34,8 @@ const CODE_OK: u64 = 200;
 pub enum RestError {
     /// Ours: the extra root certificate is not PEM.
     BadCertificate,
+    /// Ours: a transaction that can't be made or signed.
+    Unsigned(&'static str),
     /// The network's: no answer, or not by HTTP. The text names no secret.
     Network(String),
     /// The venue refused, with its own code and words (20013: token; 23000: rate limit).
@@ -48,7 +55,8 @@ impl std::fmt::Display for RestError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             RestError::BadCertificate => f.write_str("our extra root certificate is not PEM"),
-            RestError::Network(why) => write!(f, "network: {why}"),
+            RestError::Unsigned(why) => write!(f, "Lighter: nothing was sent: {why}"),
+            RestError::Network(why) => write!(f, "Lighter: no answer: {why}"),
             RestError::Refused {
                 status,
                 code,
@@ -136,23 +144,23 @@ pub struct AccountState {
     pub collateral: Notional,
     /// Free for new positions.
     pub available: Notional,
-    /// Market id and signed size, flat ones left out.
-    pub positions: Vec<(u32, Size)>,
+    /// Positions that are not flat.
+    pub positions: Vec<PositionRow>,
     /// Orders resting at the venue, of whoever placed them.
     pub open_orders: u64,
 }
 
-/// One order as the venue remembers it.
+/// One position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderSeen {
-    /// Client order index; 0: none.
-    pub client_order_index: u64,
+pub struct PositionRow {
     /// Market id.
     pub market_id: u32,
-    /// The venue's status word.
-    pub state: OrderState,
-    /// Cumulative filled size.
-    pub filled: Size,
+    /// The venue's name of the market.
+    pub symbol: String,
+    /// Signed size, long positive, never zero.
+    pub size: Size,
+    /// Average entry price, rounded.
+    pub entry: Price,
 }
 
 /// The REST interface of one network.
@@ -232,34 +240,25 @@ impl LighterRest {
         }))
     }
 
-    /// Orders still open and the last hundred that are over: how an Unknown order is settled.
-    pub fn orders(
-        &self,
-        account_index: u64,
-        token: &AuthToken,
-    ) -> Result<Vec<OrderSeen>, RestError> {
-        let mut seen = Vec::new();
-        for path in [
-            format!("accountActiveOrders?account_index={account_index}&market_id={ALL_MARKETS}"),
-            format!("accountInactiveOrders?account_index={account_index}&limit=100"),
-        ] {
-            seen.extend(read_orders(&self.fetch(&path, Some(token))?)?);
-        }
-        Ok(seen)
-    }
-
     fn fetch(&self, path: &str, token: Option<&AuthToken>) -> Result<Value, RestError> {
-        let network = |error: ureq::Error| RestError::Network(error.to_string());
         let mut request = self.agent.get(format!("{}/api/v1/{path}", self.base_url));
         if let Some(token) = token {
             let text = std::str::from_utf8(token.text()).expect("a token is ASCII");
             request = request.header("Authorization", text);
         }
-        let mut response = request.call().map_err(network)?;
-        let status = response.status().as_u16();
-        let text = response.body_mut().read_to_string().map_err(network)?;
-        judge(status, &text)
+        finish(request.call())
     }
+}
+
+/// What came back, or did not, as data or as whose fault it is.
+fn finish(
+    answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<Value, RestError> {
+    let network = |error: ureq::Error| RestError::Network(error.to_string());
+    let mut answer = answer.map_err(network)?;
+    let status = answer.status().as_u16();
+    let text = answer.body_mut().read_to_string().map_err(network)?;
+    judge(status, &text)
 }
 
 /// The certificates of a PEM file.
@@ -276,10 +275,15 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, RestError> {
     Ok(found)
 }
 
-/// Success is HTTP 200 with `"code":200`; anything else is a refusal in the venue's words.
+/// Success is HTTP 200 with `"code":200`; anything else is a refusal in the venue's words. What is
+/// not the venue's at all (a firewall's web page) says so.
 fn judge(status: u16, text: &str) -> Result<Value, RestError> {
     let body: Option<Value> = serde_json::from_str(text).ok();
     let code = body.as_ref().and_then(|body| body["code"].as_u64());
+    let otherwise = match body {
+        Some(_) => "no reason",
+        None => "the answer is not the venue's JSON",
+    };
     match (status, code, body) {
         (200, Some(CODE_OK), Some(body)) => Ok(body),
         (200, None, _) => Err(RestError::Malformed("code")),
@@ -288,7 +292,7 @@ fn judge(status: u16, text: &str) -> Result<Value, RestError> {
             code: code.unwrap_or(0),
             message: body
                 .and_then(|body| body["message"].as_str().map(str::to_owned))
-                .unwrap_or_default(),
+                .unwrap_or_else(|| otherwise.to_owned()),
         }),
     }
 }
@@ -421,8 +425,12 @@ fn read_account(body: &Value) -> Result<AccountState, RestError> {
         let size = Size(decimal(position, "position")?);
         let is_short = position["sign"].as_i64() == Some(-1);
         if size != Size::ZERO {
-            let size = if is_short { -size } else { size };
-            positions.push((small(position, "market_id")?, size));
+            positions.push(PositionRow {
+                market_id: small(position, "market_id")?,
+                symbol: text(position, "symbol")?.to_owned(),
+                size: if is_short { -size } else { size },
+                entry: Price(rounded(&position["avg_entry_price"]).unwrap_or(0)),
+            });
         }
     }
     Ok(AccountState {
@@ -433,21 +441,12 @@ fn read_account(body: &Value) -> Result<AccountState, RestError> {
     })
 }
 
-fn read_orders(body: &Value) -> Result<Vec<OrderSeen>, RestError> {
-    let read = |row: &Value| {
-        Ok(OrderSeen {
-            client_order_index: integer(row, "client_order_index")?,
-            market_id: small(row, "market_index")?,
-            state: super::stream::order_state(text(row, "status")?),
-            filled: Size(decimal(row, "filled_base_amount")?),
-        })
-    };
-    list(body, "orders")?.iter().map(read).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::orders::read_orders;
     use super::*;
+    use crate::market::book::Side;
+    use crate::market::order::OrderState;
     use crate::venue::tests_bent::each_bent;
 
     /// Recorded REST bodies of one kind.
@@ -559,6 +558,29 @@ mod tests {
             (orders[0].state, orders[0].filled),
             (OrderState::Working, Size::ZERO)
         );
+        assert_eq!(orders[0].side, Side::Bid);
+    }
+
+    #[test]
+    fn positions_are_signed_and_named() {
+        let mut body = recorded("rest account")[0].clone();
+        let row = |symbol: &str, sign: i64, position: &str| {
+            serde_json::json!({
+                "market_id": 1, "symbol": symbol, "sign": sign, "position": position,
+                "avg_entry_price": "61827.5",
+            })
+        };
+        let rows = vec![row("BTC", -1, "0.00500"), row("ETH", 1, "0.0000")];
+        body["accounts"][0]["positions"] = rows.into();
+        let held = PositionRow {
+            market_id: 1,
+            symbol: "BTC".into(),
+            size: Size(-5_000_000),
+            entry: Price(61_827_500_000_000),
+        };
+        assert_eq!(read_account(&body).unwrap().positions, [held]);
+        body["accounts"][0]["positions"][0]["symbol"] = Value::Null;
+        assert_eq!(read_account(&body), Err(RestError::Malformed("symbol")));
     }
 
     #[test]
@@ -575,10 +597,9 @@ mod tests {
         }
         let empty = judge(200, "{}");
         assert_eq!(empty, Err(RestError::Malformed("code")));
-        assert!(matches!(
-            judge(405, "<html>"),
-            Err(RestError::Refused { code: 0, .. })
-        ));
+        let blocked = judge(405, "<html>").unwrap_err();
+        assert!(blocked.to_string().contains("not the venue's JSON"));
+        assert!(blocked.to_string().contains("HTTP 405"));
         assert!(matches!(
             judge(200, "{\"code\":23000}"),
             Err(RestError::Refused { .. })

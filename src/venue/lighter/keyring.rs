@@ -1,23 +1,40 @@
-//! API keys in rotation, their nonces and their unanswered transactions.
+//! API keys by use and in rotation, their nonces and their unanswered transactions.
 //!
 //! The essay on nonces. The venue wants exactly the next value, per key; a replay or a gap is
 //! refused (21104) and changes nothing. Accepted: the value is spent. Refused: it is not. No
-//! answer: nobody knows, so the key is put aside until a cold thread has asked `nextNonce`. Sending
-//! the next value before the answer to the last may be refused, so several keys in rotation, each
-//! with one transaction on its way, give the concurrency instead.
+//! answer: nobody knows, so the key is put aside until `nextNonce` was asked. Sending the next
+//! value before the answer to the last may be refused, so several keys in rotation, each with one
+//! transaction on its way, give the concurrency instead.
 //!
-//! Promises: a nonce is used for one accepted transaction and no other.
-//! Refuses: a key that is busy or whose nonce is not known.
+//! Promises: a nonce is used for one accepted transaction and no other; an entry never takes the
+//! key that cancels go by, unless it is the only one. Refuses: a key that is busy or whose nonce is
+//! not known.
 
 use super::sign::PrivateKey;
 use crate::market::InstrumentId;
 use crate::market::order::{OrderId, Refusal};
 use crate::market::units::Nanos;
 
+// Which key a transaction may take. The venue holds a key's transactions back one after the other
+// (a taker 140 to 300 ms), so a cancel behind an order of its own key would wait for it: hence a
+// key for cancels. A reducing order goes by it only when no other is free: late is better than
+// not at all. There is no role for makers: this engine rests no orders.
+//
+//   keys      entries         reducing orders         cancels, fences, switch
+//   1         it              it                      it
+//   2         first           first, then second      second, then first
+//   n >= 3    all but last    all but last, then it   last, then the others
+//
+// The dead man's switch takes the first choice only; it can wait.
+
 /// Accepted, for transactions.
 pub const CODE_ACCEPTED: u32 = 200;
 /// Invalid nonce: ours and the venue's disagree.
-const CODE_NONCE: u32 = 21_104;
+pub const CODE_NONCE: u32 = 21_104;
+/// The same of a batch.
+const CODE_NONCE_ORDER: u32 = 21_105;
+/// The client order index is taken: an order of this name exists (source *codes*).
+pub const CODE_EXISTS: u32 = 21_728;
 /// Faults of the venue's own servers: the outcome is not known.
 pub const CODES_SERVER: std::ops::RangeInclusive<u32> = 29_500..=29_599;
 
@@ -30,15 +47,41 @@ pub struct ApiKey {
     pub private: PrivateKey,
 }
 
+/// What a key is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// An order that makes a position.
+    Entry,
+    /// An order that makes a position smaller, or the hedge of a leg that has traded.
+    Reduce,
+    /// A cancel.
+    Cancel,
+}
+
+/// What a transaction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Places the order.
+    Place,
+    /// Cancels it.
+    Cancel,
+    /// Spends the nonce of a lost placement, so that it can never be accepted.
+    Fence,
+    /// Sets the dead man's switch.
+    Switch,
+}
+
 /// A transaction on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unanswered {
-    /// The order it places or cancels.
+    /// The order it is about; none for the switch.
     pub id: OrderId,
     /// Its instrument.
     pub instrument: InstrumentId,
-    /// It cancels.
-    pub is_cancel: bool,
+    /// What it does.
+    pub purpose: Purpose,
+    /// The nonce it was signed with.
+    pub nonce: u64,
     /// When it was written.
     pub t_sent: Nanos,
 }
@@ -74,19 +117,54 @@ impl Keyring {
         &self.slots[key_idx].key
     }
 
-    /// The next key in rotation with a known nonce and nothing unanswered: its row and nonce.
-    pub fn free(&mut self) -> Result<(usize, u64), Refusal> {
+    /// A key for this use, with a known nonce and nothing unanswered: its row and nonce.
+    pub fn free(&mut self, wanted: Use) -> Result<(usize, u64), Refusal> {
+        match wanted {
+            Use::Entry => self.free_taking(),
+            Use::Reduce => self.free_taking().or_else(|why| self.or_last(why)),
+            Use::Cancel => {
+                let last = self.free_at(self.last_idx());
+                last.or_else(|why| self.free_taking().map_err(|_| why))
+            }
+        }
+    }
+
+    /// The key of cancels, if it is free.
+    pub fn free_for_switch(&self) -> Option<(usize, u64)> {
+        self.free_at(self.last_idx()).ok()
+    }
+
+    /// Whether this very key is free, and its nonce then.
+    pub fn free_at(&self, key_idx: usize) -> Result<(usize, u64), Refusal> {
+        let slot = &self.slots[key_idx];
+        match (slot.unanswered, slot.nonce) {
+            (None, Some(nonce)) => Ok((key_idx, nonce)),
+            (Some(_), _) => Err(Refusal::Busy),
+            (None, None) => Err(Refusal::NonceUnknown),
+        }
+    }
+
+    fn last_idx(&self) -> usize {
+        self.slots.len() - 1
+    }
+
+    fn or_last(&self, why: Refusal) -> Result<(usize, u64), Refusal> {
+        self.free_at(self.last_idx()).map_err(|_| why)
+    }
+
+    /// The next in rotation of those that take.
+    fn free_taking(&mut self) -> Result<(usize, u64), Refusal> {
+        let count = self.last_idx().max(1);
         let mut refusal = Refusal::NonceUnknown;
-        for step in 0..self.slots.len() {
-            let key_idx = (self.next + step) % self.slots.len();
-            let slot = &self.slots[key_idx];
-            match (slot.unanswered, slot.nonce) {
-                (None, Some(nonce)) => {
-                    self.next = (key_idx + 1) % self.slots.len();
-                    return Ok((key_idx, nonce));
+        for step in 0..count {
+            let key_idx = (self.next + step) % count;
+            match self.free_at(key_idx) {
+                Ok(free) => {
+                    self.next = (key_idx + 1) % count;
+                    return Ok(free);
                 }
-                (Some(_), _) => refusal = Refusal::Busy,
-                (None, None) => {}
+                Err(Refusal::Busy) => refusal = Refusal::Busy,
+                Err(_) => {}
             }
         }
         Err(refusal)
@@ -97,6 +175,11 @@ impl Keyring {
         self.slots[key_idx].unanswered = Some(unanswered);
     }
 
+    /// What was written last did not leave after all: the nonce was never used.
+    pub fn take_back(&mut self, key_idx: usize) {
+        self.slots[key_idx].unanswered = None;
+    }
+
     /// The only transaction on its way; `None` when there are none or several.
     pub fn only_unanswered(&self) -> Option<Unanswered> {
         let mut unanswered = self.slots.iter().filter_map(|slot| slot.unanswered);
@@ -104,20 +187,42 @@ impl Keyring {
         unanswered.next().is_none().then_some(only)
     }
 
-    /// An answer came: its key is free again, its nonce spent, kept, or to be asked. Nothing
-    /// happens when nobody waits for it (it was given up before).
-    pub fn settle(&mut self, id: OrderId, is_cancel: bool, code: u32) {
-        let is_it = |u: &Unanswered| u.id == id && u.is_cancel == is_cancel;
-        for slot in &mut self.slots {
-            if !slot.unanswered.as_ref().is_some_and(is_it) {
-                continue;
-            }
-            slot.unanswered = None;
-            if code == CODE_ACCEPTED {
-                slot.nonce = slot.nonce.map(|nonce| nonce + 1);
-            } else if code == CODE_NONCE || CODES_SERVER.contains(&code) {
-                slot.nonce = None;
-            }
+    /// Nothing is on its way.
+    pub fn is_idle(&self) -> bool {
+        self.slots.iter().all(|slot| slot.unanswered.is_none())
+    }
+
+    /// An answer came: its key is free again, its nonce spent, kept, or to be asked. Gives the
+    /// key's row and what was answered; nothing happens when nobody waits for it (it was given up
+    /// before).
+    ///
+    /// That an order of this name exists may be said before or after the nonce is spent, so then
+    /// it is asked.
+    pub fn settle(
+        &mut self,
+        id: OrderId,
+        purpose: Purpose,
+        code: u32,
+    ) -> Option<(usize, Unanswered)> {
+        let is_it = |u: &Unanswered| u.id == id && u.purpose == purpose;
+        let mut slots = self.slots.iter_mut().enumerate();
+        let (key_idx, slot) = slots.find(|(_, s)| s.unanswered.as_ref().is_some_and(is_it))?;
+        let answered = slot.unanswered.take()?;
+        let is_in_doubt = matches!(code, CODE_NONCE | CODE_NONCE_ORDER | CODE_EXISTS);
+        if code == CODE_ACCEPTED {
+            slot.nonce = slot.nonce.map(|nonce| nonce + 1);
+        } else if is_in_doubt || CODES_SERVER.contains(&code) {
+            slot.nonce = None;
+        }
+        Some((key_idx, answered))
+    }
+
+    /// The venue says, late, that it took this nonce. A key that was about to use it again, because
+    /// the question came too early, goes on behind it.
+    pub fn spent(&mut self, key_idx: usize, nonce: u64) {
+        let slot = &mut self.slots[key_idx];
+        if slot.unanswered.is_none() && slot.nonce == Some(nonce) {
+            slot.nonce = Some(nonce + 1);
         }
     }
 
@@ -139,14 +244,16 @@ impl Keyring {
             .map(|slot| slot.key.index)
     }
 
-    /// The venue's answer; ignored unless the key is waiting for it.
-    pub fn set_nonce(&mut self, api_key_index: u8, nonce: u64) {
-        for slot in &mut self.slots {
+    /// The venue's answer; ignored unless the key is waiting for it. The key's row when it was
+    /// taken.
+    pub fn set_nonce(&mut self, api_key_index: u8, nonce: u64) -> Option<usize> {
+        let is_it = |slot: &Slot| {
             let is_waiting = slot.nonce.is_none() && slot.unanswered.is_none();
-            if slot.key.index == api_key_index && is_waiting {
-                slot.nonce = Some(nonce);
-            }
-        }
+            slot.key.index == api_key_index && is_waiting
+        };
+        let key_idx = self.slots.iter().position(is_it)?;
+        self.slots[key_idx].nonce = Some(nonce);
+        Some(key_idx)
     }
 }
 
@@ -154,64 +261,100 @@ impl Keyring {
 mod tests {
     use super::*;
 
-    fn ring() -> Keyring {
-        let key = |index| ApiKey {
-            index,
+    fn ring(slots: &[u8]) -> Keyring {
+        let key = |index: &u8| ApiKey {
+            index: *index,
             private: PrivateKey::parse_hex(&"11".repeat(40)).unwrap(),
         };
-        Keyring::new(vec![key(4), key(5)])
+        Keyring::new(slots.iter().map(key).collect())
     }
 
     fn unanswered(id: u64, t_sent: u64) -> Unanswered {
         Unanswered {
             id: OrderId(id),
             instrument: InstrumentId(0),
-            is_cancel: false,
+            purpose: Purpose::Place,
+            nonce: 7,
             t_sent: Nanos(t_sent),
         }
     }
 
     #[test]
-    fn nonces_follow_the_venues_table() {
+    fn row_14_nonces_follow_the_venues_table() {
         for (code, after) in [
             (CODE_ACCEPTED, Some(8)),
             (21_702, Some(7)),
             (21_120, Some(7)),
             (23_000, Some(7)),
             (CODE_NONCE, None),
+            (21_105, None),
+            (CODE_EXISTS, None),
             (29_500, None),
         ] {
-            let mut ring = ring();
+            let mut ring = ring(&[4, 5]);
             ring.set_nonce(4, 7);
-            let (key_idx, nonce) = ring.free().unwrap();
+            let (key_idx, nonce) = ring.free(Use::Entry).unwrap();
             assert_eq!((key_idx, nonce), (0, 7));
             ring.sent(key_idx, unanswered(1, 0));
-            assert_eq!(ring.free(), Err(Refusal::Busy));
-            ring.settle(OrderId(2), false, code);
-            ring.settle(OrderId(1), true, code);
-            assert_eq!(ring.free(), Err(Refusal::Busy), "neither was its answer");
-            ring.settle(OrderId(1), false, code);
-            assert_eq!(ring.free().ok().map(|(_, nonce)| nonce), after, "{code}");
+            assert_eq!(ring.free(Use::Entry), Err(Refusal::Busy));
+            assert_eq!(ring.settle(OrderId(2), Purpose::Place, code), None);
+            assert_eq!(ring.settle(OrderId(1), Purpose::Fence, code), None);
+            assert_eq!(ring.free(Use::Entry), Err(Refusal::Busy), "not its answer");
+            let settled = ring.settle(OrderId(1), Purpose::Place, code);
+            assert_eq!(settled, Some((0, unanswered(1, 0))));
+            let free = ring.free(Use::Entry).ok();
+            assert_eq!(free.map(|(_, nonce)| nonce), after, "{code}");
         }
     }
 
     #[test]
-    fn keys_rotate_and_wait_for_their_nonce() {
-        let mut ring = ring();
-        assert_eq!(ring.free(), Err(Refusal::NonceUnknown));
+    fn keys_wait_for_their_nonce() {
+        let mut ring = ring(&[4, 5, 6]);
+        assert_eq!(ring.free(Use::Entry), Err(Refusal::NonceUnknown));
         assert_eq!(ring.nonce_wanted(), Some(4));
-        ring.set_nonce(4, 1);
+        assert_eq!(ring.set_nonce(4, 1), Some(0));
         assert_eq!(ring.nonce_wanted(), Some(5));
-        ring.set_nonce(5, 9);
-        ring.set_nonce(5, 100);
-        assert_eq!(ring.free(), Ok((0, 1)));
+        assert_eq!(ring.set_nonce(5, 9), Some(1));
+        assert_eq!(ring.set_nonce(5, 100), None);
+        assert_eq!(ring.free(Use::Entry), Ok((0, 1)));
         ring.sent(0, unanswered(1, 10));
-        assert_eq!(ring.free(), Ok((1, 9)));
+        assert_eq!(ring.free(Use::Entry), Ok((1, 9)));
         ring.sent(1, unanswered(2, 20));
         assert_eq!(ring.only_unanswered(), None);
         assert_eq!(ring.give_up(Nanos(9)), None);
         assert_eq!(ring.give_up(Nanos(10)), Some(unanswered(1, 10)));
         assert_eq!(ring.only_unanswered(), Some(unanswered(2, 20)));
         assert_eq!(ring.nonce_wanted(), Some(4));
+        ring.set_nonce(4, 7);
+        ring.spent(0, 6);
+        assert_eq!(ring.free(Use::Entry), Ok((0, 7)));
+        ring.spent(0, 7);
+        assert_eq!(ring.free(Use::Entry), Ok((0, 8)));
+    }
+
+    /// The table above, key by key: which ones each use takes until none is left.
+    #[test]
+    fn keys_are_apart_by_use() {
+        let all: [(&[u8], [&[usize]; 3]); 4] = [
+            (&[4], [&[0], &[0], &[0]]),
+            (&[4, 5], [&[0], &[0, 1], &[1, 0]]),
+            (&[4, 5, 6], [&[0, 1], &[0, 1, 2], &[2, 0, 1]]),
+            (&[4, 5, 6, 7], [&[0, 1, 2], &[0, 1, 2, 3], &[3, 0, 1, 2]]),
+        ];
+        for (slots, wanted) in all {
+            for (order, expected) in [Use::Entry, Use::Reduce, Use::Cancel].iter().zip(wanted) {
+                let mut ring = ring(slots);
+                for slot in slots {
+                    ring.set_nonce(*slot, 1);
+                }
+                let mut taken = Vec::new();
+                while let Ok((key_idx, _)) = ring.free(*order) {
+                    ring.sent(key_idx, unanswered(1, 0));
+                    taken.push(key_idx);
+                }
+                assert_eq!(taken, expected, "{slots:?} {order:?}");
+                assert_eq!(ring.free(*order), Err(Refusal::Busy));
+            }
+        }
     }
 }

@@ -1,5 +1,4 @@
-//! What the Lighter gateway remembers: recent orders, trades already reported, sends of the last
-//! minute.
+//! What the Lighter gateway remembers: recent orders, trades already reported.
 //!
 //! Promises: fixed memory; the newest `ORDERS_MAX` orders and `TRADES_MAX` trades are known, older
 //! ones are forgotten. An order's state follows the venue's time, so a late frame never undoes a
@@ -8,16 +7,32 @@
 
 use crate::market::InstrumentId;
 use crate::market::order::{OrderId, OrderState};
-use crate::market::units::{Nanos, SECOND, Size};
+use crate::market::units::{Nanos, Size};
 
 /// Orders remembered. Larger: longer searches. Smaller: a late word on an old order finds no entry.
 const ORDERS_MAX: usize = 256;
 /// Trade ids remembered. A snapshot after a reconnect repeats recent trades; it must fit.
 const TRADES_MAX: usize = 1024;
-/// Sends tracked at most; tiers above this rate are held to it (68 a second).
-const SENDS_MAX: usize = 4096;
-/// The venue counts sends per minute.
-const MINUTE_NS: u64 = 60 * SECOND;
+
+/// What is known of the nonce that an order was signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// Nothing: the order may still be accepted.
+    Open,
+    /// It is gone; whether on this order or on another with the same, nobody has said.
+    Gone,
+    /// The venue has named this very order.
+    Own,
+    /// The venue has named the fence of this order.
+    Fence,
+}
+
+impl Spent {
+    /// The venue has said on what.
+    pub fn is_named(self) -> bool {
+        matches!(self, Spent::Own | Spent::Fence)
+    }
+}
 
 /// One order of ours.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +49,16 @@ pub struct Entry {
     pub key_idx: usize,
     /// Nonce it was signed with.
     pub nonce: u64,
+    /// The venue's name for its transaction.
+    pub hash: [u8; 40],
+    /// When it was written.
+    pub t_sent: Nanos,
+    /// What is known of its nonce.
+    pub spent: Spent,
+    /// Fences sent for it, and when the next may go.
+    pub fences: u8,
+    /// See `fences`.
+    pub fence_at: Nanos,
     /// Venue time of the last state, microseconds; 0: none yet.
     pub updated_us: u64,
 }
@@ -44,21 +69,22 @@ pub struct Ledger {
     next_order: usize,
     trades: Box<[u64]>,
     next_trade: usize,
-    sends: Box<[Nanos]>,
-    next_send: usize,
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger::new()
+    }
 }
 
 impl Ledger {
-    /// Empty; `sends_per_minute` is the account tier's limit, at least 1.
-    pub fn new(sends_per_minute: u32) -> Ledger {
-        let sends = (sends_per_minute as usize).clamp(1, SENDS_MAX);
+    /// Empty.
+    pub fn new() -> Ledger {
         Ledger {
             orders: vec![None; ORDERS_MAX].into_boxed_slice(),
             next_order: 0,
             trades: vec![0; TRADES_MAX].into_boxed_slice(),
             next_trade: 0,
-            sends: vec![Nanos::ZERO; sends].into_boxed_slice(),
-            next_send: 0,
         }
     }
 
@@ -66,6 +92,32 @@ impl Ledger {
     pub fn insert(&mut self, entry: Entry) {
         self.orders[self.next_order] = Some(entry);
         self.next_order = (self.next_order + 1) % ORDERS_MAX;
+    }
+
+    /// Forgets an order that never left.
+    pub fn forget(&mut self, id: OrderId) {
+        for slot in &mut self.orders {
+            if slot.is_some_and(|entry| entry.id == id) {
+                *slot = None;
+            }
+        }
+    }
+
+    /// Whether an order is neither over nor in doubt.
+    pub fn is_any_open(&mut self) -> bool {
+        let is_open = |state| matches!(state, OrderState::Sent | OrderState::Working);
+        self.entries().any(|entry| is_open(entry.state))
+    }
+
+    /// A lost order whose nonce went to another, and who that is: the winner, key and nonce.
+    pub fn outdone(&self) -> Option<(OrderId, (usize, u64))> {
+        let all = || self.orders.iter().flatten();
+        let is_lost = |e: &&Entry| e.state == OrderState::Unknown && !e.spent.is_named();
+        all().filter(is_lost).find_map(|lost| {
+            let spent = (lost.key_idx, lost.nonce);
+            let is_winner = |e: &&Entry| e.spent.is_named() && (e.key_idx, e.nonce) == spent;
+            all().find(is_winner).map(|winner| (winner.id, spent))
+        })
     }
 
     /// The entry of an order.
@@ -88,18 +140,6 @@ impl Ledger {
         self.trades[self.next_trade] = trade;
         self.next_trade = (self.next_trade + 1) % TRADES_MAX;
     }
-
-    /// Whether one more transaction stays within the tier's limit. Exact: the slot to be used next
-    /// holds the send that many sends ago.
-    pub fn may_send(&self, now: Nanos) -> bool {
-        now.since(self.sends[self.next_send]) >= MINUTE_NS
-    }
-
-    /// Counts a transaction.
-    pub fn sent(&mut self, now: Nanos) {
-        self.sends[self.next_send] = now;
-        self.next_send = (self.next_send + 1) % self.sends.len();
-    }
 }
 
 #[cfg(test)]
@@ -107,24 +147,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_send_limit_is_exact_over_any_minute() {
-        let mut ledger = Ledger::new(3);
-        let mut sent: Vec<Nanos> = Vec::new();
-        for second in 100..600 {
-            let now = Nanos(second * SECOND);
-            let recent = sent.iter().filter(|t| now.since(**t) < MINUTE_NS).count();
-            assert_eq!(ledger.may_send(now), recent < 3);
-            if ledger.may_send(now) {
-                ledger.sent(now);
-                sent.push(now);
-            }
-        }
-        assert!(sent.len() >= 24);
-    }
-
-    #[test]
     fn orders_and_trades_are_bounded() {
-        let mut ledger = Ledger::new(1);
+        let mut ledger = Ledger::new();
         for id in 1..=ORDERS_MAX as u64 + 1 {
             ledger.insert(Entry {
                 id: OrderId(id),
@@ -133,11 +157,18 @@ mod tests {
                 filled: Size::ZERO,
                 key_idx: 0,
                 nonce: id,
+                hash: [0; 40],
+                t_sent: Nanos::ZERO,
+                spent: Spent::Open,
+                fences: 0,
+                fence_at: Nanos::ZERO,
                 updated_us: 0,
             });
         }
         assert!(ledger.find(OrderId(1)).is_none());
-        assert!(ledger.find(OrderId(2)).is_some());
+        assert!(ledger.find(OrderId(2)).is_some() && ledger.is_any_open());
+        ledger.forget(OrderId(2));
+        assert!(ledger.find(OrderId(2)).is_none() && ledger.find(OrderId(3)).is_some());
         for trade in 1..=TRADES_MAX as u64 + 1 {
             assert!(!ledger.is_seen(trade));
             ledger.see(trade);

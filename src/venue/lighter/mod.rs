@@ -1,8 +1,9 @@
 //! Lighter (zk order book): client side, sans I/O. Its rooms, limits and sources.
 //!
 //! `wire` reads messages, `feed` keeps books continuous, `orders` signs and sends (with `grid`,
-//! `keyring`, `ledger`), `stream` is the account's side, `pulse` a connection's life, `setup` what
-//! may be built, `sign` the cryptography, `account` the start-up REST calls.
+//! `keyring`, `ledger`, `quota`, `switch`), `stream` is the account's side (`words`: its rows),
+//! `inquiry` asks over REST, `pulse` is a connection's life, `setup` what may be built, `sign` the
+//! cryptography, `account` the start-up REST calls.
 //!
 //! Base URLs: REST `https://mainnet.zklighter.elliot.ai`, WebSocket
 //! `wss://mainnet.zklighter.elliot.ai/stream`; both are configuration, as is the chain id.
@@ -12,15 +13,18 @@ mod changes;
 pub mod feed;
 pub mod frame;
 mod grid;
+mod inquiry;
 mod keyring;
 mod ledger;
-mod nonces;
 pub mod orders;
 mod pulse;
+mod quota;
 mod setup;
 pub mod sign;
 mod stream;
+mod switch;
 pub mod wire;
+mod words;
 
 use super::{Lane, LaneProtocol, LaneSpec};
 
@@ -38,6 +42,8 @@ use super::{Lane, LaneProtocol, LaneSpec};
 // orders    SDK 1.1.8 model `Order`, field `status`.
 // fees      account limits page; fee fields of trades compared with the tiers' table on captured
 //           mainnet trades.
+// codes     constants page of apidocs.lighter.xyz (2026-07).
+// nonces    API keys page of apidocs.lighter.xyz; replays and gaps tried on the test network.
 // limits    rate limits page (2026-09): 200 client messages a minute and 50 in flight per IP,
 //           transactions counted apart, per L1 address and tier; 500 subscriptions a connection.
 
@@ -70,7 +76,7 @@ pub fn order_lanes() -> Vec<LaneSpec> {
     vec![stream_lane(), stream_lane()]
 }
 
-/// The gateway's last lane, 2: requests on the REST origin, for nonces.
+/// The gateway's last lane, 2: requests on the REST origin, for nonces and orders in doubt.
 pub fn rest_lane() -> LaneSpec {
     LaneSpec {
         protocol: LaneProtocol::Http,

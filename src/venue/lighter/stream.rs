@@ -8,15 +8,16 @@
 //! have been in them.
 
 use super::keyring::ApiKey;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Spent};
 use super::pulse::Pulse;
 use super::sign::NonceSource;
 use super::sign::token::AuthToken;
 use super::wire::{self, Json, Kind};
-use crate::market::book::Side;
+use super::words;
+pub use super::words::order_state;
 use crate::market::event::FrameKind;
 use crate::market::order::{OrderId, OrderState, Report, ReportKind};
-use crate::market::units::{Nanos, Notional, Price, SECOND, Size, parse_decimal};
+use crate::market::units::{MS, Nanos, Notional, SECOND, Size, parse_decimal};
 use crate::market::{InstrumentId, Market, Venue};
 use crate::venue::{Lane, OutKind, Outbox, Reports};
 
@@ -32,11 +33,11 @@ const CHANNELS: [&str; 4] = [
 ];
 /// How long a subscribe or unsubscribe may go unanswered before the connection is given up.
 const ANSWER_NS_MAX: u64 = 10 * SECOND;
+/// A trade of ours changes a position, and the change is told with it. Not told for so long, the
+/// connection has died between the two. Larger: a dead stream is believed for longer.
+const POSITION_NS_MAX: u64 = 4 * SECOND;
 /// Life of a token: the venue refuses more than 8 h; ten minutes off for clocks that disagree.
 const TOKEN_LIFE_NS: u64 = (8 * 3600 - 600) * SECOND;
-/// Millionths: the unit of `taker_fee` and `maker_fee` in a trade (source *fees*).
-const FEE_SCALE: i128 = 1_000_000;
-
 /// Where one channel stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Channel {
@@ -65,6 +66,10 @@ pub struct Stream {
     token: Option<AuthToken>,
     token_minted: Nanos,
     pulse: Pulse,
+    /// The venue has announced the connection's end; until when it is listened to.
+    closing: Option<Nanos>,
+    /// Since when a trade of ours has been told whose position has not.
+    owes_position: Option<Nanos>,
     /// Venue microseconds before which a trade belongs to an earlier run; set at the first link.
     start_us: Option<u64>,
     markets: Box<[(u64, InstrumentId)]>,
@@ -104,6 +109,8 @@ impl Stream {
             token: None,
             token_minted: Nanos::ZERO,
             pulse: Pulse::new(ACCOUNT_LANE),
+            closing: None,
+            owes_position: None,
             start_us: None,
             markets: markets
                 .iter()
@@ -119,16 +126,24 @@ impl Stream {
         self.pulse.on_link(up, now);
         self.channels = [Channel::Off; CHANNELS.len()];
         self.renew = [false; CHANNELS.len()];
+        (self.closing, self.owes_position) = (None, None);
         if up {
             self.start_us.get_or_insert(now.0 / 1000);
             self.mint(now, who, source);
         }
     }
 
-    /// All channels are confirmed; one that is only being renewed counts.
+    /// The token of this connection, for REST reads of the account.
+    pub fn token(&self) -> Option<&AuthToken> {
+        self.token.as_ref()
+    }
+
+    /// All channels are confirmed and the connection is to stay; a channel that is only being
+    /// renewed counts.
     pub fn is_complete(&self) -> bool {
         let mut pairs = self.channels.iter().zip(self.renew);
         self.pulse.is_live()
+            && self.closing.is_none()
             && pairs.all(|(channel, renew)| {
                 *channel == Channel::Live || (renew && *channel != Channel::Off)
             })
@@ -138,6 +153,10 @@ impl Stream {
     /// than a position that is off by one fill.
     pub fn on_message(&mut self, root: Json, sink: &mut Sink, out: &mut Outbox) -> FrameKind {
         let (kind, name) = wire::classify(root);
+        if kind == Kind::Shutdown {
+            self.closing = Some(closing_at(root, sink.now));
+            return FrameKind::Control;
+        }
         if self.pulse.take(kind, sink.now, out) {
             if kind == Kind::Connected {
                 self.subscribe_all(sink.now, out);
@@ -177,18 +196,25 @@ impl Stream {
         FrameKind::Update
     }
 
-    /// Deadlines and token renewal.
+    /// Deadlines and token renewal. A connection whose end was announced is left once no order is
+    /// under way (`is_quiet`), or shortly before its end.
     #[cold]
     pub fn on_beat(
         &mut self,
         now: Nanos,
-        who: &ApiKey,
-        source: &mut NonceSource,
+        (who, source): (&ApiKey, &mut NonceSource),
+        is_quiet: bool,
         out: &mut Outbox,
     ) {
         self.pulse.on_beat(now, out);
         if !self.pulse.is_live() {
             return;
+        }
+        let is_deaf = self
+            .owes_position
+            .is_some_and(|at| now.since(at) >= POSITION_NS_MAX);
+        if is_deaf || self.closing.is_some_and(|until| is_quiet || now >= until) {
+            return self.pulse.give_up(out);
         }
         if now.since(self.token_minted) >= TOKEN_LIFE_NS / 2 && self.mint(now, who, source) {
             self.renew = [true; CHANNELS.len()];
@@ -307,84 +333,69 @@ impl Stream {
     }
 
     /// One order. Orders of earlier runs, or placed by hand, are reported with the id they carry;
-    /// only what is in the ledger is kept in sequence, by the venue's microseconds (`created_at`
-    /// and `updated_at` can tie between two states).
+    /// only what is in the ledger is kept in sequence, by the venue's microseconds.
     fn on_order(&self, order: Json, sink: &mut Sink) -> Option<()> {
-        let Some(instrument) = self.instrument(order.field("market_index")?.integer()?) else {
+        let row = words::order_row(order)?;
+        let Some(instrument) = self.instrument(row.venue_market) else {
             return Some(());
         };
-        let id = OrderId(order.field("client_order_index")?.integer()?);
-        if id == OrderId::NONE {
+        if row.id == OrderId::NONE {
             return Some(());
         }
-        let filled = wire::size(order.field("filled_base_amount")?.text()?.as_bytes()).ok()?;
-        let state = order_state(order.field("status")?.text()?);
-        let updated_us = order.field("transaction_time").and_then(Json::integer);
-        let updated_us = updated_us.unwrap_or(0);
-        if let Some(entry) = sink.ledger.find(id) {
-            if updated_us < entry.updated_us {
+        let (state, filled) = (row.state, row.filled);
+        if let Some(entry) = sink.ledger.find(row.id) {
+            if row.updated_us < entry.updated_us {
                 return Some(());
             }
-            entry.updated_us = updated_us;
+            entry.updated_us = row.updated_us;
             entry.state = state;
             entry.filled = filled;
+            entry.spent = Spent::Own;
         }
-        sink.push(instrument, id, ReportKind::State { state, filled })
+        sink.push(instrument, row.id, ReportKind::State { state, filled })
     }
 
     /// Lists by market. A snapshot repeats old trades: those before our first connection are not
     /// news.
-    fn on_trades(&self, root: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
+    fn on_trades(&mut self, root: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
         for (_, trades) in lists(root, "trades")? {
             for trade in trades.items()? {
                 self.on_trade(trade, is_snapshot, sink)?;
             }
         }
+        if !is_snapshot {
+            self.owes_position.get_or_insert(sink.now);
+        }
         Some(())
     }
 
-    /// One trade. Our side is where our account stands; if both sides are ours (a self-trade that
-    /// was not cancelled), it is two fills under one id. It is remembered only after all its
-    /// reports found room: a trade that did not fit comes again with the snapshot of the new
-    /// connection.
+    /// One trade. What names an order of ours is a fill, whatever the venue calls it; what names a
+    /// stranger's, or none, is a fill too, under that name, unless nobody's order made it. It is
+    /// remembered only after all its reports found room: a trade that did not fit comes again with
+    /// the snapshot of the new connection.
     fn on_trade(&self, trade: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
-        let Some(instrument) = self.instrument(trade.field("market_id")?.integer()?) else {
+        let trade = words::trade_row(trade)?;
+        let Some(instrument) = self.instrument(trade.venue_market) else {
             return Some(());
         };
-        let number = trade.field("trade_id")?.integer()?;
-        let is_old = is_snapshot && trade_us(trade)? < self.start_us.unwrap_or(0);
-        if is_old || sink.ledger.is_seen(number) {
+        let is_old = is_snapshot && trade.made_us()? < self.start_us.unwrap_or(0);
+        if is_old || sink.ledger.is_seen(trade.number) {
             return Some(());
         }
-        let price = wire::price(trade.field("price")?.text()?.as_bytes()).ok()?;
-        let size = wire::size(trade.field("size")?.text()?.as_bytes()).ok()?;
-        let is_maker_ask = trade.field("is_maker_ask")?.boolean()?;
-        for (side, account, client) in [
-            (Side::Ask, "ask_account_id", "ask_client_id"),
-            (Side::Bid, "bid_account_id", "bid_client_id"),
-        ] {
-            if trade.field(account)?.integer()? != self.account_index {
-                continue;
+        for own in trade.own_sides(self.account_index)?.into_iter().flatten() {
+            let is_known = sink.ledger.find(own.order).is_some();
+            match own.forced.filter(|_| !is_known) {
+                Some(forced) => sink.push(instrument, OrderId::NONE, forced)?,
+                None => sink.push(instrument, own.order, own.fill)?,
             }
-            let order = trade.field(client).and_then(Json::integer).unwrap_or(0);
-            let is_maker = is_maker_ask == (side == Side::Ask);
-            let rate = trade.field(if is_maker { "maker_fee" } else { "taker_fee" });
-            let rate = rate.and_then(Json::signed).unwrap_or(0);
-            let fill = ReportKind::Fill {
-                trade: number,
-                side,
-                price,
-                size,
-                fee: fee_of(price, size, rate),
-            };
-            sink.push(instrument, OrderId(order), fill)?;
         }
-        sink.ledger.see(number);
+        sink.ledger.see(trade.number);
         Some(())
     }
 
     /// Positions by market. A snapshot leaves flat markets out: they are reported as zero.
-    fn on_positions(&self, root: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
+    fn on_positions(&mut self, root: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
+        self.owes_position = None;
         let positions = || lists(root, "positions");
         for (_, position) in positions()? {
             let Some(instrument) = self.instrument(position.field("market_id")?.integer()?) else {
@@ -434,6 +445,15 @@ fn on_stats(root: Json, sink: &mut Sink) -> Option<()> {
     sink.push(InstrumentId(0), OrderId::NONE, kind)
 }
 
+/// Until when a connection is used after the venue has announced its end: three quarters of the
+/// time it gives, so that what is on its way still comes in, and no more than ten seconds of it.
+pub fn closing_at(root: Json, now: Nanos) -> Nanos {
+    const GIVEN_MS_MAX: u64 = 10_000;
+    let given_ms = root.field("close_in_ms").and_then(Json::integer);
+    let given_ms = given_ms.unwrap_or(0).min(GIVEN_MS_MAX);
+    now.plus(given_ms * MS * 3 / 4)
+}
+
 /// Says of every order in doubt that it is.
 #[cold]
 fn report_unknown(sink: &mut Sink) -> Option<()> {
@@ -454,27 +474,4 @@ fn report_unknown(sink: &mut Sink) -> Option<()> {
         sink.reports.push(report).then_some(())?;
     }
     Some(())
-}
-
-/// The venue's status words (source *orders*): every kind of `canceled-...` is over. A word we do
-/// not know is not guessed at.
-pub fn order_state(status: &str) -> OrderState {
-    match status {
-        "open" | "pending" | "in-progress" => OrderState::Working,
-        "filled" => OrderState::Filled,
-        _ if status.starts_with("canceled") => OrderState::Cancelled,
-        _ => OrderState::Unknown,
-    }
-}
-
-/// Venue time of a trade in microseconds; `timestamp` is in milliseconds.
-fn trade_us(trade: Json) -> Option<u64> {
-    let exact = trade.field("transaction_time").and_then(Json::integer);
-    exact.or_else(|| trade.field("timestamp")?.integer()?.checked_mul(1000))
-}
-
-/// A rate in millionths of the notional, rounded up; a rebate counts as nothing.
-fn fee_of(price: Price, size: Size, rate_e6: i64) -> Notional {
-    let part = (price * size).0.saturating_mul(i128::from(rate_e6.max(0)));
-    Notional(part.saturating_add(FEE_SCALE - 1) / FEE_SCALE)
 }

@@ -1,0 +1,293 @@
+//! Asking the venue over REST, on an HTTP lane of the gateway's own: a key's next nonce, what
+//! became of an order, whether anybody is there.
+//!
+//! One question at a time: keys are few and doubts are rare. Nonces go first, as a key without one
+//! is dead. Promises: an answer is taken only for the question that is open; an answer that is a
+//! refusal, a page or half of one is never taken for more than that, and the next question waits,
+//! longer each time. Refuses: guessing.
+//!
+//! Source: *rest*, *nonces*, *limits* in the venue's Sources.
+
+use super::keyring::Keyring;
+use super::quota::Quota;
+use super::wire::Json;
+use crate::market::InstrumentId;
+use crate::market::order::OrderId;
+use crate::market::units::{Nanos, SECOND};
+use crate::venue::{Batch, Lane, OutKind, Outbox, Text};
+
+/// The lane within the gateway: HTTP, on the REST host.
+pub const REST_LANE: Lane = 2;
+/// A question unanswered for this long is asked again. Larger: a key rests longer after a loss.
+const ANSWER_NS_MAX: u64 = 5 * SECOND;
+/// First rest after an answer that was none; it doubles. REST requests are weighed and counted by
+/// the minute, and asking faster makes the next refusal.
+const REFUSED_REST_NS: u64 = 5 * SECOND;
+/// The same after 403, 405 and 429, as for dials.
+const BLOCKED_REST_NS: u64 = 10 * SECOND;
+/// Longest rest: the firewall blocks an address for about a minute (a third party's report), and so
+/// long is the window of the limits.
+const REFUSED_REST_NS_MAX: u64 = 60 * SECOND;
+/// How often it is asked whether the venue is there, while the order connection is down.
+const PROBE_EVERY_NS: u64 = 15 * SECOND;
+/// Orders in doubt at once; what is more is dropped, and the scanner's time-out asks again.
+const DOUBTS_MAX: usize = 64;
+/// Rows of a page of closed orders: the venue's most. Fewer: a busy minute may push ours off it.
+pub const PAGE_ROWS: usize = 100;
+
+/// An order that somebody asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Its name.
+    pub id: OrderId,
+    /// Where.
+    pub instrument: InstrumentId,
+    /// The same in the venue's number.
+    pub venue_market: u64,
+    /// Name of the transaction to ask about; zeros when it was not sent by this run.
+    pub hash: [u8; 40],
+    /// Where to look next.
+    pub step: Step,
+}
+
+/// Where an order is looked for, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Among the active ones.
+    Active,
+    /// Among the closed ones.
+    Closed,
+    /// By its transaction.
+    Transaction,
+    /// By the transaction that was to take its place.
+    Fence,
+}
+
+/// A question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The next nonce of this slot.
+    Nonce(u8),
+    /// What became of an order.
+    Order(Doubt),
+    /// Whether the venue is open.
+    Probe,
+}
+
+/// What an answer is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Read it for this question.
+    To(Question),
+    /// The venue is closed, or what stands in front of it says so (HTTP 5xx).
+    Closed,
+    /// Nothing.
+    Nothing,
+}
+
+/// What the desk knows when it may ask.
+pub struct Ask<'a> {
+    /// Which keys wait.
+    pub keys: &'a Keyring,
+    /// For the account's own lists; without it they are not asked.
+    pub token: Option<&'a [u8]>,
+    /// Budget.
+    pub quota: &'a mut Quota,
+    /// The order connection is down: ask whether anybody is there.
+    pub is_cut: bool,
+    /// Now.
+    pub now: Nanos,
+}
+
+/// The question that is open, those that wait, and the constant text of all.
+pub struct Inquiry {
+    account_index: u64,
+    path: Box<[u8]>,
+    tail: Box<[u8]>,
+    is_up: bool,
+    asked: Option<(Question, Nanos)>,
+    doubts: Batch<Doubt>,
+    probed: Nanos,
+    /// No question before this, and how long the last rest was.
+    rest_until: Nanos,
+    rest_ns: u64,
+}
+
+impl Inquiry {
+    /// For a REST origin such as `https://mainnet.zklighter.elliot.ai` (a path below it is kept).
+    pub fn new(rest_url: &str, account_index: u64) -> Inquiry {
+        let rest = rest_url
+            .split_once("://")
+            .map_or(rest_url, |(_, rest)| rest);
+        let rest = rest.trim_end_matches('/');
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let tail = format!(
+            " HTTP/1.1\r\nHost: {host}\r\nUser-Agent: parallax/{}\r\n\
+             Accept: application/json\r\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        Inquiry {
+            account_index,
+            path: format!("GET {path}/").into_bytes().into_boxed_slice(),
+            tail: tail.into_bytes().into_boxed_slice(),
+            is_up: false,
+            asked: None,
+            doubts: Batch::new(DOUBTS_MAX),
+            probed: Nanos::ZERO,
+            rest_until: Nanos::ZERO,
+            rest_ns: 0,
+        }
+    }
+
+    /// The lane went up or down; an open question is lost with it, and that about an order waits
+    /// again.
+    pub fn on_link(&mut self, up: bool) {
+        self.is_up = up;
+        if let Some((Question::Order(doubt), _)) = self.asked.take() {
+            self.want(doubt);
+        }
+    }
+
+    /// Somebody wants to know about an order. Once is enough.
+    pub fn want(&mut self, doubt: Doubt) {
+        let is_it = |other: &Doubt| other.id == doubt.id;
+        let is_open = matches!(self.asked, Some((Question::Order(open), _)) if is_it(&open));
+        if !is_open && !self.doubts.items().iter().any(is_it) {
+            self.doubts.push(doubt);
+        }
+    }
+
+    /// Asks what waits, if anything does and may.
+    pub fn on_beat(&mut self, ask: &mut Ask<'_>, out: &mut Outbox) {
+        if let Some((_, since)) = self.asked {
+            if ask.now.since(since) >= ANSWER_NS_MAX {
+                // The lane's end puts the question back.
+                out.reconnect(REST_LANE);
+                self.on_link(false);
+            }
+            return;
+        }
+        if !self.is_up || ask.now < self.rest_until {
+            return;
+        }
+        let Some(question) = self.next(ask) else {
+            return;
+        };
+        let sent = out.message(REST_LANE, OutKind::Http, |text| {
+            text.put(&self.path);
+            put_query(text, question, self.account_index);
+            text.put(&self.tail);
+            if let (Question::Order(_), Some(token)) = (question, ask.token) {
+                text.put(b"Authorization: ").put(token).put(b"\r\n");
+            }
+            text.put(b"\r\n");
+        });
+        if sent {
+            ask.quota.asked(ask.now);
+            self.asked = Some((question, ask.now));
+        } else if let Question::Order(doubt) = question {
+            self.doubts.push(doubt);
+        }
+    }
+
+    fn next(&mut self, ask: &mut Ask<'_>) -> Option<Question> {
+        let wanted = ask.keys.nonce_wanted();
+        if let Some(slot) = wanted.filter(|_| ask.quota.may_ask(true, ask.now)) {
+            return Some(Question::Nonce(slot));
+        }
+        if !ask.quota.may_ask(false, ask.now) {
+            return None;
+        }
+        if ask.is_cut && ask.now.since(self.probed) >= PROBE_EVERY_NS {
+            self.probed = ask.now;
+            return Some(Question::Probe);
+        }
+        ask.token?;
+        let first = *self.doubts.items().first()?;
+        self.doubts.items_mut().rotate_left(1);
+        self.doubts.truncate(self.doubts.items().len() - 1);
+        Some(Question::Order(first))
+    }
+
+    /// The answer to the open question, by its HTTP status and whether its body could be read at
+    /// all. Refusals, and pages of whatever stands in front of the venue, are no answers: the
+    /// question waits again.
+    pub fn on_answer(&mut self, status: u16, is_json: bool, now: Nanos) -> Answered {
+        let Some((question, _)) = self.asked.take() else {
+            return Answered::Nothing;
+        };
+        // A transaction that is not known is told with 400 and a code.
+        let by_name = |doubt: Doubt| matches!(doubt.step, Step::Transaction | Step::Fence);
+        let is_lookup = matches!(question, Question::Order(doubt) if by_name(doubt));
+        let is_answer = status == 200 || (is_lookup && matches!(status, 400 | 404));
+        if is_answer && is_json {
+            return Answered::To(question);
+        }
+        if let Question::Order(doubt) = question {
+            self.want(doubt);
+        }
+        self.refuse(matches!(status, 403 | 405 | 429), now);
+        if (500..=599).contains(&status) {
+            Answered::Closed
+        } else {
+            Answered::Nothing
+        }
+    }
+
+    /// An answer could be used.
+    pub fn accept(&mut self) {
+        self.rest_ns = 0;
+    }
+
+    /// An answer could not be used: the next question waits.
+    pub fn refuse(&mut self, is_blocked: bool, now: Nanos) {
+        let least = match is_blocked {
+            true => BLOCKED_REST_NS,
+            false => REFUSED_REST_NS,
+        };
+        self.rest_ns = (2 * self.rest_ns).clamp(least, REFUSED_REST_NS_MAX);
+        self.rest_until = now.plus(self.rest_ns);
+    }
+}
+
+/// Path and query of a question.
+fn put_query(text: &mut Text<'_>, question: Question, account_index: u64) {
+    let head: &[u8] = match question {
+        Question::Probe => return,
+        Question::Nonce(_) => b"api/v1/nextNonce?account_index=",
+        Question::Order(doubt) => match doubt.step {
+            Step::Active => b"api/v1/accountActiveOrders?account_index=",
+            Step::Closed => b"api/v1/accountInactiveOrders?account_index=",
+            Step::Transaction | Step::Fence => {
+                text.put(b"api/v1/tx?by=hash&value=");
+                return put_hex(text, &doubt.hash);
+            }
+        },
+    };
+    text.put(head).put_integer(account_index);
+    match question {
+        Question::Nonce(slot) => {
+            text.put(b"&api_key_index=").put_integer(u64::from(slot));
+        }
+        Question::Order(doubt) => {
+            text.put(b"&market_id=").put_integer(doubt.venue_market);
+            if doubt.step == Step::Closed {
+                text.put(b"&limit=").put_integer(PAGE_ROWS as u64);
+            }
+        }
+        Question::Probe => {}
+    }
+}
+
+fn put_hex(text: &mut Text<'_>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        let pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+        text.put(&pair);
+    }
+}
+
+/// Whether a probe's answer is that of an open venue: `GET /` gives `status` 200 in its body.
+pub fn is_open(root: Json) -> bool {
+    root.field("status").and_then(Json::integer) == Some(200)
+}
