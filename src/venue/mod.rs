@@ -182,6 +182,13 @@ pub trait Orders {
     ) -> Result<Signing, Refusal>;
     /// Writes the request of the order signed last into the outbox.
     fn encode(&mut self, now: Nanos, out: &mut Outbox);
+    /// The lane took nothing of what `encode` wrote last, so that nothing of it can have happened.
+    /// Called at once after that `encode`. Whether the venue's room has undone its notes of it:
+    /// then the order is told as never sent; else it stays what it would be without this word,
+    /// unanswered, and its deadline acts.
+    fn on_unsent(&mut self, _lane: Lane, _now: Nanos) -> bool {
+        false
+    }
     /// One whole message. `status` is the HTTP status on HTTP lanes and 0 on WebSocket lanes.
     /// Never panics, whatever the bytes.
     // Wide: everything that comes with a message, at the one place where it comes in.

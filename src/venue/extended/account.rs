@@ -1,4 +1,5 @@
-//! Start-up REST: markets, fees, account, balance, positions, orders. Cold, blocking.
+//! REST: markets, fees, account, balance, positions, orders, and what makes an account smaller
+//! (`write`). Cold, blocking.
 //!
 //! Promises: numbers exact where orders depend on them (grid, ids, fee rates); every failure says
 //! whose fault it is; the API key appears in no error and no debug output.
@@ -7,6 +8,9 @@
 //! Sources: D1 (public REST, private REST, error responses), S1 (`models.market`), C1.
 
 mod read;
+mod write;
+
+pub use write::{Closing, OrderSigner};
 
 use crate::market::book::Side;
 use crate::market::order::OrderId;
@@ -28,6 +32,8 @@ use zeroize::Zeroizing;
 
 /// Longest wait for one answer. Larger: a dead venue holds the start up for longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Rows of a page asked for. The venue's own default is not documented.
+const PAGE_LEN: usize = 100;
 /// Largest answer taken: all markets are about 2 MiB.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -292,6 +298,39 @@ impl ExtendedRest {
         Ok(positions)
     }
 
+    /// One market as it is now. An error where the venue does not list it, or it can't be read.
+    pub fn market(&self, name: &str) -> Result<MarketInfo, RestError> {
+        if !is_plain(name) {
+            return Err(RestError::Settings("the market's name is not plain text"));
+        }
+        let data = self.call("GET", &["/info/markets", &market_query(&[name])].concat())?;
+        let listing = read_markets(&data)?;
+        let unread = listing.unread.first().map_or("market", |row| row.field);
+        let mut rows = listing.markets.into_iter();
+        rows.find(|row| row.name.as_str() == name)
+            .ok_or(RestError::Unreadable(unread))
+    }
+
+    /// Orders that are over, newest first, at most `pages` pages. Those that traded are kept for
+    /// good by the venue, others for seven days or not at all.
+    pub fn past_orders(&self, pages: usize) -> Result<Vec<OrderInfo>, RestError> {
+        let mut orders = Vec::new();
+        let mut path = format!("/user/orders/history?limit={PAGE_LEN}");
+        for _ in 0..pages {
+            let (data, cursor) = self.call_paged("GET", &path)?;
+            let page = read_list(&data, "orders", read_order)?;
+            let is_last = page.len() < PAGE_LEN;
+            orders.extend(page);
+            match cursor {
+                Some(cursor) if !is_last => {
+                    path = format!("/user/orders/history?limit={PAGE_LEN}&cursor={cursor}");
+                }
+                _ => break,
+            }
+        }
+        Ok(orders)
+    }
+
     /// Orders that are still open, everybody's on this account.
     pub fn open_orders(&self) -> Result<Vec<OrderInfo>, RestError> {
         read_list(&self.call("GET", "/user/orders")?, "orders", read_order)
@@ -308,19 +347,9 @@ impl ExtendedRest {
         Ok(orders.into_iter().find(|order| order.id == id))
     }
 
-    /// Cancels every open order of the account. The end of each comes on the stream or in
-    /// [`Self::open_orders`].
-    pub fn cancel_all(&self) -> Result<(), RestError> {
-        let url = [&self.base_url, "/user/order/massCancel"].concat();
-        let request = self.agent.post(url).header("X-Api-Key", &*self.api_key);
-        let request = request.header("Content-Type", "application/json");
-        finish(request.send(r#"{"cancelAll":true}"#)).map(|_| ())
-    }
-
     /// Cancels one order by its text id, ours or not.
     pub fn cancel(&self, external_id: &str) -> Result<(), RestError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if !external_id.bytes().all(plain) {
+        if !is_plain(external_id) {
             return Err(RestError::Settings("the order id is not plain text"));
         }
         let path = ["/user/order?externalId=", external_id].concat();
@@ -329,6 +358,11 @@ impl ExtendedRest {
 
     /// One request without a body. The key is sent where there is one; public data needs none.
     fn call(&self, method: &'static str, path: &str) -> Result<Value, RestError> {
+        self.call_paged(method, path).map(|(data, _)| data)
+    }
+
+    /// The same, and where the next page begins.
+    fn call_paged(&self, method: &'static str, path: &str) -> Result<Page, RestError> {
         let url = [&self.base_url, path].concat();
         let request = match method {
             "DELETE" => self.agent.delete(url),
@@ -395,11 +429,19 @@ fn market_query(names: &[&str]) -> String {
     query
 }
 
+/// What may stand in a path as it is.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    text.bytes().all(plain)
+}
+
+/// Data, and the cursor of the next page where there is one.
+type Page = (Value, Option<u64>);
 type HttpAnswer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
 
 /// Turns what came back, or did not, into data or into whose fault it is. HTTP errors still have a
 /// body worth reading.
-fn finish(answer: HttpAnswer) -> Result<Value, RestError> {
+fn finish(answer: HttpAnswer) -> Result<Page, RestError> {
     let unreachable = |error: ureq::Error| RestError::Unreachable(error.to_string());
     let mut answer = answer.map_err(unreachable)?;
     let status = answer.status().as_u16();
@@ -407,16 +449,23 @@ fn finish(answer: HttpAnswer) -> Result<Value, RestError> {
     open(status, &body.read_to_vec().map_err(unreachable)?)
 }
 
-/// Opens the venue's envelope: `data` of a success (null where there is none), or the error.
-fn open(status: u16, body: &[u8]) -> Result<Value, RestError> {
+/// Opens the venue's envelope: `data` of a success (null where there is none), or the error. What
+/// is not the venue's at all (a firewall's web page) says so.
+fn open(status: u16, body: &[u8]) -> Result<Page, RestError> {
     let is_success = (200..300).contains(&status);
     if is_success && body.trim_ascii().is_empty() {
-        return Ok(Value::Null);
+        return Ok((Value::Null, None));
     }
-    let mut root: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let root: Option<Value> = serde_json::from_slice(body).ok();
+    let otherwise = match root {
+        Some(_) => "no reason",
+        None => "the answer is not the venue's JSON",
+    };
+    let mut root = root.unwrap_or(Value::Null);
     let word = root["status"].as_str().unwrap_or("");
     if is_success && word.eq_ignore_ascii_case("OK") {
-        return Ok(root["data"].take());
+        let cursor = number(&root["pagination"]["cursor"]);
+        return Ok((root["data"].take(), cursor));
     }
     if is_success && !word.eq_ignore_ascii_case("ERROR") {
         return Err(RestError::Unreadable("envelope"));
@@ -425,7 +474,7 @@ fn open(status: u16, body: &[u8]) -> Result<Value, RestError> {
     Err(RestError::Refused {
         status,
         code: number(&error["code"]).map_or(0, |code| code as u32),
-        message: error["message"].as_str().unwrap_or("no reason").to_owned(),
+        message: error["message"].as_str().unwrap_or(otherwise).to_owned(),
     })
 }
 
@@ -435,7 +484,7 @@ mod tests {
 
     #[test]
     fn envelopes_say_whose_fault_it_is() {
-        assert_eq!(open(200, b""), Ok(Value::Null));
+        assert_eq!(open(200, b""), Ok((Value::Null, None)));
         assert_eq!(open(200, b"<html>"), Err(RestError::Unreadable("envelope")));
         let refused = |status, body: &str| match open(status, body.as_bytes()) {
             Err(RestError::Refused { status, code, .. }) => (status, code),
@@ -447,6 +496,14 @@ mod tests {
         let named = r#"{"status":"ERROR","error":{"code":"NOT_FOUND"}}"#;
         assert_eq!(refused(404, named), (404, 0));
         assert_eq!(refused(403, "<html>"), (403, 0));
+        let page = br#"{"status":"OK","data":[7],"pagination":{"cursor":9,"count":1}}"#;
+        assert_eq!(open(200, page), Ok((serde_json::json!([7]), Some(9))));
+        let blocked = open(405, b"<html>").unwrap_err();
+        assert!(
+            blocked
+                .to_string()
+                .contains("(405, code 0): the answer is not")
+        );
     }
 
     #[test]

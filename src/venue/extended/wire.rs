@@ -330,6 +330,9 @@ pub fn read_envelope<'tape, 'input>(root: Json<'tape, 'input>) -> Option<Envelop
     (envelope.is_error || sequence.is_some()).then_some(envelope)
 }
 
+/// Codes from here on are the venue's own; smaller ones are those of HTTP. [D1, error responses]
+const OWN_CODE_MIN: u32 = 1000;
+
 /// What an HTTP answer's body says. [D1, error responses]
 #[derive(Clone, Copy)]
 pub enum Answer<'tape, 'input> {
@@ -341,7 +344,8 @@ pub enum Answer<'tape, 'input> {
     Unreadable,
 }
 
-/// Reads the envelope of an HTTP answer. `status` is compared without case.
+/// Reads the envelope of an HTTP answer. `status` is compared without case. An error without it is
+/// the venue's when its code is one of the venue's own; a proxy may well speak of a 403 in JSON.
 pub fn read_answer<'tape, 'input>(root: Option<Json<'tape, 'input>>) -> Answer<'tape, 'input> {
     let Some(root) = root else {
         return Answer::Unreadable;
@@ -350,14 +354,15 @@ pub fn read_answer<'tape, 'input>(root: Option<Json<'tape, 'input>>) -> Answer<'
     if status.eq_ignore_ascii_case("OK") {
         return Answer::Ok(root.member("data"));
     }
-    match root.member("error") {
-        Some(error) if error.is_object() => {
-            let code = error.member("code").and_then(Json::integer);
-            Answer::Error(code.and_then(|code| u32::try_from(code).ok()))
-        }
-        _ if status.eq_ignore_ascii_case("ERROR") => Answer::Error(None),
-        _ => Answer::Unreadable,
+    let code = root.member("error").and_then(|error| error.member("code"));
+    let code = code
+        .and_then(Json::integer)
+        .and_then(|code| u32::try_from(code).ok());
+    let is_own = code.is_some_and(|code| code >= OWN_CODE_MIN);
+    if status.eq_ignore_ascii_case("ERROR") || is_own {
+        return Answer::Error(code);
     }
+    Answer::Unreadable
 }
 
 #[cfg(test)]
@@ -459,6 +464,7 @@ mod tests {
             (r#"{"status":"ERROR","error":{"code":1140}}"#, (1, 1140)),
             (r#"{"status":"ERROR","error":{"code":"NOT_FOUND"}}"#, (1, 0)),
             (r#"{"error":{"code":1001}}"#, (1, 1001)),
+            (r#"{"error":{"code":403}}"#, (2, 0)),
             (r#"{"status":"ERROR"}"#, (1, 0)),
             (r#"{}"#, (2, 0)),
             ("<html>", (2, 0)),

@@ -219,7 +219,7 @@ mod tests {
         let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
         let of_kind = lines.filter(|line| line["kind"] == kind);
         of_kind
-            .map(|line| open(200, line["message"].to_string().as_bytes()).unwrap())
+            .map(|line| open(200, line["message"].to_string().as_bytes()).unwrap().0)
             .collect()
     }
 
@@ -352,7 +352,7 @@ mod tests {
                 continue;
             }
             each_bent(&line["message"], |bent| {
-                let Ok(data) = open(200, bent.to_string().as_bytes()) else {
+                let Ok((data, _)) = open(200, bent.to_string().as_bytes()) else {
                     return;
                 };
                 let fees = Fees {

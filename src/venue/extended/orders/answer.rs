@@ -1,22 +1,22 @@
-//! Answers on the HTTP connections: what a request's answer says about its order.
+//! Answers on the HTTP connections: what a request's answer says about its order, and the venue.
 //!
 //! ```text
 //! asked   | answer                               | report
 //! --------+--------------------------------------+---------------------------------------------
 //! place   | OK                                   | Acknowledged: taken by the gateway, no fill
-//! place   | ERROR with the venue's own code      | Rejected; 1134 (id known already): Unknown
-//! place   | HTTP 429; 5xx, not readable, lost    | Rejected and a pause; Unknown
+//! place   | ERROR with a code of the venue's     | Rejected; 1134 (id known already): Unknown
+//! place   | all else: pages, bare 4xx, 5xx, lost | Unknown
 //! query   | the order                            | its state and filled size
-//! query   | not there, asked 3 s after the send  | Rejected with nothing filled
+//! query   | twice not there, 3 s after the send  | Rejected with nothing filled
 //! query   | not there, asked sooner; other error | Unknown
 //! cancel  | OK                                   | nothing: the end comes on the stream
 //! cancel  | anything else                        | the state as far as it is known
 //! ```
 //! Sources: D1 (error responses), S1.
 
+use super::opening::{MAINTENANCE, UNAVAILABLE};
 use super::request::parse_id;
 use super::stream::read_standing;
-use super::table::is_over;
 use super::{Core, Job, LaneState, report};
 use crate::market::InstrumentId;
 use crate::market::event::FrameKind;
@@ -28,14 +28,31 @@ use crate::venue::{Lane, Reports};
 /// An order that the venue does not know this long after it was sent never reached it. Larger: the
 /// unknown lasts longer. Smaller: a slow request is taken for a lost one.
 const ABSENT_NS_MIN: u64 = 3 * SECOND;
+/// Two questions at least this far apart must both have missed it. Larger: as above. Smaller: one
+/// lagging replica of the venue's answers both.
+const ABSENT_NS_APART: u64 = SECOND;
 /// `RateLimited`, as HTTP status and as code.
 const RATE_LIMITED: u32 = 429;
 /// `NotFound`, as HTTP status and as code.
 const NOT_FOUND: u32 = 404;
-/// `InternalServerError` and `UnhandledError`: the venue does not know what it did either.
-const NOBODY_KNOWS: [u32; 2] = [500, 1006];
 /// `DuplicateOrder`: the id is there already, so an earlier send arrived.
 const DUPLICATE: u32 = 1134;
+/// `UnhandledError`: the venue does not know what it did either.
+const UNHANDLED: u32 = 1006;
+/// Statuses of a firewall that turns clients away when they come without the venue's envelope: a
+/// CAPTCHA page, a bare 405 (reported of venues behind the same kind of service).
+const TURNED_AWAY: [u16; 2] = [403, 405];
+
+/// Whether a code in the venue's envelope, given instead of an id and so before the book, is a
+/// verdict against an order. The codes of HTTP that are not in the venue's own list are nobody's
+/// word, and its word that it failed is no verdict either.
+const fn is_verdict(code: u32) -> bool {
+    match code {
+        DUPLICATE | UNHANDLED => false,
+        400 | 401 | 403 | NOT_FOUND | 422 | RATE_LIMITED => true,
+        _ => code >= 1000,
+    }
+}
 
 /// One answer as it arrived.
 pub(super) struct Arrived<'tape, 'input> {
@@ -48,6 +65,25 @@ impl Arrived<'_, '_> {
     /// HTTP's own word; the envelope's is read beside it, and both must agree for a success.
     fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// Taken: the venue's OK, or nothing at all, as the dead man's switch and cancels answer (D1).
+    fn is_taken(&self) -> bool {
+        let is_ok = matches!(read_answer(self.root), Answer::Ok(_)) || self.is_empty;
+        is_ok && self.is_success()
+    }
+
+    /// Whether it carries this code, in the venue's envelope.
+    fn has_code(&self, code: u32) -> bool {
+        matches!(read_answer(self.root), Answer::Error(Some(own)) if own == code)
+    }
+
+    /// Too many requests, or a wall in front of the venue that does not let us through.
+    fn is_turned_away(&self) -> bool {
+        let is_bare = matches!(read_answer(self.root), Answer::Unreadable);
+        u32::from(self.status) == RATE_LIMITED
+            || self.has_code(RATE_LIMITED)
+            || (is_bare && TURNED_AWAY.contains(&self.status))
     }
 }
 
@@ -67,25 +103,44 @@ impl Core {
             return FrameKind::Unknown;
         };
         *slot = LaneState::Idle { since: now };
-        if u32::from(arrived.status) == RATE_LIMITED {
-            self.budget.pause(now);
-        }
+        self.judge_venue(t_sent, &arrived, now);
         match job {
-            Job::Warm => FrameKind::Control,
             Job::Place(id) => self.take_placed(id, &arrived, now, reports),
             Job::Query(id) => self.take_found(id, t_sent, &arrived, now, reports),
             Job::Cancel(id) => {
-                let taken = matches!(read_answer(arrived.root), Answer::Ok(_)) || arrived.is_empty;
-                if !(taken && arrived.is_success()) {
+                if !arrived.is_taken() {
                     self.lose(Job::Cancel(id), now, reports);
                 }
                 FrameKind::Control
             }
+            Job::Warm => FrameKind::Control,
+            Job::Switch if arrived.is_taken() => FrameKind::Control,
+            Job::Switch => FrameKind::Malformed,
+            Job::Trades(_) => match read_answer(arrived.root) {
+                Answer::Ok(Some(list)) if arrived.is_success() => {
+                    match self.take_listed(list, now, reports) {
+                        true => FrameKind::Control,
+                        false => FrameKind::Malformed,
+                    }
+                }
+                Answer::Ok(_) | Answer::Error(_) | Answer::Unreadable => FrameKind::Malformed,
+            },
         }
     }
 
-    /// The answer to a new order. Only the venue's own verdict rejects: a code of its list, from a
-    /// server that did not say it failed. All else could have reached the book.
+    /// What any answer says about the venue: in maintenance, refusing us, or well.
+    fn judge_venue(&mut self, t_sent: Nanos, arrived: &Arrived<'_, '_>, now: Nanos) {
+        if arrived.is_taken() {
+            self.opening.hear_good(now);
+        } else if arrived.status == UNAVAILABLE || arrived.has_code(MAINTENANCE) {
+            self.opening.close(now);
+        } else if arrived.is_turned_away() {
+            self.budget.cool_down(t_sent, now);
+        }
+    }
+
+    /// The answer to a new order. Only the venue's own verdict rejects: a code of its list in its
+    /// envelope, from a server that did not say it failed. All else could have reached the book.
     fn take_placed(
         &mut self,
         id: OrderId,
@@ -93,29 +148,22 @@ impl Core {
         now: Nanos,
         reports: &mut Reports,
     ) -> FrameKind {
-        let answer = read_answer(arrived.root);
         let status = u32::from(arrived.status);
-        match answer {
-            Answer::Ok(data) if arrived.is_success() => {
-                let venue_id = data.and_then(|data| data.member("id"));
+        match read_answer(arrived.root) {
+            _ if arrived.is_taken() => {
+                let venue_id = match read_answer(arrived.root) {
+                    Answer::Ok(data) => data.and_then(|data| data.member("id")),
+                    Answer::Error(_) | Answer::Unreadable => None,
+                };
                 self.acknowledge(id, venue_id.and_then(Json::integer), now, reports);
-            }
-            Answer::Unreadable if arrived.is_empty && arrived.is_success() => {
-                self.acknowledge(id, None, now, reports);
             }
             Answer::Error(code) => {
                 let code = code.unwrap_or(status);
-                let is_verdict = code != DUPLICATE
-                    && !NOBODY_KNOWS.contains(&code)
-                    && (status < 500 || code >= 1000);
-                if is_verdict {
+                if is_verdict(code) && (status < 500 || code >= 1000) {
                     self.reject(id, code, now, reports);
                 } else {
                     self.lose(Job::Place(id), now, reports);
                 }
-            }
-            Answer::Ok(_) | Answer::Unreadable if status == RATE_LIMITED => {
-                self.reject(id, RATE_LIMITED, now, reports);
             }
             Answer::Ok(_) | Answer::Unreadable => {
                 self.lose(Job::Place(id), now, reports);
@@ -137,6 +185,7 @@ impl Core {
         if let Some(entry) = self.table.by_id(id) {
             instrument = entry.instrument;
             entry.venue_id = venue_id.unwrap_or(entry.venue_id);
+            entry.t_absent = Nanos::ZERO;
             // The stream may have told the end before the answer came.
             if entry.state == OrderState::Sent {
                 entry.state = OrderState::Working;
@@ -178,7 +227,8 @@ impl Core {
                 404 => Found::Absent,
                 _ => Found::Unreadable,
             },
-            Answer::Unreadable if arrived.status == 404 => Found::Absent,
+            // A page that says 404 is a proxy's; the venue's own may have no body.
+            Answer::Unreadable if arrived.status == 404 && arrived.is_empty => Found::Absent,
             Answer::Ok(_) | Answer::Error(_) | Answer::Unreadable => Found::Unreadable,
         };
         match found {
@@ -202,26 +252,24 @@ impl Core {
         FrameKind::Control
     }
 
-    /// The venue does not know the order. An order that is not in our table was sent by an earlier
-    /// run, long enough ago.
+    /// The venue does not know the order. It is believed when a second question, a while after the
+    /// first and long enough after the send, finds the same, and nobody has said otherwise. A late
+    /// word of the stream still overrides it: until its expiry a lost request may yet arrive.
     fn miss(&mut self, id: OrderId, t_asked: Nanos, now: Nanos, reports: &mut Reports) {
-        let Some(entry) = self.table.by_id(id) else {
-            let kind = ReportKind::State {
-                state: OrderState::Rejected,
-                filled: Size::ZERO,
-            };
-            reports.push(report(id, InstrumentId(0), now, kind));
-            return;
+        let Some(entry) = self.table.by_id(id).filter(|entry| !entry.state.is_over()) else {
+            return self.report_state(id, now, reports);
         };
-        let is_sure = t_asked.since(entry.t_sent) >= ABSENT_NS_MIN;
-        if !is_sure || entry.filled > Size::ZERO {
+        let is_second =
+            entry.t_absent != Nanos::ZERO && t_asked.since(entry.t_absent) >= ABSENT_NS_APART;
+        if entry.t_absent == Nanos::ZERO {
+            entry.t_absent = t_asked;
+        }
+        let is_late = t_asked.since(entry.t_sent) >= ABSENT_NS_MIN;
+        if !(is_second && is_late) || entry.filled > Size::ZERO {
             // Too soon to say, or it traded and so must have been there.
-            self.lose(Job::Query(id), now, reports);
-            return;
+            return self.lose(Job::Query(id), now, reports);
         }
-        if !is_over(entry.state) {
-            entry.state = OrderState::Rejected;
-        }
+        entry.conclude_absent();
         self.report_state(id, now, reports);
     }
 }

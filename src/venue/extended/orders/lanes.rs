@@ -1,15 +1,14 @@
 //! HTTP connections for requests: which is free, which waits for what, which must be dropped.
 //!
 //! Promises: one request at a time on each (HTTP/1.1 answers in order, so a second would queue
-//! behind the first and could not be told from it); connections are used in turn and kept warm.
+//! behind the first and could not be told from it); connections are used in turn.
 //! Refuses: nothing; a request that finds no free connection is told why.
 
-use super::budget::Claim;
-use super::{Core, Prepared};
+use super::Core;
 use crate::market::InstrumentId;
 use crate::market::order::{OrderId, Refusal};
 use crate::market::units::{Nanos, SECOND};
-use crate::venue::{Lane, Outbox};
+use crate::venue::Lane;
 
 /// An answer that takes longer makes its order Unknown and its connection suspect. Larger: hedging
 /// waits longer. Smaller: slow answers are taken for lost ones.
@@ -27,8 +26,12 @@ pub(super) enum Job {
     Cancel(OrderId),
     /// What became of an order.
     Query(OrderId),
-    /// Nothing: the request only kept the connection open.
+    /// Nothing: the request only kept the connection open, or asked whether the venue is.
     Warm,
+    /// Whether the dead man's switch was set.
+    Switch,
+    /// The last trades on a market.
+    Trades(InstrumentId),
 }
 
 /// Where an HTTP connection stands.
@@ -59,6 +62,17 @@ impl LaneState {
             LaneState::Failed => None,
         }
     }
+
+    /// Whether it is busy with something that no order asked for.
+    pub(super) fn is_upkeep(&self) -> bool {
+        match self {
+            LaneState::Busy { job, .. } => match job {
+                Job::Warm | Job::Switch | Job::Trades(_) => true,
+                Job::Place(_) | Job::Cancel(_) | Job::Query(_) => false,
+            },
+            LaneState::Down | LaneState::Idle { .. } | LaneState::Failed => false,
+        }
+    }
 }
 
 impl Core {
@@ -78,29 +92,5 @@ impl Core {
             }
         }
         Err(refusal)
-    }
-
-    /// Sends one cheap request on the connection that has been idle longest, one at a time so that
-    /// never more than one lane is busy with it.
-    pub(super) fn keep_warm(&mut self, now: Nanos, out: &mut Outbox) {
-        let warming = |lane: &LaneState| matches!(lane, LaneState::Busy { job: Job::Warm, .. });
-        if self.lanes.iter().any(warming) {
-            return;
-        }
-        let idle = |lane: &LaneState| match lane {
-            LaneState::Idle { since } => now.since(*since) >= WARM_NS,
-            LaneState::Down | LaneState::Busy { .. } | LaneState::Failed => false,
-        };
-        if let Some(idx) = self.lanes.iter().position(idle)
-            && self.budget.allows(Claim::Entry, now)
-        {
-            let prepared = Prepared {
-                lane: idx + 1,
-                job: Job::Warm,
-                instrument: InstrumentId(0),
-                fields: None,
-            };
-            self.write(&prepared, now, out);
-        }
     }
 }

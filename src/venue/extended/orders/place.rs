@@ -8,12 +8,14 @@
 
 use super::Core;
 use super::request::PlaceFields;
+use crate::market::book::Side;
 use crate::market::order::{Order, Refusal};
-use crate::market::units::{MS, Nanos, SECOND, Size};
+use crate::market::units::{MS, Nanos, Price, SECOND, Size};
 use crate::venue::Signing;
+use crate::venue::extended::MarketConfig;
 use crate::venue::extended::sign::amounts::{Exact, OrderValue, order_amounts};
-use crate::venue::extended::sign::hash::OrderTerms;
-use crate::venue::extended::sign::{Felt, NoncePoint, SignError, Signature};
+use crate::venue::extended::sign::hash::{OrderHasher, OrderTerms};
+use crate::venue::extended::sign::{Felt, NoncePoint, Salts, SignError, Signature};
 
 /// How long an order may live. It matches at once or never, so this only bounds how late one that
 /// was stuck on its way may still match. Smaller: a clock a few seconds off makes the venue refuse
@@ -55,29 +57,11 @@ impl Core {
         if !self.table.has_room() {
             return Err(Refusal::Busy);
         }
-        // The fee signed is the highest that may be taken; the venue takes less where it is due.
-        let amounts = order_amounts(&OrderValue {
-            side: order.side,
-            size: Exact::nano(size.0),
-            price: Exact::nano(price.0),
-            fee_rate: Exact::nano(config.fee_rate_taker),
-            base_resolution: config.base_resolution,
-            quote_resolution: config.quote_resolution,
-        })
-        .map_err(|_| Refusal::OffGrid)?;
-        // Whole seconds: then neither side can round the signed expiration differently.
-        let expiry_s = now.epoch_ms().div_ceil(1000) + ORDER_LIFE_S;
-        let salt = self.salts.draw();
-        let hash = self.hasher.order_hash(&OrderTerms {
-            base_asset: config.base_asset,
-            base_amount: amounts.base,
-            quote_asset: config.quote_asset,
-            quote_amount: amounts.quote,
-            fee_amount: amounts.fee,
-            expiration_s: expiry_s + SETTLEMENT_EXTRA_S,
-            salt: u64::from(salt),
-        });
-        let (signature, signing) = self.sign_hash(hash, ahead).map_err(|_| Refusal::Signing)?;
+        let asked = (order.side, size, price);
+        let terms = terms(config, &self.hasher, &mut self.salts, asked, now)?;
+        let (signature, signing) = self
+            .sign_hash(terms.message, ahead)
+            .map_err(|_| Refusal::Signing)?;
         let fields = PlaceFields {
             id: order.id,
             market_idx,
@@ -85,8 +69,8 @@ impl Core {
             size,
             price,
             reduce_only: order.reduce_only,
-            expiry_ms: expiry_s * (SECOND / MS),
-            salt,
+            expiry_ms: terms.expiry_ms,
+            salt: terms.salt,
             signature,
         };
         Ok((fields, signing))
@@ -104,4 +88,52 @@ impl Core {
         }
         Ok((self.key.sign(hash)?, Signing::Full))
     }
+}
+
+/// What is signed of an order, and what of it is neither price nor size.
+pub(in crate::venue::extended) struct Terms {
+    /// To be signed.
+    pub(in crate::venue::extended) message: Felt,
+    /// Epoch milliseconds, whole seconds.
+    pub(in crate::venue::extended) expiry_ms: u64,
+    /// The request's `nonce`.
+    pub(in crate::venue::extended) salt: u32,
+}
+
+/// Amounts, expiry and salt of a limit order that matches at once or never, and their hash. A salt
+/// is drawn only for an order whose amounts fit the signed message.
+pub(in crate::venue::extended) fn terms(
+    config: &MarketConfig,
+    hasher: &OrderHasher,
+    salts: &mut Salts,
+    (side, size, price): (Side, Size, Price),
+    now: Nanos,
+) -> Result<Terms, Refusal> {
+    // The fee signed is the highest that may be taken; the venue takes less where it is due.
+    let amounts = order_amounts(&OrderValue {
+        side,
+        size: Exact::nano(size.0),
+        price: Exact::nano(price.0),
+        fee_rate: Exact::nano(config.fee_rate_taker),
+        base_resolution: config.base_resolution,
+        quote_resolution: config.quote_resolution,
+    })
+    .map_err(|_| Refusal::OffGrid)?;
+    // Whole seconds: then neither side can round the signed expiration differently.
+    let expiry_s = now.epoch_ms().div_ceil(1000) + ORDER_LIFE_S;
+    let salt = salts.draw();
+    let message = hasher.order_hash(&OrderTerms {
+        base_asset: config.base_asset,
+        base_amount: amounts.base,
+        quote_asset: config.quote_asset,
+        quote_amount: amounts.quote,
+        fee_amount: amounts.fee,
+        expiration_s: expiry_s + SETTLEMENT_EXTRA_S,
+        salt: u64::from(salt),
+    });
+    Ok(Terms {
+        message,
+        expiry_ms: expiry_s * (SECOND / MS),
+        salt,
+    })
 }

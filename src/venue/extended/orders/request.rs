@@ -16,6 +16,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Prefix of our order ids at the venue (`externalId`): an id of ours is told from all others.
 const ID_PREFIX: &str = "px-";
+/// Trades asked for at once, newest first. Larger: a longer answer to wait for. Smaller: a busy
+/// market's lost trade has gone by. The venue's own limit is not documented.
+const TRADES_LISTED: u32 = 50;
 /// Longest body: about 700 bytes with the longest names and numbers.
 const BODY_BYTES_MAX: usize = 1024;
 
@@ -53,23 +56,33 @@ impl std::error::Error for SetupError {}
 
 /// The variable part of an order, as it was signed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PlaceFields {
-    pub(super) id: OrderId,
+pub(in crate::venue::extended) struct PlaceFields {
+    pub(in crate::venue::extended) id: OrderId,
     /// Position in the table the requests were built from.
-    pub(super) market_idx: usize,
-    pub(super) side: Side,
-    pub(super) size: Size,
-    pub(super) price: Price,
-    pub(super) reduce_only: bool,
+    pub(in crate::venue::extended) market_idx: usize,
+    pub(in crate::venue::extended) side: Side,
+    pub(in crate::venue::extended) size: Size,
+    pub(in crate::venue::extended) price: Price,
+    pub(in crate::venue::extended) reduce_only: bool,
     /// Epoch milliseconds, whole seconds.
-    pub(super) expiry_ms: u64,
+    pub(in crate::venue::extended) expiry_ms: u64,
     /// The request's `nonce`.
-    pub(super) salt: u32,
-    pub(super) signature: Signature,
+    pub(in crate::venue::extended) salt: u32,
+    pub(in crate::venue::extended) signature: Signature,
+}
+
+/// The account that requests are made for.
+#[derive(Clone, Copy)]
+pub(super) struct Account<'a> {
+    pub(super) api_key: &'a str,
+    pub(super) public_key: Felt,
+    pub(super) vault: u32,
 }
 
 /// A market's constant texts.
 struct MarketTexts {
+    /// The request line of the question for its last trades, up to the tail.
+    trades_line: Box<[u8]>,
     /// After the id, up to the side.
     before_side: Box<[u8]>,
     /// After the expiry, up to the nonce.
@@ -88,6 +101,8 @@ pub(super) struct Requests {
     cancel_head: Zeroizing<Vec<u8>>,
     /// A whole request: the venue's settings, the smallest public answer there is (D1).
     warm: Zeroizing<Vec<u8>>,
+    /// A whole request: the dead man's switch, set to its time.
+    switch: Zeroizing<Vec<u8>>,
     /// Headers after the request line of query and cancel.
     tail: Zeroizing<Vec<u8>>,
     markets: Box<[MarketTexts]>,
@@ -100,11 +115,12 @@ pub(super) struct Requests {
 impl Requests {
     pub(super) fn new(
         order_url: &str,
-        api_key: &str,
-        account: (Felt, u32),
+        account: Account<'_>,
         markets: &[MarketConfig],
+        switch_s: u32,
     ) -> Result<Requests, SetupError> {
         let (host, path) = split_url(order_url).ok_or(SetupError::Url)?;
+        let api_key = account.api_key;
         if api_key.is_empty() || !api_key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(SetupError::ApiKey);
         }
@@ -113,17 +129,7 @@ impl Requests {
              Accept: application/json\r\n"
         ));
         let bytes = |text: String| Zeroizing::new(text.into_bytes());
-        let (key, vault) = account;
-        let fits = |market: &MarketConfig| (0..1_000_000_000).contains(&market.fee_rate_taker);
-        if !markets.iter().all(fits) {
-            return Err(SetupError::FeeRate);
-        }
-        // Names come from the venue; one with a quote in it would end its text in our body.
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        let is_named = |market: &MarketConfig| market.market.name.as_str().bytes().all(is_plain);
-        if !markets.iter().all(is_named) {
-            return Err(SetupError::MarketName);
-        }
+        markets.iter().try_for_each(check_market)?;
         Ok(Requests {
             place_head: bytes(format!(
                 "POST {path}/user/order HTTP/1.1\r\n{}Content-Type: application/json\r\n\
@@ -136,13 +142,18 @@ impl Requests {
                 "GET {path}/info/settings HTTP/1.1\r\n{}\r\n",
                 *headers
             )),
+            // In the query, with an empty body (D1, dead man's switch).
+            switch: bytes(format!(
+                "POST {path}/user/deadmanswitch?countdownTime={switch_s} HTTP/1.1\r\n{}\
+                 Content-Length: 0\r\n\r\n",
+                *headers
+            )),
             tail: bytes(format!(" HTTP/1.1\r\n{}\r\n", *headers)),
-            markets: markets.iter().map(market_texts).collect(),
-            after_signature: format!(
-                r#""}},"starkKey":"{key:#x}","collateralPosition":"{vault}"}}}}"#
-            )
-            .into_bytes()
-            .into_boxed_slice(),
+            markets: markets
+                .iter()
+                .map(|config| market_texts(config, path))
+                .collect(),
+            after_signature: account_text((account.public_key, account.vault)),
             body: Body::new(),
         })
     }
@@ -179,7 +190,22 @@ impl Requests {
         })
     }
 
-    /// Writes a cheap request whose answer nobody needs: it keeps the connection warm.
+    /// Writes the question for the account's last trades on a market.
+    pub(super) fn trades(&self, lane: Lane, market_idx: usize, out: &mut Outbox) -> bool {
+        let line = &self.markets[market_idx].trades_line;
+        out.message(lane, OutKind::Http, |text| {
+            text.put(line).put(&self.tail);
+        })
+    }
+
+    /// Writes the dead man's switch, set to its time.
+    pub(super) fn switch(&self, lane: Lane, out: &mut Outbox) -> bool {
+        out.message(lane, OutKind::Http, |text| {
+            text.put(&self.switch);
+        })
+    }
+
+    /// Writes a cheap request that keeps the connection warm, and asks whether the venue is open.
     pub(super) fn warm(&self, lane: Lane, out: &mut Outbox) -> bool {
         out.message(lane, OutKind::Http, |text| {
             text.put(&self.warm);
@@ -207,11 +233,45 @@ fn split_url(url: &str) -> Option<(&str, &str)> {
     ok.then(|| (host, path.trim_end_matches('/')))
 }
 
+/// Public key and vault, as they follow a signature. Cold: once per account.
+fn account_text((key, vault): (Felt, u32)) -> Box<[u8]> {
+    let text = format!(r#""}},"starkKey":"{key:#x}","collateralPosition":"{vault}"}}}}"#);
+    text.into_bytes().into_boxed_slice()
+}
+
+/// One order's body by itself, for who keeps no connection warm. Cold.
+pub(in crate::venue::extended) fn body(
+    config: &MarketConfig,
+    account: (Felt, u32),
+    fields: &PlaceFields,
+) -> Result<Zeroizing<Vec<u8>>, SetupError> {
+    check_market(config)?;
+    let mut body = Body::new();
+    let text = body.write(&market_texts(config, ""), &account_text(account), fields);
+    Ok(Zeroizing::new(text.to_vec()))
+}
+
+/// Whether texts can be made of a market. Cold: once per market.
+fn check_market(config: &MarketConfig) -> Result<(), SetupError> {
+    if !(0..1_000_000_000).contains(&config.fee_rate_taker) {
+        return Err(SetupError::FeeRate);
+    }
+    // Names come from the venue; one with a quote in it would end its text in our body.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match config.market.name.as_str().bytes().all(is_plain) {
+        true => Ok(()),
+        false => Err(SetupError::MarketName),
+    }
+}
+
 /// Everything of a market's requests that never changes. Cold: once per market.
-fn market_texts(config: &MarketConfig) -> MarketTexts {
+fn market_texts(config: &MarketConfig, path: &str) -> MarketTexts {
     let name = config.market.name;
     let fee = Size(config.fee_rate_taker);
     MarketTexts {
+        trades_line: format!("GET {path}/user/trades?market={name}&limit={TRADES_LISTED}")
+            .into_bytes()
+            .into_boxed_slice(),
         before_side: format!(r#"","market":"{name}","type":"LIMIT","side":""#)
             .into_bytes()
             .into_boxed_slice(),
@@ -329,6 +389,14 @@ mod tests {
         }
     }
 
+    fn account(api_key: &str, public_key: Felt, vault: u32) -> Account<'_> {
+        Account {
+            api_key,
+            public_key,
+            vault,
+        }
+    }
+
     fn parse(text: &Value) -> Option<i64> {
         crate::market::units::parse_decimal(text.as_str()?.as_bytes()).ok()
     }
@@ -360,7 +428,7 @@ mod tests {
             let vault = input["vault"].as_u64().unwrap() as u32;
             let markets = [config(sdk["market"].as_str().unwrap(), fee)];
             let url = "https://api.example/api/v1/";
-            let mut requests = Requests::new(url, "k", (key, vault), &markets).unwrap();
+            let mut requests = Requests::new(url, account("k", key, vault), &markets, 0).unwrap();
             let signature = &sdk["settlement"]["signature"];
             let hex = |name: &str| parse_felt(signature[name].as_str().unwrap()).unwrap();
             let salt = sdk["nonce"].as_str().unwrap().parse::<u64>().unwrap();
@@ -426,21 +494,30 @@ mod tests {
 
     #[test]
     fn questions_and_cancels_name_our_id() {
-        let requests = Requests::new("http://[::1]:8080", "k", (Felt::ONE, 1), &[]).unwrap();
-        let mut out = Outbox::new(4096, 4);
+        let markets = [config("BTC-USD", 0)];
+        let account = account("k", Felt::ONE, 1);
+        let requests = Requests::new("http://[::1]:8080", account, &markets, 60).unwrap();
+        let mut out = Outbox::new(4096, 8);
         assert!(requests.query(1, OrderId(5), &mut out));
         assert!(requests.cancel(1, OrderId(6), &mut out));
         assert!(requests.warm(2, &mut out));
+        assert!(requests.trades(2, 0, &mut out));
+        assert!(requests.switch(2, &mut out));
         let lines = [
             "GET /user/orders/external/px-5 HTTP/1.1\r\n",
             "DELETE /user/order?externalId=px-6 HTTP/1.1\r\n",
             "GET /info/settings HTTP/1.1\r\n",
+            "GET /user/trades?market=BTC-USD&limit=50 HTTP/1.1\r\n",
+            "POST /user/deadmanswitch?countdownTime=60 HTTP/1.1\r\n",
         ];
+        assert_eq!(out.items().len(), lines.len());
         for (item, line) in out.items().iter().zip(lines) {
             let text = std::str::from_utf8(out.payload(item)).unwrap();
             assert!(text.starts_with(line), "{text}");
             assert!(text.contains("\r\nHost: [::1]:8080\r\n"));
             assert!(text.ends_with("\r\n\r\n"));
+            let has_length = text.contains("\r\nContent-Length: 0\r\n");
+            assert_eq!(has_length, text.starts_with("POST"));
         }
     }
 
@@ -454,17 +531,18 @@ mod tests {
 
     #[test]
     fn bad_settings_are_refused() {
-        let new = |url, key| Requests::new(url, key, (Felt::ONE, 1), &[]).err();
+        let good = account("k", Felt::ONE, 1);
+        let new = |url, key| Requests::new(url, account(key, Felt::ONE, 1), &[], 0).err();
         assert_eq!(new("api.example", "k"), Some(SetupError::Url));
         assert_eq!(new("https:///x", "k"), Some(SetupError::Url));
         assert_eq!(new("https://a/b?c", "k"), Some(SetupError::Url));
         assert_eq!(new("https://a", ""), Some(SetupError::ApiKey));
         assert_eq!(new("https://a", "k\r\nEvil: 1"), Some(SetupError::ApiKey));
         let market = [config("BTC-USD", -1)];
-        let error = Requests::new("https://a", "k", (Felt::ONE, 1), &market).err();
+        let error = Requests::new("https://a", good, &market, 0).err();
         assert_eq!(error, Some(SetupError::FeeRate));
         let market = [config("BTC\"USD", 0)];
-        let error = Requests::new("https://a", "k", (Felt::ONE, 1), &market).err();
+        let error = Requests::new("https://a", good, &market, 0).err();
         assert_eq!(error, Some(SetupError::MarketName));
     }
 }

@@ -1,17 +1,15 @@
 //! The account stream: orders, trades, positions and money as the venue tells them.
 //!
 //! Promises: messages in an unbroken row from 1, or the connection is given up; frames are read by
-//! member, not by type, because one may carry several; a fill is booked from a trade, once by its
-//! id; an order is judged by its filled size, never by its status alone.
+//! member, not by type, because one may carry several; an order is judged by its filled size, never
+//! by its status alone. Trades are read in `fills`.
 //! Sources: D1 (account updates stream, orders, positions, balance), C1.
 
 use super::request::parse_id;
-use super::table::is_over;
 use super::{Core, STREAM_LANE, report};
-use crate::market::book::Side;
 use crate::market::event::FrameKind;
 use crate::market::order::{OrderId, OrderState, ReportKind};
-use crate::market::units::{Nanos, Notional, SECOND, Size};
+use crate::market::units::{Nanos, SECOND, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId};
 use crate::venue::extended::wire::{Json, read_envelope};
 use crate::venue::{Outbox, Reports};
@@ -21,11 +19,11 @@ use crate::venue::{Outbox, Reports};
 const SNAPSHOTS_NS_MAX: u64 = 10 * SECOND;
 
 /// Where the account stream stands.
-#[derive(Clone, Copy, Debug, Default)]
 ///
 /// ```text
 /// not connected -> waiting for snapshots (link up) -> in step -> not connected (break, link down)
 /// ```
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stream {
     /// False also after a break: what still arrives then is not believed.
     is_connected: bool,
@@ -58,7 +56,16 @@ impl Stream {
 
 /// Something in a message is not what the venue writes. The rest of it is not read: a message of
 /// which a part was lost is as bad as a lost message.
-struct Malformed;
+pub(super) struct Malformed;
+
+/// What a message held.
+#[derive(Default)]
+struct Members {
+    /// Members that were understood.
+    known: usize,
+    /// It tells of a position on a market that this run does not know.
+    is_strange: bool,
+}
 
 impl Core {
     /// One message of the account stream.
@@ -87,28 +94,28 @@ impl Core {
         let is_snapshot =
             envelope.kind == "SNAPSHOT" || data.member("isSnapshot").is_some_and(Json::is_true);
         match self.take_members(data, is_snapshot, now, reports) {
-            Ok(0) => FrameKind::Unknown,
+            Ok(Members { known: 0, .. }) => FrameKind::Unknown,
+            Ok(members) if members.is_strange => FrameKind::WrongMarket,
             Ok(_) if is_snapshot => FrameKind::Snapshot,
             Ok(_) => FrameKind::Update,
             Err(Malformed) => FrameKind::Malformed,
         }
     }
 
-    /// Trades first, so that fills stand before the states they lead to. Returns how many members
-    /// were understood.
+    /// Trades first, so that fills stand before the states they lead to.
     fn take_members(
         &mut self,
         data: Json<'_, '_>,
         is_snapshot: bool,
         now: Nanos,
         reports: &mut Reports,
-    ) -> Result<usize, Malformed> {
-        let mut known = 0;
+    ) -> Result<Members, Malformed> {
+        let mut members = Members::default();
         if let Some(trades) = data.member("trades") {
             for trade in trades.elements() {
                 self.take_trade(trade, is_snapshot, now, reports)?;
             }
-            known += 1;
+            members.known += 1;
         }
         if let Some(orders) = data.member("orders") {
             for order in orders.elements() {
@@ -118,81 +125,31 @@ impl Core {
                 self.miss_orders(orders, now, reports);
                 self.stream.has_orders = true;
             }
-            known += 1;
+            members.known += 1;
         }
         if let Some(positions) = data.member("positions") {
-            self.take_positions(positions, is_snapshot, now, reports)?;
-            known += 1;
+            members.is_strange = self.take_positions(positions, is_snapshot, now, reports)?;
+            members.known += 1;
         }
         if let Some(balance) = data.member("balance") {
             take_balance(balance, now, reports)?;
             self.stream.has_balance = true;
-            known += 1;
+            members.known += 1;
         }
-        Ok(known)
+        Ok(members)
     }
 
     /// The instrument of a market's name; names are the venue's, compared whole, so that a suffix
     /// can never be lost.
-    fn instrument_named(&self, name: &str) -> Option<InstrumentId> {
+    pub(super) fn instrument_named(&self, name: &str) -> Option<InstrumentId> {
         let mut markets = self.markets.iter().map(|config| &config.market);
         let market = markets.find(|market| market.name.as_str() == name)?;
         Some(market.instrument)
     }
 
-    /// One trade: booked as a fill of our order, or, when no order of ours explains it (a
-    /// liquidation, a deleverage, somebody at the web page), as a fill of nobody's. The position
-    /// has changed in any case.
-    fn take_trade(
-        &mut self,
-        trade: Json<'_, '_>,
-        is_snapshot: bool,
-        now: Nanos,
-        reports: &mut Reports,
-    ) -> Result<(), Malformed> {
-        let id = integer(trade, "id").ok_or(Malformed)?;
-        let name = text(trade, "market").ok_or(Malformed)?;
-        // Trades of a snapshot happened before this connection; they are remembered, not booked.
-        if !self.seen.is_new(id) || is_snapshot {
-            return Ok(());
-        }
-        let Some(instrument) = self.instrument_named(name) else {
-            self.foreign_count += 1;
-            return Ok(());
-        };
-        let side = match text(trade, "side").ok_or(Malformed)? {
-            "BUY" => Side::Bid,
-            "SELL" => Side::Ask,
-            _ => return Err(Malformed),
-        };
-        let price = trade.member("price").and_then(Json::price);
-        let size = trade.member("qty").and_then(Json::size);
-        let fee = trade.member("fee").and_then(Json::money);
-        let size = size.filter(|size| *size > Size::ZERO).ok_or(Malformed)?;
-        let kind = ReportKind::Fill {
-            trade: id,
-            side,
-            price: price.ok_or(Malformed)?,
-            size,
-            // A rebate would be negative; fees reported are what was paid.
-            fee: fee.unwrap_or(Notional::ZERO).max(Notional::ZERO),
-        };
-        let own = text(trade, "externalOrderId").map_or(OrderId::NONE, parse_id);
-        let order = match own {
-            // The documented member is missing in one official sample; the venue's id stands in.
-            OrderId::NONE => integer(trade, "orderId")
-                .and_then(|venue_id| self.table.by_venue_id(venue_id))
-                .map_or(OrderId::NONE, |entry| entry.id),
-            own => own,
-        };
-        if order == OrderId::NONE {
-            self.foreign_count += 1;
-        }
-        reports.push(report(order, instrument, now, kind));
-        Ok(())
-    }
-
-    /// One order: the venue's word on its state. Orders of others are only counted.
+    /// One order: the venue's word on its state. An order that is not ours is told as nobody's: a
+    /// foreign order on this account is somebody's alarm. On a market that is not ours it is only
+    /// counted.
     fn take_order(
         &mut self,
         order: Json<'_, '_>,
@@ -200,10 +157,15 @@ impl Core {
         reports: &mut Reports,
     ) -> Result<(), Malformed> {
         let venue_id = integer(order, "id").ok_or(Malformed)?;
-        let id = text(order, "externalId").map_or(OrderId::NONE, parse_id);
         let name = text(order, "market").ok_or(Malformed)?;
-        let Some(instrument) = self.instrument_named(name).filter(|_| id != OrderId::NONE) else {
-            self.foreign_count += 1;
+        let own = text(order, "externalId").map_or(OrderId::NONE, parse_id);
+        let id = match (own, self.table.by_venue_id(venue_id)) {
+            (OrderId::NONE, Some(entry)) => entry.id,
+            (own, _) => own,
+        };
+        self.foreign_count += u64::from(id == OrderId::NONE);
+        let Some(instrument) = self.instrument_named(name) else {
+            self.foreign_count += u64::from(id != OrderId::NONE);
             return Ok(());
         };
         let (mut state, mut filled) = read_standing(order).ok_or(Malformed)?;
@@ -226,7 +188,7 @@ impl Core {
             let is_listed = |order: Json<'_, '_>| {
                 text(order, "externalId").map_or(OrderId::NONE, parse_id) == entry.id
             };
-            if is_over(entry.state) || entry.t_sent > since || open.elements().any(is_listed) {
+            if entry.state.is_over() || entry.t_sent > since || open.elements().any(is_listed) {
                 continue;
             }
             entry.state = OrderState::Unknown;
@@ -239,18 +201,24 @@ impl Core {
     }
 
     /// Positions. A snapshot speaks for every market, a later message only for those it names.
+    /// True when one is held on a market that this run does not know: names are compared whole, as
+    /// the venue listed them at the start, so it is another hand's position, or the venue has
+    /// renamed a market. No report can name it; it is counted, and the message told as one of a
+    /// wrong market. `Down` would be too much: it would keep the legs that are ours from closing.
     fn take_positions(
         &mut self,
         positions: Json<'_, '_>,
         is_snapshot: bool,
         now: Nanos,
         reports: &mut Reports,
-    ) -> Result<(), Malformed> {
+    ) -> Result<bool, Malformed> {
         let mut told = [false; INSTRUMENTS_MAX];
+        let mut is_strange = false;
         for position in positions.elements() {
             let size = read_position(position).ok_or(Malformed)?;
             let name = text(position, "market").ok_or(Malformed)?;
             let Some(instrument) = self.instrument_named(name) else {
+                is_strange |= size != Size::ZERO;
                 self.foreign_count += u64::from(size != Size::ZERO);
                 continue;
             };
@@ -267,7 +235,7 @@ impl Core {
             }
             self.stream.has_positions = true;
         }
-        Ok(())
+        Ok(is_strange)
     }
 
     /// Gives the connection up; what it said last can no longer be trusted to be all.
@@ -279,7 +247,7 @@ impl Core {
         };
     }
 
-    /// At the beat: a stream that never told its snapshots is given up.
+    /// At the beat: a stream that never told its snapshots, or not what it should, is given up.
     pub(super) fn watch_stream(&mut self, now: Nanos, out: &mut Outbox) {
         let stream = &mut self.stream;
         if stream.reconnect_due {
@@ -288,19 +256,20 @@ impl Core {
         let is_late = stream.is_connected
             && !stream.is_in_step()
             && now.since(stream.t_connected) > SNAPSHOTS_NS_MAX;
-        if is_late {
+        let is_deaf = std::mem::take(&mut self.is_deaf) && self.stream.is_in_step();
+        if is_late || is_deaf {
             self.lose_stream(out);
         }
     }
 }
 
 /// A member that is text.
-fn text<'input>(json: Json<'_, 'input>, name: &str) -> Option<&'input str> {
+pub(super) fn text<'input>(json: Json<'_, 'input>, name: &str) -> Option<&'input str> {
     json.member(name).and_then(Json::text)
 }
 
 /// A member that is a whole number.
-fn integer(json: Json<'_, '_>, name: &str) -> Option<u64> {
+pub(super) fn integer(json: Json<'_, '_>, name: &str) -> Option<u64> {
     json.member(name).and_then(Json::integer)
 }
 

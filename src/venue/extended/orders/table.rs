@@ -9,10 +9,19 @@ use crate::market::order::{OrderId, OrderState};
 use crate::market::units::{Nanos, Size};
 
 /// Orders remembered. The engine has a handful open at a time; the rest is memory for late news.
-/// Larger: slower look-ups. Smaller: late trades without an own id can't be explained.
+/// Larger: slower look-ups. Smaller: late trades without an own id can't be explained. It bounds
+/// what may be open at once, too, far below the 200 a market that the venue allows (D1, error 1126:
+/// MaxOpenOrdersNumberExceeded); and none of them rests, because all are immediate-or-cancel.
 pub(super) const ORDERS_MAX: usize = 128;
-/// Trade ids remembered. Only a snapshot after a reconnect repeats trades.
+const _: () = assert!(
+    ORDERS_MAX < 200,
+    "the venue's limit of open orders a market"
+);
+/// Trade ids remembered. Snapshots after a reconnect and answers to questions repeat trades.
 const TRADES_MAX: usize = 1024;
+/// How often the trades of one order are asked for. Larger: a fill that the venue never lists is
+/// given up later. Smaller: a list that is late is given up too soon.
+pub(super) const ASKS_MAX: u8 = 3;
 
 /// One order.
 #[derive(Clone, Copy, Debug)]
@@ -20,22 +29,27 @@ pub(super) struct Entry {
     /// Our id.
     pub(super) id: OrderId,
     pub(super) instrument: InstrumentId,
+    /// What it may trade at most; zero for an order of an earlier run, whose trades are not ours to
+    /// count.
+    pub(super) size: Size,
     /// As far as anybody has told.
     pub(super) state: OrderState,
-    /// Cumulative.
+    /// Cumulative: the larger of what the venue says and what its trades add up to.
     pub(super) filled: Size,
+    /// What the trades add up to.
+    pub(super) traded: Size,
     /// The venue's own id; 0 until it is known.
     pub(super) venue_id: u64,
     /// When its request was written; an order not found later than a while after is not there.
     pub(super) t_sent: Nanos,
-}
-
-/// Whether nothing more can happen to an order.
-pub(super) const fn is_over(state: OrderState) -> bool {
-    match state {
-        OrderState::Filled | OrderState::Cancelled | OrderState::Rejected => true,
-        OrderState::Sent | OrderState::Working | OrderState::Unknown => false,
-    }
+    /// When it was asked for and not found, first; zero while nobody missed it.
+    pub(super) t_absent: Nanos,
+    /// It is over only because the venue did not find it, which a late word may still prove wrong.
+    is_inferred: bool,
+    /// Since when the trades fall short of the filled size; zero when they do not.
+    t_short: Nanos,
+    /// Times the missing trades were asked for.
+    pub(super) asks: u8,
 }
 
 /// Orders, newest overwriting the oldest that is over.
@@ -59,7 +73,7 @@ impl OrderTable {
     /// those that are over. `None` when every order in the table may still do something.
     fn seat(&self) -> Option<usize> {
         let age = |entry: &Option<Entry>| entry.map_or(0, |entry| entry.t_sent.0 + 1);
-        let free = |entry: &Option<Entry>| entry.is_none_or(|entry| is_over(entry.state));
+        let free = |entry: &Option<Entry>| entry.is_none_or(|entry| entry.state.is_over());
         let seats = self.entries.iter().enumerate();
         let free = seats.filter(|(_, entry)| free(entry));
         free.min_by_key(|(_, entry)| age(entry)).map(|(idx, _)| idx)
@@ -71,6 +85,7 @@ impl OrderTable {
         if let Some(known) = self.by_id(entry.id) {
             known.state = entry.state;
             known.t_sent = entry.t_sent;
+            known.t_absent = Nanos::ZERO;
         } else if let Some(idx) = self.seat() {
             self.entries[idx] = Some(entry);
         }
@@ -91,13 +106,104 @@ impl OrderTable {
 }
 
 impl Entry {
-    /// Takes the venue's word on state and cumulative size. What is over stays over, because news
-    /// may come late; the filled size only grows.
+    /// An order of which nothing was heard yet.
+    pub(super) const fn new(
+        id: OrderId,
+        instrument: InstrumentId,
+        size: Size,
+        t_sent: Nanos,
+    ) -> Entry {
+        Entry {
+            id,
+            instrument,
+            size,
+            state: OrderState::Sent,
+            filled: Size::ZERO,
+            traded: Size::ZERO,
+            venue_id: 0,
+            t_sent,
+            t_absent: Nanos::ZERO,
+            is_inferred: false,
+            t_short: Nanos::ZERO,
+            asks: 0,
+        }
+    }
+
+    /// Takes the venue's word on state and cumulative size. What is over by its word stays over,
+    /// because news may come late; the filled size only grows.
     pub(super) fn learn(&mut self, state: OrderState, filled: Size) {
-        if !is_over(self.state) {
+        if !self.state.is_over() || self.is_inferred {
             self.state = state;
         }
+        self.is_inferred = false;
+        self.t_absent = Nanos::ZERO;
+        self.fill_to(filled);
+    }
+
+    /// A trade of this order. True when it contradicts what was said before: the order was over
+    /// with less, so that its last word must be said again.
+    pub(super) fn trade(&mut self, size: Size) -> bool {
+        self.traded = Size(self.traded.0.saturating_add(size.0));
+        self.t_absent = Nanos::ZERO;
+        let was_wrong = self.state.is_over() && self.traded > self.filled;
+        self.fill_to(self.traded);
+        was_wrong
+    }
+
+    /// The venue does not know it any more, or never did: over, with nothing beyond what is known.
+    pub(super) fn conclude_absent(&mut self) {
+        // One that the venue had given an id was there; some accounts' histories keep no order that
+        // ended unfilled (D1, rate limits).
+        self.state = match self.venue_id {
+            0 => OrderState::Rejected,
+            _ => OrderState::Cancelled,
+        };
+        self.is_inferred = true;
+    }
+
+    /// The venue's or the trades' cumulative size. What traded was never rejected.
+    fn fill_to(&mut self, filled: Size) {
         self.filled = self.filled.max(filled);
+        if self.state == OrderState::Rejected && self.filled > Size::ZERO {
+            self.state = OrderState::Cancelled;
+        }
+    }
+
+    /// How far trades told outside of the stream's row may fill it: no trade of the past may be
+    /// booked above what the order's end, or else its size, leaves room for.
+    pub(super) fn has_room_for(&self, size: Size) -> bool {
+        let limit = if self.state.is_over() {
+            self.filled.min(self.size)
+        } else {
+            self.size
+        };
+        self.traded.0.saturating_add(size.0) <= limit.0
+    }
+
+    /// Whether its trades have fallen short of its filled size for this long.
+    pub(super) fn is_short_since(&mut self, now: Nanos, grace_ns: u64) -> bool {
+        let is_short = self.filled > self.traded && self.size > Size::ZERO;
+        self.t_short = match (is_short, self.t_short) {
+            (false, _) => Nanos::ZERO,
+            (true, Nanos::ZERO) => now,
+            (true, since) => since,
+        };
+        is_short && now.since(self.t_short) >= grace_ns
+    }
+
+    /// Its missing trades, if any are, are being asked for: they have the grace anew.
+    pub(super) fn ask_trades(&mut self, now: Nanos) {
+        if self.t_short != Nanos::ZERO {
+            self.t_short = now;
+            self.asks = (self.asks + 1).min(ASKS_MAX);
+        }
+    }
+
+    /// Nobody told the missing trades. True the first time.
+    pub(super) fn give_up_on_trades(&mut self) -> bool {
+        let is_first = self.asks == ASKS_MAX;
+        self.asks = ASKS_MAX + 1;
+        is_first
     }
 }
 
@@ -115,9 +221,14 @@ impl SeenTrades {
         }
     }
 
+    /// Whether it was seen already.
+    pub(super) fn knows(&self, id: u64) -> bool {
+        self.ids.contains(&id)
+    }
+
     /// Whether this trade is new; from now on it is not.
     pub(super) fn is_new(&mut self, id: u64) -> bool {
-        if self.ids.contains(&id) {
+        if self.knows(id) {
             return false;
         }
         self.ids[self.next] = id;
@@ -132,12 +243,8 @@ mod tests {
 
     fn entry(id: u64, t: u64) -> Entry {
         Entry {
-            id: OrderId(id),
-            instrument: InstrumentId(0),
-            state: OrderState::Sent,
-            filled: Size::ZERO,
             venue_id: id + 1000,
-            t_sent: Nanos(t),
+            ..Entry::new(OrderId(id), InstrumentId(0), Size(100), Nanos(t))
         }
     }
 
@@ -179,6 +286,56 @@ mod tests {
         entry.learn(OrderState::Filled, Size(10));
         entry.learn(OrderState::Working, Size(0));
         assert_eq!((entry.state, entry.filled), (OrderState::Filled, Size(10)));
+    }
+
+    #[test]
+    fn the_last_word_is_wrong_when_more_traded() {
+        let mut entry = entry(1, 1);
+        assert!(!entry.trade(Size(3)));
+        entry.learn(OrderState::Cancelled, Size(5));
+        assert!(!entry.trade(Size(2)), "late, but it was counted");
+        assert!(entry.trade(Size(1)));
+        assert_eq!((entry.filled, entry.traded), (Size(6), Size(6)));
+        let mut refused = self::entry(2, 1);
+        refused.learn(OrderState::Rejected, Size::ZERO);
+        assert!(refused.trade(Size(1)));
+        assert_eq!(refused.state, OrderState::Cancelled);
+    }
+
+    #[test]
+    fn an_absence_is_believed_less_than_a_word() {
+        let mut missed = Entry::new(OrderId(1), InstrumentId(0), Size(9), Nanos(1));
+        missed.conclude_absent();
+        assert_eq!(missed.state, OrderState::Rejected);
+        missed.learn(OrderState::Working, Size(2));
+        assert_eq!(
+            (missed.state, missed.filled),
+            (OrderState::Working, Size(2))
+        );
+        let mut known = entry(1, 1);
+        known.conclude_absent();
+        assert_eq!(known.state, OrderState::Cancelled);
+    }
+
+    #[test]
+    fn missing_trades_are_asked_for_and_given_up() {
+        let mut entry = entry(1, 1);
+        entry.learn(OrderState::Filled, Size(5));
+        let mut now = Nanos(1_000);
+        for ask in 0..ASKS_MAX {
+            assert!(!entry.is_short_since(now, 10), "ask {ask}");
+            now = now.plus(10);
+            assert!(entry.is_short_since(now, 10), "ask {ask}");
+            entry.ask_trades(now);
+        }
+        assert!(entry.give_up_on_trades());
+        assert!(!entry.give_up_on_trades(), "once");
+        entry.trade(Size(5));
+        assert!(!entry.is_short_since(now.plus(99), 10));
+        let mut earlier = Entry::new(OrderId(2), InstrumentId(0), Size::ZERO, Nanos(1));
+        earlier.learn(OrderState::Filled, Size(5));
+        assert!(!earlier.is_short_since(now, 0), "another run's");
+        assert!(!earlier.has_room_for(Size(5)));
     }
 
     #[test]
