@@ -1,4 +1,9 @@
 //! Each limit stops what it says, under its own name; halt stops entries and ends.
+//!
+//! Of the rows of failures, two can't happen here, because nothing of ours rests on a book: an
+//! order that asks for a place at the touch and is never filled (row 31), and a trade between two
+//! of our own quotes (row 54). `Action::Place` is immediate-or-cancel and no other order is placed.
+//! So no size of our own has to be taken off a book either.
 
 #[path = "rig/scripted.rs"]
 mod scripted;
@@ -7,7 +12,7 @@ use parallax::market::event::{Control, Event, PairEnd, Reason};
 use parallax::market::order::{OrderId, ReportKind};
 use parallax::market::units::{Bps, Notional, SECOND, Size};
 use parallax::market::{InstrumentId, VENUES};
-use parallax::scanner::risk::Limits;
+use parallax::scanner::risk::{LegOrder, Limits, SLOTS_MAX};
 use scripted::*;
 
 /// Shows the standing edge and gives the only reason that was named; no order may have left.
@@ -384,9 +389,11 @@ fn control_and_halt_stop_entries() {
     rig.command(Control::EntriesOff);
     assert_eq!(refused(&mut rig), Reason::EntriesOff);
     rig.pass(10);
-    assert!(!rig.last_status.drained);
+    assert!(rig.last_status.drained, "nothing moves, and nothing will");
 
     let mut rig = Rig::ready(Limits::default());
+    rig.pass(10);
+    assert!(!rig.last_status.drained);
     rig.halt.raise();
     assert_eq!(refused(&mut rig), Reason::EntriesOff);
     rig.pass(10);
@@ -430,4 +437,228 @@ fn the_status_says_what_is_live() {
     let status = rig.last_status;
     assert_eq!((status.pairs_open, status.pairs_legged), (1, 0));
     assert_eq!(Size::ZERO, size("0"));
+}
+
+/// Rows 26 and 27: what both venues take, after a fall of 5 %, and beside it what may be left over.
+/// 10 USD at 950 are 0.011 on either lot; 0.0105 may be left over; on the joint step 0.022.
+#[test]
+fn a_pair_that_could_not_be_hedged_and_closed_is_not_entered() {
+    let with = |usd| Limits {
+        position_max: Notional::from_usd(usd),
+        ..Limits::default()
+    };
+    assert_eq!(refused_with(with(21)), Reason::MaxPosition);
+    let mut rig = Rig::ready(with(23));
+    rig.edge();
+    assert_eq!(rig.only(Lighter).size, size("0.022"));
+    // The same for depth: half of 0.043 is less.
+    let mut rig = Rig::ready(Limits::default());
+    rig.book_of(BTC, Lighter, ("1001.4", "1001.6"), "0.043");
+    assert!(rig.placed().is_empty());
+    assert_eq!(rig.reasons(), [Reason::SizeBelowMin]);
+}
+
+/// Row 26: a part that fills is hedged to the other venue's lot; what is left of it is carried and
+/// closed with its leg.
+#[test]
+fn a_part_that_fills_is_hedged_and_its_remainder_closed_with_its_leg() {
+    let mut rig = Rig::ready(Limits::default());
+    rig.edge();
+    let slow = rig.only(Lighter);
+    rig.fill_part(&slow, size("0.0125"));
+    let fast = rig.only(Extended);
+    assert_eq!(fast.size, size("0.012"));
+    rig.fill_all(&fast);
+    rig.pass(100);
+    assert!(rig.placed().is_empty());
+    assert_eq!(rig.last_status.pairs_open, 1);
+    rig.command(Control::Drain);
+    rig.pass(10);
+    for (venue, whole) in [(Lighter, "0.0125"), (Extended, "0.012")] {
+        let out = rig.only(venue);
+        assert!(out.reduce_only && out.size == size(whole));
+        rig.fill_all(&out);
+    }
+    rig.pass(5_000);
+    assert!(rig.last_status.drained);
+}
+
+/// Row 28: what leaves lies on its tick, an entry within its slippage of what was seen, a hedge
+/// within its band.
+#[test]
+fn orders_lie_on_their_ticks_within_their_allowances() {
+    let mut rig = Rig::ready(Limits::default());
+    let (slow, fast) = rig.hedged();
+    // 1001.4 less 0.5 bps, and 1000.1 and 30 bps, rounded towards what was seen.
+    assert_eq!(
+        (slow.price, fast.price),
+        (price("1001.35"), price("1003.1"))
+    );
+}
+
+/// Row 32: the free margin of both venues is asked before either leg is sent, whichever goes first.
+#[test]
+fn margin_on_one_venue_alone_enters_nothing() {
+    for leg_order in [LegOrder::SlowFirst, LegOrder::FastFirst, LegOrder::Both] {
+        for venue in VENUES {
+            let mut rig = Rig::ready(Limits {
+                leg_order,
+                ..Limits::default()
+            });
+            let equity = Notional::from_usd(9);
+            let available = equity;
+            let short = ReportKind::Balance { equity, available };
+            rig.tell(venue, OrderId::NONE, short);
+            assert_eq!(refused(&mut rig), Reason::Margin, "{leg_order:?} {venue:?}");
+        }
+    }
+}
+
+/// Row 33: what makes exposure smaller passes no gate of an entry: no money, no budget, a halt, a
+/// market that is off, and still both legs are closed.
+#[test]
+fn a_close_is_not_held_back_by_limits_of_entries() {
+    let mut rig = Rig::ready(Limits {
+        orders_per_minute: [4, 4],
+        hold_max_ns: SECOND,
+        ..Limits::default()
+    });
+    rig.hedged();
+    money(&mut rig, 0);
+    rig.command(Control::EntriesOff);
+    rig.command(Control::Entries {
+        instrument: BTC,
+        allowed: false,
+    });
+    rig.pass(1_010);
+    for tries in 0..4 {
+        let out = rig.placed();
+        // The leading leg first; what has missed goes both at once.
+        assert_eq!(out.len(), if tries == 0 { 1 } else { 2 }, "try {tries}");
+        assert!(out.iter().all(|order| order.reduce_only));
+        out.iter()
+            .for_each(|order| rig.fill_part(order, Size::ZERO));
+        rig.pass(if tries == 0 { 3_100 } else { 300 });
+    }
+}
+
+/// Row 39: the count of orders keeps entries away, and never a hedge: a leg that fills in pieces is
+/// followed piece by piece, beyond the minute's budget.
+#[test]
+fn no_hedge_is_held_back_by_the_budget() {
+    let mut rig = Rig::ready(Limits {
+        orders_per_minute: [4, 4],
+        ..Limits::default()
+    });
+    rig.edge();
+    let slow = rig.only(Lighter);
+    for piece in 0..9 {
+        rig.fill(&slow, size("0.03"), slow.price);
+        rig.turn();
+        let fast = rig.only(Extended);
+        assert_eq!(fast.size, size("0.03"), "piece {piece}");
+        rig.fill_all(&fast);
+    }
+    assert!(rig.reasons().is_empty() && !rig.halt.is_raised());
+}
+
+/// Row 39: a following leg that is yet to be sent is counted before the next pair is entered.
+#[test]
+fn a_leg_still_to_be_sent_is_counted() {
+    let enter = |orders_per_minute| {
+        let mut rig = Rig::ready(Limits {
+            orders_per_minute,
+            ..Limits::default()
+        });
+        rig.edge();
+        rig.only(Lighter);
+        let other = InstrumentId(1);
+        rig.command(Control::FairSeed {
+            instrument: other,
+            basis: Bps::ZERO,
+        });
+        rig.settle_at(other);
+        rig.book_of(other, Lighter, ("1001.4", "1001.6"), "2");
+        (rig.placed().len(), rig.reasons())
+    };
+    // Both pairs' second legs, exits and repairs: six on Extended.
+    assert_eq!(enter([6, 100]), (1, vec![]));
+    assert_eq!(enter([5, 100]), (0, vec![Reason::RateBudget]));
+    // On Lighter the first entry is spent already.
+    assert_eq!(enter([100, 6]), (1, vec![]));
+    assert_eq!(enter([100, 5]), (0, vec![Reason::RateBudget]));
+}
+
+/// Row 53: a venue bears 200 open orders a market. Ours never rest, and of a pair at most one order
+/// is in flight on each venue: four on a market.
+#[test]
+fn at_most_one_order_a_leg_is_in_flight() {
+    let mut rig = Rig::ready(Limits::default());
+    rig.edge();
+    let slow = rig.only(Lighter);
+    rig.fill(&slow, size("0.1"), slow.price);
+    rig.turn();
+    rig.only(Extended);
+    for _ in 0..5 {
+        rig.fill(&slow, size("0.05"), slow.price);
+        rig.pass(100);
+        rig.calm();
+        rig.edge();
+    }
+    assert!(rig.placed().is_empty());
+    const { assert!(SLOTS_MAX <= 4) };
+}
+
+/// LEG_ORDER=auto, from the books: Extended comes up to Lighter within Lighter's delay, nine times,
+/// and is then taken first; the slow leg follows within what was learned, here one tick.
+#[test]
+fn the_leg_whose_price_gives_in_is_learned_and_sent_first() {
+    for (leg_order, lead) in [
+        (LegOrder::Auto, Extended),
+        (LegOrder::SlowFirst, Lighter),
+        (LegOrder::FastFirst, Extended),
+    ] {
+        let mut rig = Rig::ready(Limits {
+            leg_order,
+            ..Limits::default()
+        });
+        let gate = |allowed| Control::Entries {
+            instrument: BTC,
+            allowed,
+        };
+        rig.command(gate(false));
+        for _ in 0..10 {
+            rig.edge();
+            rig.pass(100);
+            rig.book(Extended, "1001.4", "1001.6");
+            rig.pass(300);
+            rig.book(Lighter, "999.9", "1000.1");
+            rig.book(Extended, "999.9", "1000.1");
+            rig.pass(500);
+        }
+        assert!(rig.placed().is_empty());
+        rig.command(gate(true));
+        rig.edge();
+        let first = rig.only(lead);
+        let led =
+            |event: &Event| matches!(event, Event::Taken { lead: Some(by), .. } if *by == lead);
+        assert_eq!(rig.count(led), 1);
+        rig.fill_all(&first);
+        let second = rig.only(lead.other());
+        let expected = match (leg_order, lead) {
+            (LegOrder::SlowFirst, _) => "1003.1",
+            (_, _) => "1001.39",
+        };
+        assert_eq!(second.price, price(expected), "{leg_order:?}");
+    }
+}
+
+#[test]
+fn without_lessons_the_slow_leg_goes_first() {
+    let mut rig = Rig::ready(Limits {
+        leg_order: LegOrder::Auto,
+        ..Limits::default()
+    });
+    rig.edge();
+    rig.only(Lighter);
 }

@@ -2,8 +2,9 @@
 //!
 //! What a market should hold is what was there before the run, plus what the pairs explain by their
 //! fills. The venue's position may run ahead of the fills or behind them for a moment, so only a
-//! difference that stays while nothing is under way counts. It means a fill that never reached us,
-//! a liquidation, or somebody else's hand: nothing this engine may trade on top of.
+//! difference that stays while nothing is under way counts. Where the pairs' legs have become
+//! smaller, the venue took them away, and the other legs follow (`outside.rs`). Any other means a
+//! fill that never reached us or somebody else's hand: nothing this engine may trade on top of.
 //!
 //! Promises: a position that no pair explains raises halt, whether or not a pair is open.
 //! Refuses: to correct it. What to do about a stranger's position is for a human to say.
@@ -12,19 +13,30 @@ use crate::market::event::HaltCause;
 use crate::market::units::{Nanos, SECOND, Size};
 use crate::market::{InstrumentId, VENUES, Venue};
 use crate::scanner::Scanner;
+use crate::scanner::outside::Source;
+use crate::scanner::pair::Pair;
 
 /// A difference must stay this long. Larger: longer blind. Smaller: a slow position stream halts
-/// a healthy run. Longer than a late fill may take.
-const DRIFT_NS_MAX: u64 = 10 * SECOND;
+/// a healthy run. Longer than a late fill may take, and than a stream that died without a word is
+/// taken for alive while something trades.
+const DRIFT_NS_MAX: u64 = 30 * SECOND;
 
 impl Scanner {
-    /// A position heard before the first pair was made is not ours: it was there before.
+    /// A position heard before the first pair was made is not ours: it was there before. Of the
+    /// first word on a market that comes after a pair was adopted there, the pair's part is ours.
     pub(super) fn note_base(&mut self, venue: Venue, instrument: InstrumentId, size: Size) {
-        if self.pairs_made > 0 {
+        let Some(watch) = self.watches.get_mut(instrument.idx()) else {
             return;
-        }
-        if let Some(board) = self.boards.get_mut(instrument.idx()) {
-            board.base[venue.idx()] = size;
+        };
+        let is_first = !std::mem::replace(&mut watch.is_heard[venue.idx()], true);
+        let pairs = &self.pairs[self.slots_of(instrument)];
+        let is_adopted = |pair: &Pair| !pair.is_active() || pair.is_untouched();
+        if self.pairs_made == 0 {
+            self.boards[instrument.idx()].base[venue.idx()] = size;
+        } else if is_first && pairs.iter().all(is_adopted) {
+            let ours = pairs.iter().filter(|pair| pair.is_active());
+            let ours = ours.fold(Size::ZERO, |sum, pair| sum + pair.position(venue));
+            self.boards[instrument.idx()].base[venue.idx()] = size - ours;
         }
     }
 
@@ -33,7 +45,10 @@ impl Scanner {
         for idx in 0..self.boards.len() {
             let instrument = self.boards[idx].instrument.id;
             for venue in VENUES {
-                let drift = self.drift(instrument, venue, now);
+                let drift = self.drift(instrument, venue);
+                if self.follow_shrunk(instrument, venue, drift, now, Source::Beat) {
+                    continue;
+                }
                 let board = &mut self.boards[idx];
                 let since = &mut board.drift_since[venue.idx()];
                 if drift.0 == 0 {
@@ -48,9 +63,17 @@ impl Scanner {
         }
     }
 
+    /// Both venues can be heard and hold what the pairs explain, if any pair was ever made.
+    pub(super) fn is_reconciled(&self) -> bool {
+        let is_up = self.desk.accounts.iter().all(|account| account.is_up);
+        let mut ids = self.boards.iter().map(|board| board.instrument.id);
+        let is_even = |id| VENUES.into_iter().all(|venue| self.drift(id, venue).0 == 0);
+        self.pairs_made == 0 || (is_up && ids.all(is_even))
+    }
+
     /// The venue's word less everything that explains it; zero while something is under way, or
     /// while the venue can't be heard.
-    fn drift(&self, instrument: InstrumentId, venue: Venue, now: Nanos) -> Size {
+    pub(super) fn drift(&self, instrument: InstrumentId, venue: Venue) -> Size {
         let account = &self.desk.accounts[venue.idx()];
         let position = account.position(instrument).filter(|_| account.is_up);
         let Some(mut drift) = position else {
@@ -58,7 +81,7 @@ impl Scanner {
         };
         drift -= self.boards[instrument.idx()].base[venue.idx()];
         for pair in &self.pairs[self.slots_of(instrument)] {
-            if pair.is_moving() || (pair.is_active() && now < pair.t_late) {
+            if pair.is_moving() || (pair.is_active() && pair.may_fill_late()) {
                 return Size::ZERO;
             }
             if pair.is_active() {

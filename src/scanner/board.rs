@@ -2,18 +2,19 @@
 //! direction's edge stood out.
 //!
 //! Promises: what both mirrors say together: touches when both are good, doubts of either, whether
-//! they can be prices of one asset. Refuses: to decide anything.
+//! they can be prices of one asset, and what sizes both venues take. Refuses: to decide anything.
 
 use crate::market::book::{Book, Delta, Side};
 use crate::market::event::Reason;
 use crate::market::reference::ReferenceKind;
-use crate::market::units::{Bps, Nanos, Notional, Price, Size};
+use crate::market::units::{Bps, Nanos, Price, Size};
 use crate::market::{Instrument, Market, VENUE_COUNT, Venue};
 use crate::scanner::fair::Fair;
+use crate::scanner::lattice::Lattice;
 use crate::scanner::mirror::Mirror;
 pub use crate::scanner::mirror::Touch;
-use crate::scanner::risk::Limits;
-use crate::scanner::spread::joint_step;
+use crate::scanner::order_of_legs::OrderOfLegs;
+use crate::scanner::risk::{Limits, SLOW};
 
 /// The gross edge must stay below half of its minimum this long before an episode is over.
 /// Larger: fewer, longer episodes.
@@ -35,8 +36,10 @@ pub struct Board {
     pub fair: Fair,
     /// By the venue where the direction buys.
     pub episodes: [Episode; VENUE_COUNT],
-    /// Joint size step of both venues; zero when their lots do not meet: never traded.
-    pub step: Size,
+    /// Which sizes both venues take.
+    pub lattice: Lattice,
+    /// Which leg goes first.
+    pub legs: OrderOfLegs,
     /// The venues' market lists allow entries; `Control::Entries` says when they don't.
     pub entries_on: bool,
     /// No entry before this.
@@ -60,7 +63,8 @@ impl Board {
                 limits.regime_after_ns,
             ),
             episodes: [Episode::default(); VENUE_COUNT],
-            step: joint_step([extended.lot, lighter.lot]).unwrap_or(Size::ZERO),
+            lattice: Lattice::new(&instrument.markets),
+            legs: OrderOfLegs::new(instrument, limits),
             entries_on: true,
             t_rest: Nanos::ZERO,
             base: [Size::ZERO; VENUE_COUNT],
@@ -125,9 +129,16 @@ impl Board {
     /// Whether a venue takes an order of this size at this limit: on its lot, at least its smallest
     /// size and its smallest notional.
     pub fn is_placeable(&self, venue: Venue, size: Size, price: Price) -> bool {
-        let market = self.market(venue);
-        let size = size.floor_to(market.lot);
-        size.0 > 0 && size >= market.size_min && price * size >= market.notional_min
+        self.lattice.takes(venue, size, price)
+    }
+
+    /// How far a hedge may go beyond the touch: what was learned where the slow leg follows the
+    /// fast one, else the limit.
+    pub fn hedge_band(&self, lead: Option<Venue>, long: Venue, now: Nanos, most: Bps) -> Bps {
+        match lead == Some(SLOW.other()) {
+            true => self.legs.band(long, now),
+            false => most,
+        }
     }
 
     /// A limit `beyond` worse than `price` for an order of this side, on the tick and never past
@@ -147,24 +158,6 @@ impl Board {
         let once = extended.fee_taker + lighter.fee_taker;
         once + once
     }
-
-    /// Smallest size both venues take at these prices, on the joint step.
-    pub fn size_min(&self, prices: [Price; VENUE_COUNT]) -> Size {
-        let mut least = self.step;
-        for (market, price) in self.instrument.markets.iter().zip(prices) {
-            let by_notional = ceil_div(market.notional_min, price);
-            least = least.max(market.size_min).max(by_notional);
-        }
-        least.ceil_to(self.step)
-    }
-}
-
-/// The smallest size whose notional at a price is at least this; out of any order's reach where it
-/// does not fit.
-fn ceil_div(notional: Notional, price: Price) -> Size {
-    let price = i128::from(price.0.max(1));
-    let size = (notional.0 + price - 1) / price;
-    Size(i64::try_from(size).unwrap_or(i64::MAX / 2))
 }
 
 /// A stretch of time in which one direction's gross edge stood above the minimum.
@@ -231,8 +224,9 @@ impl Episode {
 mod tests {
     use super::*;
     use crate::market::book::flags;
-    use crate::market::units::{MS, SCALE};
+    use crate::market::units::{MS, Notional, SCALE};
     use crate::market::{InstrumentId, Name};
+    use proptest::prelude::*;
 
     fn instrument() -> Instrument {
         let market = |venue, tick, lot| Market {
@@ -292,10 +286,6 @@ mod tests {
     #[test]
     fn orders_lie_on_both_grids() {
         let board = Board::new(&instrument(), &Limits::default());
-        assert_eq!(board.step, Size(30_000));
-        // 10 USD at 50,000 is 200,000 units of 10^-9; the next whole step is 210,000.
-        let least = board.size_min([Price(50_000 * SCALE); 2]);
-        assert_eq!(least, Size(210_000));
         let price = Price(50_000 * SCALE);
         assert!(board.is_placeable(Venue::Extended, Size(200_000), price));
         assert!(!board.is_placeable(Venue::Extended, Size(199_999), price));
@@ -305,6 +295,29 @@ mod tests {
         let sell = board.limit(Venue::Lighter, Side::Ask, price, beyond);
         assert_eq!(buy, Price(50_001 * SCALE));
         assert_eq!(sell, Price(49_998 * SCALE + SCALE / 10 * 4));
+    }
+
+    proptest! {
+        /// Row 28: no price is an accident of rounding. It lies on the tick and never past the
+        /// allowance, or past the price itself by less than a tick when the allowance is smaller.
+        #[test]
+        fn limits_lie_on_the_tick_within_the_allowance(
+            ticks in 1_i64..2_000_000,
+            tick in prop_oneof![Just(1_i64), Just(100), Just(SCALE / 10), Just(SCALE), Just(5_000)],
+            beyond in 0_i64..200_000,
+        ) {
+            let mut instrument = instrument();
+            instrument.markets[0].tick = Price(tick);
+            let board = Board::new(&instrument, &Limits::default());
+            let (price, beyond) = (Price(ticks * tick), Bps::from_milli(beyond));
+            let allowance = beyond.of_price(price);
+            let buy = board.limit(Venue::Extended, Side::Bid, price, beyond);
+            let sell = board.limit(Venue::Extended, Side::Ask, price, beyond);
+            prop_assert_eq!((buy.0 % tick, sell.0 % tick), (0, 0));
+            prop_assert!(price <= buy && buy <= price + allowance);
+            prop_assert!(sell.0 > 0 && sell <= price && sell >= price - allowance);
+            prop_assert!((price + allowance - buy).0 < tick);
+        }
     }
 
     #[test]

@@ -3,11 +3,14 @@
 //! Promises: nothing here blocks or waits. A full journal link drops the record and counts it; a
 //! full order link hands the refusal to the caller, who knows whether it may be dropped.
 
-use crate::market::VENUE_COUNT;
 use crate::market::event::{Event, HaltCause};
 use crate::market::order::{Action, Order};
 use crate::market::units::Nanos;
+use crate::market::{VENUE_COUNT, Venue};
+use crate::scanner::pair::LATE_FILL_NS;
 use crate::scanner::risk::{Account, Budget};
+use crate::scanner::strikes::Strikes;
+use crate::scanner::table::{RULES, Rules};
 use crate::stage::halt::Halt;
 use crate::stage::link::Tx;
 
@@ -21,6 +24,20 @@ pub struct Desk {
     pub budgets: [Budget; VENUE_COUNT],
     /// What each venue says of our account.
     pub accounts: [Account; VENUE_COUNT],
+    /// What each venue said of maintenance: it is closed.
+    pub is_closed: [bool; VENUE_COUNT],
+    /// When each venue's streams last came up.
+    pub t_up: [Nanos; VENUE_COUNT],
+    /// Markets that refuse our orders.
+    pub strikes: Strikes,
+    /// What the hedge machine executes.
+    pub rules: Rules,
+    /// Rows that were taken, a bit each.
+    #[cfg(test)]
+    pub reached: u128,
+    /// The same for orders in flight.
+    #[cfg(test)]
+    pub leg_reached: u128,
     /// Pairs finished, missed ones included.
     pub pairs_done: u32,
     /// Journal records dropped because the link was full.
@@ -44,6 +61,14 @@ impl Desk {
             orders,
             budgets,
             accounts,
+            is_closed: [false; VENUE_COUNT],
+            t_up: [Nanos::ZERO; VENUE_COUNT],
+            strikes: Strikes::new(),
+            rules: RULES,
+            #[cfg(test)]
+            reached: 0,
+            #[cfg(test)]
+            leg_reached: 0,
             pairs_done: 0,
             dropped_count: 0,
             journal,
@@ -59,6 +84,19 @@ impl Desk {
             self.budgets[order.venue.idx()].spend(now);
         }
         sent
+    }
+
+    /// The venue can't be heard, or takes no orders.
+    #[inline]
+    pub fn is_away(&self, venue: Venue) -> bool {
+        self.is_closed[venue.idx()] || !self.accounts[venue.idx()].is_up
+    }
+
+    /// Fills expected until then can't come any more: the venue has been heard for long enough,
+    /// and without a break.
+    pub fn is_past_late(&self, venue: Venue, t_late: Nanos, now: Nanos) -> bool {
+        let heard = self.t_up[venue.idx()].plus(LATE_FILL_NS);
+        self.accounts[venue.idx()].is_up && now >= t_late && now >= heard
     }
 
     /// Tells the journal.

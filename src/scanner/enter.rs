@@ -13,7 +13,7 @@ use crate::scanner::board::Touch;
 use crate::scanner::fair::Edge;
 use crate::scanner::hedge::{self, Plan};
 use crate::scanner::pair::{Pair, State};
-use crate::scanner::risk::{Exposure, room};
+use crate::scanner::risk::{Exposure, LegOrder, room};
 use crate::scanner::send::Scene;
 use crate::scanner::spread::{Haircut, Terms, Walk, Yardstick, half_spread};
 
@@ -53,8 +53,10 @@ impl Scanner {
     /// Looks at an instrument after a whole message has been applied to one of its books.
     /// The fair is asked before it is taught: an edge is judged by what was known before it came.
     pub(super) fn look(&mut self, instrument: InstrumentId, t_tick: Nanos, now: Nanos) {
-        let board = &self.boards[instrument.idx()];
-        let Some(touches) = board.touches() else {
+        let board = &mut self.boards[instrument.idx()];
+        let touches = board.touches();
+        board.legs.observe(now, touches);
+        let Some(touches) = touches else {
             return;
         };
         let mids = touches.map(|touch| touch.mid());
@@ -63,16 +65,19 @@ impl Scanner {
             .any(Pair::is_active);
         // While the fair is not known yet, its provisional median still shows what would be seen,
         // so that a refusal for warm-up is counted like any other.
-        let chances = board.fair.provisional().map(|fair| {
-            VENUES.map(|long| Chance {
-                instrument,
-                long,
-                touches,
-                yardstick: Yardstick::new(fair),
-                t_tick,
-                now,
-            })
-        });
+        let chances = self.boards[instrument.idx()]
+            .fair
+            .provisional()
+            .map(|fair| {
+                VENUES.map(|long| Chance {
+                    instrument,
+                    long,
+                    touches,
+                    yardstick: Yardstick::new(fair),
+                    t_tick,
+                    now,
+                })
+            });
         let half = Bps::from_bits(self.limits.gross_min.bits() / 2);
         let stands = |edge: Bps| chances.is_some_and(|both| both.iter().any(|c| c.pays(edge)));
         let edge = match (stands(self.limits.gross_min), stands(half)) {
@@ -103,6 +108,7 @@ impl Scanner {
         let episode = &mut self.boards[instrument.idx()].episodes[long.idx()];
         if episode.follow(t, above, low) {
             let gross = chance.gross();
+            self.teach(chance, gross);
             self.desk.note(Event::Seen {
                 instrument,
                 long,
@@ -110,7 +116,8 @@ impl Scanner {
                 t,
             });
         }
-        if !above || !episode.is_ripe() {
+        let is_ripe = self.boards[instrument.idx()].episodes[long.idx()].is_ripe();
+        if !above || !is_ripe {
             return;
         }
         if let Err(reason) = self.enter(chance) {
@@ -123,6 +130,29 @@ impl Scanner {
                     t,
                 });
             }
+        }
+    }
+
+    /// An edge begins, taken or not: what follows tells which leg should have gone first. One that
+    /// is not believed teaches nothing. Slippage is not taken off, since it is what will be seen.
+    fn teach(&mut self, chance: &Chance, gross: Bps) {
+        let net = gross + self.limits.slippage - self.costs(chance);
+        let is_believed = !chance.pays(self.limits.plausible_max);
+        let board = &mut self.boards[chance.instrument.idx()];
+        let doubt = board.doubt(chance.now, self.limits.stale_after_ns);
+        if is_believed && doubt.is_none() && board.fair.known().is_some() {
+            board.legs.trigger(chance.long, net, chance.now);
+        }
+    }
+
+    /// Which leg goes first: as set, or as learned.
+    fn lead(&self, chance: &Chance) -> Option<Venue> {
+        match self.limits.leg_order {
+            LegOrder::Auto => {
+                let legs = &self.boards[chance.instrument.idx()].legs;
+                legs.lead(chance.long, chance.now)
+            }
+            set => set.lead(),
         }
     }
 
@@ -198,13 +228,11 @@ impl Scanner {
             edge_min,
             haircut: Haircut::cut_e4(self.limits.depth_haircut_e4),
             cap,
-            step: board.step,
+            step: board.lattice.step(),
         };
-        // The smallest size is taken at prices a hedge's band away, so that its notional holds
-        // even there.
-        let lowest = self.lowest_prices(chance);
-        let size_min = board.size_min(lowest);
-        if board.step.0 == 0 {
+        let bids = chance.touches.map(|touch| touch.bid);
+        let size_min = board.lattice.size_min(bids);
+        if terms.step.0 == 0 {
             return Err(Reason::SizeBelowMin);
         }
         // A limit that leaves less than the venues take is the reason, not the size.
@@ -233,6 +261,7 @@ impl Scanner {
         let plan = Plan {
             number: self.pairs_made.wrapping_add(1) & 0xFF_FFFF,
             long: chance.long,
+            lead: self.lead(chance),
             yardstick: chance.yardstick,
             size: walk.size,
             taken: walk.taken,
@@ -273,13 +302,25 @@ impl Scanner {
             }
         }
         let slot = free.ok_or(Reason::NoSlot)?;
-        let pairs_open = self.pairs.iter().filter(|pair| pair.is_active()).count();
-        for budget in &mut self.desk.budgets {
-            if !budget.allows_entry(chance.now, pairs_open) {
-                return Err(Reason::RateBudget);
-            }
+        match self.has_tokens(chance.now) {
+            true => Ok(slot),
+            false => Err(Reason::RateBudget),
         }
-        Ok(slot)
+    }
+
+    /// Whether both venues' budgets carry one more pair. A following leg that has not filled is
+    /// still to be sent, or sent again: that order is spoken for.
+    fn has_tokens(&mut self, now: Nanos) -> bool {
+        let active = || self.pairs.iter().filter(|pair| pair.is_active());
+        let pairs_open = active().count();
+        let awaits = |pair: &Pair, venue: Venue| {
+            let leg = &pair.legs[venue.idx()];
+            let follows = pair.lead.is_some_and(|lead| lead != venue);
+            follows && pair.is_moving() && leg.order.is_none() && leg.opened.0 == 0
+        };
+        let awaited = VENUES.map(|venue| active().filter(|pair| awaits(pair, venue)).count());
+        let mut budgets = self.desk.budgets.iter_mut().zip(awaited);
+        budgets.all(|(budget, awaited)| budget.allows_entry(now, pairs_open, awaited))
     }
 
     /// Everything open or on its way, worst case. On this market the larger of two views counts:
@@ -326,14 +367,6 @@ impl Scanner {
         })
     }
 
-    /// A hedge's band below each bid.
-    fn lowest_prices(&self, chance: &Chance) -> [Price; VENUE_COUNT] {
-        let band = self.limits.hedge_band;
-        chance
-            .touches
-            .map(|touch| touch.bid - band.of_price(touch.bid))
-    }
-
     /// Sends the entry. A full order link drops it: an opportunity is not worth waiting for.
     fn take(&mut self, chance: &Chance, slot: usize, plan: &Plan) -> Result<(), Reason> {
         let mut scene = Scene {
@@ -354,6 +387,7 @@ impl Scanner {
             pair: plan.number,
             instrument: chance.instrument,
             long: plan.long,
+            lead: plan.lead,
             size: plan.size,
             gross: plan.gross,
             net: plan.net,

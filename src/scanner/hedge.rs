@@ -5,31 +5,32 @@
 //! be, the larger is lowered (unwind); on the way out the larger is lowered until both are flat.
 //! So a fill that comes late, twice in pieces, or for an order thought dead is folded in by the
 //! same rule, and no path needs to know how the imbalance came about. The transitions stand in
-//! [`State`].
+//! `table.rs`; here they are executed.
 //!
 //! Promises: at most one order in flight per leg; every close is reduce-only; tries are bounded and
 //! their bands widen; what can't be settled ends as Stuck with halt raised, never in silence.
 //! Refuses: to act on words alone. Only fills move money; an order is over only when word and
 //! fills agree, else it is asked about and finally judged by the venue's position.
 
-use crate::market::event::{Event, HaltCause, PairEnd};
-use crate::market::order::{OrderId, OrderState, Refusal, ReportKind};
-use crate::market::units::{Bps, Nanos, Price, Size};
+use crate::market::event::{Adopted, Event, ExitCause, HaltCause, PairEnd};
+use crate::market::order::{OrderId, OrderState, Refusal, Report, ReportKind};
+use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
-use crate::scanner::leave::leaving;
+use crate::scanner::board::Board;
+use crate::scanner::leave::{close_both, end_of_left, promise_exit};
 use crate::scanner::pair::{Fill, Pair, Role, State};
-use crate::scanner::send::{
-    Scene, Wish, close, count_try, is_closable, place, price_at_touch, settle_order, widened,
-};
+use crate::scanner::send::{Scene, Wish, close, count_try, executable, place, settle_order};
+use crate::scanner::sight::{hedge_wish, is_so};
 use crate::scanner::spread::{Taken, Yardstick};
+use crate::scanner::table::{Deed, Row, Rules, When};
 
-/// Hedges that may fall short before the other leg is taken back.
-const HEDGE_TRIES: u8 = 3;
-/// Closes that may fall short while unwinding before a human is called.
-const UNWIND_TRIES: u8 = 5;
-/// So many orders that a gateway would not send count as one try.
+/// So many hedges that a gateway would not send count as one try; then the other leg may be the
+/// better one to act on. A close that can't be sent is not a close that failed: it goes out when
+/// its gateway can, and a human is called by time.
 const UNSENT_PER_HEDGE_TRY: u16 = 10;
-const UNSENT_PER_CLOSE_TRY: u16 = 50;
+/// Rows taken in one step. Three lead from any state to an order or a wait (call a human, turn to
+/// unwinding, close); one more is spare.
+const ROWS_PER_STEP: usize = 4;
 
 /// An entry that has passed all limits.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,8 @@ pub struct Plan {
     pub number: u32,
     /// Where it buys.
     pub long: Venue,
+    /// Whose leg goes first; `None`: both at once.
+    pub lead: Option<Venue>,
     /// The fair it is entered on.
     pub yardstick: Yardstick,
     /// Size of both legs.
@@ -59,7 +62,7 @@ pub fn open(pair: &mut Pair, plan: &Plan, scene: &mut Scene<'_>) -> bool {
     let mut fresh = Pair::new(pair.instrument);
     fresh.number = plan.number;
     fresh.long = plan.long;
-    fresh.lead = scene.limits.leg_order.lead();
+    fresh.lead = plan.lead;
     fresh.yardstick = plan.yardstick;
     fresh.size = plan.size;
     (fresh.gross, fresh.net) = (plan.gross, plan.net);
@@ -70,7 +73,7 @@ pub fn open(pair: &mut Pair, plan: &Plan, scene: &mut Scene<'_>) -> bool {
         return false;
     }
     *pair = fresh;
-    pair.state = State::Entering;
+    tell(pair, When::Entry, &scene.desk.rules);
     for venue in VENUES {
         pair.legs[venue.idx()].entry_promise = plan.taken[venue.idx()].average(plan.size);
     }
@@ -90,35 +93,79 @@ pub fn open(pair: &mut Pair, plan: &Plan, scene: &mut Scene<'_>) -> bool {
     true
 }
 
+/// Takes over, in a free slot, what stood hedged when the run began. It is judged from what the
+/// venues say it was entered at, and on the fair as soon as that is known.
+#[cold]
+pub fn adopt(pair: &mut Pair, adopted: &Adopted, number: u32, scene: &mut Scene<'_>) {
+    let fair = scene.board.fair.known();
+    let mut fresh = Pair::new(pair.instrument);
+    fresh.number = number;
+    fresh.long = adopted.long;
+    fresh.lead = scene.limits.leg_order.lead();
+    fresh.yardstick = Yardstick::new(fair.unwrap_or(Bps::ZERO));
+    fresh.knows_fair = fair.is_some();
+    fresh.size = adopted.size;
+    fresh.t_entry = scene.now;
+    fresh.told_hedged = true;
+    for venue in VENUES {
+        fresh.legs[venue.idx()].entry_promise = adopted.entry[venue.idx()];
+        let fill = Fill {
+            id: OrderId::NONE,
+            side: fresh.opening_side(venue),
+            price: adopted.entry[venue.idx()],
+            size: adopted.size,
+            fee: Notional::ZERO,
+            t: scene.now,
+        };
+        fresh.fill(venue, &fill);
+    }
+    // Between the two lines above one leg stood alone on paper only.
+    fresh.t_uneven = None;
+    *pair = fresh;
+    tell(pair, When::Adoption, &scene.desk.rules);
+}
+
+/// A leg that filled after its pair was over gets a pair again, in a free slot: `late` is its
+/// number, the venue where the old one was long, and the fair.
+#[cold]
+pub(super) fn reopen(
+    pair: &mut Pair,
+    (number, long, fair): (u32, Venue, Option<Bps>),
+    (venue, fill): (Venue, &Fill),
+    rules: &Rules,
+) {
+    let mut fresh = Pair::new(pair.instrument);
+    (fresh.number, fresh.long) = (number, long);
+    fresh.yardstick = Yardstick::new(fair.unwrap_or(Bps::ZERO));
+    fresh.knows_fair = fair.is_some();
+    fresh.size = fill.size;
+    (fresh.t_entry, fresh.t_tick) = (fill.t, fill.t);
+    for leg in &mut fresh.legs {
+        leg.entry_promise = fill.price;
+    }
+    tell(&mut fresh, When::Entry, rules);
+    fresh.fill(venue, fill);
+    tell(&mut fresh, When::Opened, rules);
+    *pair = fresh;
+}
+
 /// Takes a report about one of the pair's orders. A fill counts for the pair even when its order
 /// is no longer the one in flight; any other word counts for the order in flight alone. Acting on
 /// it is [`advance`]'s work, after all waiting reports are in.
-pub fn hear(pair: &mut Pair, venue: Venue, id: OrderId, t: Nanos, kind: &ReportKind) {
-    if let ReportKind::Fill {
-        side,
-        price,
-        size,
-        fee,
-        ..
-    } = *kind
-    {
-        let fill = Fill {
-            id,
-            side,
-            price,
-            size,
-            fee,
-            t,
-        };
+pub fn hear(pair: &mut Pair, report: &Report, rules: &Rules) {
+    let (venue, t) = (report.venue, report.t);
+    if let (ReportKind::Fill { trade, .. }, Some(fill)) = (report.kind, Fill::of(report)) {
+        if pair.legs[venue.idx()].is_repeated(trade) {
+            return;
+        }
         pair.fill(venue, &fill);
-        fold(pair, side == pair.opening_side(venue));
-        return;
+        return fold(pair, fill.side == pair.opening_side(venue), rules);
     }
     let order = pair.legs[venue.idx()].order.as_mut();
-    let Some(order) = order.filter(|order| order.id == id) else {
+    let Some(order) = order.filter(|order| order.id == report.order) else {
         return;
     };
-    match *kind {
+    match report.kind {
         ReportKind::NotSent { why } => never_left(pair, venue, why),
         ReportKind::Acknowledged => {
             if order.said.is_none() {
@@ -131,22 +178,41 @@ pub fn hear(pair: &mut Pair, venue: Venue, id: OrderId, t: Nanos, kind: &ReportK
         ReportKind::Fill { .. }
         | ReportKind::Position { .. }
         | ReportKind::Balance { .. }
+        | ReportKind::Forced { .. }
+        | ReportKind::Closed { .. }
         | ReportKind::Up
         | ReportKind::Down => {}
     }
 }
 
-/// A fill of a pair that thought itself settled sets it moving again.
-pub(super) fn fold(pair: &mut Pair, opens: bool) {
-    match (pair.state, opens) {
-        (State::Entering | State::Hedged, true) => pair.state = State::Legged,
-        (State::Hedged, false) => pair.state = State::Leaving,
-        (State::Entering, false)
-        | (
-            State::Flat | State::Legged | State::Leaving | State::Unwinding | State::Stuck,
-            true | false,
-        ) => {}
+/// The venue took some of a leg away, as a trade that it told (`told`) or as its position shows.
+/// The other leg is taken to nothing at once, and what is left of this one.
+#[cold]
+pub(super) fn take_away(pair: &mut Pair, venue: Venue, fill: &Fill, told: bool, scene: &Scene<'_>) {
+    if pair.state != State::Leaving {
+        promise_exit(pair, scene.board);
+        pair.close_tries = 0;
     }
+    match told {
+        true => pair.fill(venue, fill),
+        false => pair.assume(venue, fill),
+    }
+    pair.cause = ExitCause::Forced;
+    tell(pair, When::Taken, &scene.desk.rules);
+}
+
+/// News change where the pair stands, if the table says so.
+pub(super) fn tell(pair: &mut Pair, news: When, rules: &Rules) {
+    pair.state = rules.after(pair.state, news);
+}
+
+/// A fill of a pair that thought itself settled sets it moving again.
+pub(super) fn fold(pair: &mut Pair, opens: bool, rules: &Rules) {
+    let news = match opens {
+        true => When::Opened,
+        false => When::Closed,
+    };
+    tell(pair, news, rules);
 }
 
 /// The gateway did not send it: nothing happened, but it must not be tried again at full speed. The
@@ -155,17 +221,17 @@ fn never_left(pair: &mut Pair, venue: Venue, why: Refusal) {
     let Some(order) = pair.legs[venue.idx()].order.as_mut() else {
         return;
     };
-    if order.has_left || order.unsure_since.is_some() {
+    if order.has_left || order.unsure_since.is_some() || order.never_left {
         return;
     }
     order.never_left = true;
     pair.unsent += 1;
-    let per_try = match (why, order.role) {
-        (Refusal::OffGrid | Refusal::UnknownMarket | Refusal::Signing, _) => 1,
-        (_, Role::Entry | Role::Hedge) => UNSENT_PER_HEDGE_TRY,
-        (_, Role::Exit | Role::Close) => UNSENT_PER_CLOSE_TRY,
+    let is_try = match (why, order.role) {
+        (Refusal::OffGrid | Refusal::UnknownMarket | Refusal::Signing, _) => true,
+        (_, Role::Entry | Role::Hedge) => pair.unsent.is_multiple_of(UNSENT_PER_HEDGE_TRY),
+        (_, Role::Exit | Role::Close) => false,
     };
-    if pair.unsent.is_multiple_of(per_try) {
+    if is_try {
         count_try(pair, venue);
     }
 }
@@ -180,119 +246,75 @@ pub fn advance(pair: &mut Pair, scene: &mut Scene<'_>) {
     for venue in VENUES {
         settle_order(pair, venue, scene);
     }
-    // More closed than was ever open: the venue let a reduce-only order open a position, or another
-    // hand was in it. No rule here may act on that.
-    if pair.is_moving() && pair.legs.iter().any(|leg| leg.held.0 < 0) {
-        return give_up(pair, scene, HaltCause::Unexplained);
-    }
-    match pair.state {
-        State::Flat | State::Stuck | State::Hedged => {}
-        State::Entering => entering(pair, scene),
-        State::Legged => legged(pair, scene),
-        State::Leaving => leaving(pair, scene),
-        State::Unwinding => unwinding(pair, scene),
+    look_alone(pair, scene.board, scene.now);
+    for _ in 0..ROWS_PER_STEP {
+        let Some(row) = standing(pair, scene) else {
+            break;
+        };
+        let from = std::mem::replace(&mut pair.state, row.next);
+        if !perform(row.deed, from, pair, scene) {
+            break;
+        }
     }
     tell_evenness(pair, scene);
 }
 
-/// Entering: nothing has filled. With no order left, the pair has missed. A cancelled order may
-/// still have traded (venues have said "nothing filled" and filled), so the slot waits that out.
-fn entering(pair: &mut Pair, scene: &mut Scene<'_>) {
-    if !pair.is_waiting() {
-        finish(pair, PairEnd::Missed, scene);
+/// The first row of the pair's state that holds now.
+fn standing(pair: &Pair, scene: &mut Scene<'_>) -> Option<Row> {
+    let rows = scene.desk.rules.pair;
+    let holds = |row: &Row| row.from == pair.state && is_so(row.when, pair, scene);
+    let idx = rows.iter().position(holds)?;
+    #[cfg(test)]
+    {
+        scene.desk.reached |= 1 << idx;
     }
+    Some(rows[idx])
 }
 
-/// Legged: raise the smaller leg; if that can't be, turn to taking the larger one back.
-///
-/// Each fill is followed at once if it is large enough for the other venue; what is too small waits
-/// for more while the larger leg's order still works. A remainder that neither venue takes is
-/// carried inside the pair and closed with its leg.
-fn legged(pair: &mut Pair, scene: &mut Scene<'_>) {
-    let (large, excess) = pair.excess();
-    let small = large.other();
-    if pair.legs[small.idx()].order.is_some() {
-        return;
-    }
-    let has_tries = pair.hedge_tries < HEDGE_TRIES;
-    if excess.0 > 0 && has_tries {
-        if scene.now < pair.t_retry {
-            return;
+/// Does what a row says. True when the machine is to look again.
+fn perform(deed: Deed, from: State, pair: &mut Pair, scene: &mut Scene<'_>) -> bool {
+    match deed {
+        Deed::Wait => {}
+        Deed::Turn => {
+            // The pause was for the other leg; this one has waited long enough.
+            pair.t_retry = pair.t_retry.min(scene.now);
+            return true;
         }
-        // Priced from the touch of this moment, not from the promise: the promise is gone, and the
-        // lone leg is the greater risk.
-        let side = pair.opening_side(small);
-        let band = widened(scene.limits.hedge_band, pair.hedge_tries);
-        let Some(price) = price_at_touch(scene.board, small, side, band) else {
-            return;
-        };
-        if scene.board.is_placeable(small, excess, price) {
-            let wish = Wish {
-                venue: small,
-                side,
-                size: excess.floor_to(scene.board.market(small).lot),
-                price,
-                role: Role::Hedge,
-                planned: pair.lead.is_some() && pair.hedge_tries == 0,
-            };
-            return place(pair, wish, scene);
+        Deed::Hedge => {
+            if let Some(wish) = hedge_wish(pair, scene) {
+                place(pair, wish, scene);
+            }
         }
+        Deed::CloseLarge => {
+            let (large, excess) = pair.excess();
+            let planned = pair.state == State::Leaving && pair.close_tries == 0;
+            close(pair, large, excess, planned, scene);
+        }
+        Deed::CloseBoth => close_both(pair, scene),
+        Deed::Rest => rest(pair, from, scene),
+        Deed::Call => {
+            pair.told_alone = true;
+            scene.desk.raise(HaltCause::PairStuck);
+            return true;
+        }
+        Deed::EndMissed => finish(pair, PairEnd::Missed, scene),
+        Deed::EndUnwound => finish(pair, PairEnd::Unwound, scene),
+        Deed::EndLeft => finish(pair, end_of_left(pair), scene),
+        Deed::Freeze(why) => give_up(pair, scene, why),
     }
-    if pair.legs[large.idx()].order.is_some() {
-        // More may fill there, and then be enough to follow.
-        return;
-    }
-    // A remainder beside a hedged part may be dust that is carried; a lone leg never is.
-    let lone = pair.legs[small.idx()].held.0 == 0;
-    if excess.0 > 0 && (lone || is_closable(pair, large, excess, scene.board)) {
-        pair.state = State::Unwinding;
-        // The pause was for the other leg; this one has waited long enough.
-        pair.t_retry = scene.now;
-        return unwinding(pair, scene);
-    }
-    rest(pair, scene);
-}
-
-/// Unwinding: lower the larger leg to the smaller one's size. It begins only when nothing is in
-/// flight, so that a hedge that fills late and an unwind do not chase each other; should one fill
-/// late all the same, the larger leg is then the other one, and that is lowered instead.
-fn unwinding(pair: &mut Pair, scene: &mut Scene<'_>) {
-    if pair.is_waiting() {
-        return;
-    }
-    let (large, excess) = pair.excess();
-    let lone = pair.legs[large.other().idx()].held.0 == 0;
-    let closable = is_closable(pair, large, excess, scene.board);
-    if excess.0 == 0 || (!lone && !closable) {
-        let flat = pair.legs.iter().all(|leg| leg.held.0 == 0);
-        return match flat {
-            true => finish(pair, PairEnd::Unwound, scene),
-            false => rest(pair, scene),
-        };
-    }
-    if scene.now < pair.t_retry {
-        return;
-    }
-    if pair.close_tries >= UNWIND_TRIES {
-        return match closable {
-            true => give_up(pair, scene, HaltCause::PairStuck),
-            // Dust that the venue won't take: below its minimum, carried outside any pair.
-            false => finish(pair, PairEnd::Unwound, scene),
-        };
-    }
-    close(pair, large, excess, false, scene);
+    false
 }
 
 /// Both legs are as even as they can be: the pair is at rest. After an exit that missed it rests
 /// for a cooldown, since each try costs an order of the slow venue's budget.
-pub(super) fn rest(pair: &mut Pair, scene: &mut Scene<'_>) {
-    if pair.is_waiting() {
-        return;
+fn rest(pair: &mut Pair, from: State, scene: &mut Scene<'_>) {
+    if from == State::Leaving {
+        pair.exit_missed = true;
+        // What must go is tried again at once.
+        if matches!(pair.cause, ExitCause::Converged | ExitCause::NotHedged) {
+            pair.t_retry = scene.now.plus(scene.limits.cooldown_ns);
+        }
     }
-    if pair.state == State::Leaving {
-        pair.t_retry = scene.now.plus(scene.limits.cooldown_ns);
-    }
-    pair.state = State::Hedged;
     pair.hedge_tries = 0;
     if !pair.told_hedged {
         pair.told_hedged = true;
@@ -301,11 +323,8 @@ pub(super) fn rest(pair: &mut Pair, scene: &mut Scene<'_>) {
     }
 }
 
-/// Frees the slot, once no late fill can come any more. Called again at each beat until then.
-pub(super) fn finish(pair: &mut Pair, end: PairEnd, scene: &mut Scene<'_>) {
-    if scene.now < pair.t_late {
-        return;
-    }
+/// Frees the slot and tells the pair's account.
+fn finish(pair: &mut Pair, end: PairEnd, scene: &mut Scene<'_>) {
     pair.state = State::Flat;
     pair.end = end;
     scene.desk.pairs_done += 1;
@@ -325,15 +344,39 @@ pub(super) fn give_up(pair: &mut Pair, scene: &mut Scene<'_>, why: HaltCause) {
     scene.desk.raise(why);
 }
 
-/// Tells how long a leg stood alone, once both are even again.
+/// What the lone part is worth now, on executable prices.
+pub(super) fn look_alone(pair: &mut Pair, board: &Board, now: Nanos) {
+    if pair.t_uneven.is_none() {
+        return;
+    }
+    let (large, _) = pair.excess();
+    let side = pair.opening_side(large).other();
+    let size = pair.alone.size();
+    if size.0 > 0
+        && let Some(price) = executable(board, large, side, size)
+    {
+        pair.alone.look(now, price, side);
+    }
+}
+
+/// Tells how long a leg stood alone, and what that risked, once both are even again or a human has
+/// to see to it.
 fn tell_evenness(pair: &mut Pair, scene: &mut Scene<'_>) {
     let Some(since) = pair.t_uneven else { return };
     let (_, excess) = pair.excess();
     if excess.0 == 0 || !pair.is_moving() {
         pair.t_uneven = None;
+        pair.told_alone = false;
+        let until = match excess.0 {
+            0 => pair.t_fill,
+            _ => scene.now,
+        };
         scene.desk.note(Event::Unhedged {
             pair: pair.number,
-            ns: pair.t_fill.since(since),
+            ns: until.since(since),
+            usd_s: pair.alone.usd_s,
+            worst: pair.alone.worst,
+            best: pair.alone.best,
         });
     }
 }

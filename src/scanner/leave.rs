@@ -1,45 +1,39 @@
 //! The way out of a hedged pair: when, at what price, and both legs down together.
 //!
 //! A pair is judged on what leaving would bring *now*, on executable prices, against the fair it
-//! was entered on. A converged pair leaves as it came, leading leg first, the other on its fills;
-//! a stop, a drain or the end of its time takes both legs at once.
+//! was entered on. It leaves as it came, leading leg first, the other on its fills; when that has
+//! missed once and the cause is not convergence, both legs go at once.
 //!
 //! Promises: every order here is reduce-only; an exit that misses leaves an even pair behind.
 //! Refuses: to call a pair converged on a stale, crossed or thin book.
 
 use crate::market::book::Side;
-use crate::market::event::{ExitCause, HaltCause, PairEnd};
+use crate::market::event::{ExitCause, PairEnd};
 use crate::market::units::Nanos;
 use crate::market::{VENUE_COUNT, VENUES, Venue};
 use crate::scanner::board::Board;
-use crate::scanner::hedge::{finish, give_up, rest};
+use crate::scanner::hedge::{advance, tell};
 use crate::scanner::pair::{Pair, Role, State};
 use crate::scanner::risk::Limits;
-use crate::scanner::send::{Scene, Wish, close, is_closable, place};
+use crate::scanner::send::{Scene, Wish, close, place};
 use crate::scanner::spread::{Haircut, Taken, take};
-
-/// Closes that may fall short while leaving before a human is called.
-const LEAVE_TRIES: u8 = 10;
+use crate::scanner::table::When;
 
 /// Starts to leave a hedged pair. What the ladders give for it now becomes the promise its fills
 /// are booked against; with a book missing, the last touch stands in.
 pub fn leave(pair: &mut Pair, cause: ExitCause, scene: &mut Scene<'_>) {
-    pair.state = State::Leaving;
+    tell(pair, When::ExitDue, &scene.desk.rules);
     pair.cause = cause;
     pair.close_tries = 0;
-    let quote = exit_quote(pair, scene.board);
-    for venue in VENUES {
-        let touch = scene.board.touch_last(venue);
-        let leg = &mut pair.legs[venue.idx()];
-        leg.exit_promise = match (&quote, touch) {
-            (Some(quote), _) => quote[venue.idx()].average(leg.held),
-            (None, Some(touch)) if venue == pair.long => touch.bid,
-            (None, Some(touch)) => touch.ask,
-            (None, None) => leg.entry_promise,
-        };
-    }
+    let quote = promise_exit(pair, scene.board);
+    // While late fills may come, a leg may hold less than it seems to.
+    let lead = leading(pair).filter(|lead| {
+        let size = pair.legs[lead.idx()].held.min(pair.size);
+        pair.keeps_even(*lead, false, size)
+    });
+    pair.in_turn = lead.is_some();
     // A converged pair is in no hurry: its leading leg asks for what was seen, and may miss.
-    if let (Some(lead), Some(quote)) = (one_after_other(pair), quote) {
+    if let (ExitCause::Converged, Some(lead), Some(quote)) = (cause, lead, quote) {
         let side = pair.opening_side(lead).other();
         let worst = quote[lead.idx()].worst;
         let wish = Wish {
@@ -52,93 +46,68 @@ pub fn leave(pair: &mut Pair, cause: ExitCause, scene: &mut Scene<'_>) {
         };
         return place(pair, wish, scene);
     }
-    leaving(pair, scene);
+    match lead {
+        Some(lead) => {
+            let size = pair.legs[lead.idx()].held.min(pair.size);
+            close(pair, lead, size, true, scene);
+        }
+        None => advance(pair, scene),
+    }
 }
 
-/// The leading leg, when the pair leaves one leg after the other; a stop, a drain or the end of
-/// its time takes both at once.
-fn one_after_other(pair: &Pair) -> Option<Venue> {
+/// What each leg should bring from now on; gives what the ladders say.
+pub(super) fn promise_exit(pair: &mut Pair, board: &Board) -> Option<[Taken; VENUE_COUNT]> {
+    let quote = exit_quote(pair, board);
+    for venue in VENUES {
+        let touch = board.touch_last(venue);
+        let leg = &mut pair.legs[venue.idx()];
+        leg.exit_promise = match (&quote, touch) {
+            (Some(quote), _) => quote[venue.idx()].average(leg.held),
+            (None, Some(touch)) if venue == pair.long => touch.bid,
+            (None, Some(touch)) => touch.ask,
+            (None, None) => leg.entry_promise,
+        };
+    }
+    quote
+}
+
+/// The leading leg, when the pair leaves one leg after the other: both at once would leave one
+/// alone for as long as the slow venue holds takers back. A stop, a drain or the end of its time
+/// does so once; what must go and has missed goes both at once.
+fn leading(pair: &Pair) -> Option<Venue> {
     match pair.cause {
         ExitCause::Converged => pair.lead,
-        ExitCause::Stop | ExitCause::Time | ExitCause::Drain | ExitCause::NotHedged => None,
+        ExitCause::Stop | ExitCause::Time | ExitCause::Drain => {
+            pair.lead.filter(|_| !pair.exit_missed)
+        }
+        ExitCause::Forced | ExitCause::NotHedged => None,
     }
 }
 
-/// Leaving: lower both legs evenly as the leading one fills, or both to nothing at once. The second
-/// way has no even state to go back to: it ends flat, or out of tries.
-pub(super) fn leaving(pair: &mut Pair, scene: &mut Scene<'_>) {
-    let flat = pair.legs.iter().all(|leg| leg.held.0 == 0);
-    if flat {
-        if !pair.is_waiting() {
-            finish(pair, end_of_left(pair), scene);
-        }
-        return;
-    }
-    // A late fill of an exit order (no cause yet) only has to be evened out.
-    let evenly = match pair.cause {
-        ExitCause::Converged => pair.lead.is_some(),
-        ExitCause::NotHedged => true,
-        ExitCause::Stop | ExitCause::Time | ExitCause::Drain => false,
-    };
-    if evenly && leave_evenly(pair, scene) {
-        return;
-    }
-    if pair.close_tries >= LEAVE_TRIES {
-        return out_of_tries(pair, scene);
-    }
-    if scene.now < pair.t_retry {
-        return;
-    }
+/// Lowers both legs to nothing, by no more at a time than they may be uneven. With one venue away
+/// only what stands alone on the other is taken back: half an exit would be a lone leg.
+pub(super) fn close_both(pair: &mut Pair, scene: &mut Scene<'_>) {
     let planned = pair.close_tries == 0;
+    let (large, excess) = pair.excess();
+    let is_whole = VENUES.into_iter().all(|venue| !scene.desk.is_away(venue));
     for venue in VENUES {
         let leg = &pair.legs[venue.idx()];
-        if leg.order.is_none() && leg.held.0 > 0 {
-            close(pair, venue, leg.held, planned, scene);
+        let size = match (is_whole, venue == large) {
+            (true, _) => leg.held.min(pair.size),
+            (false, true) => excess,
+            (false, false) => continue,
+        };
+        let is_free = leg.order.is_none() && !scene.desk.is_away(venue);
+        // The first of the two may have come to its last order and be stuck by now.
+        let goes = is_free && size.0 > 0 && pair.state == State::Leaving;
+        if goes && pair.keeps_even(venue, false, size) {
+            close(pair, venue, size, planned, scene);
         }
-    }
-}
-
-/// Lowers the larger leg to the smaller one. False when that is not enough: out of tries, or only
-/// a remainder on one leg is left.
-fn leave_evenly(pair: &mut Pair, scene: &mut Scene<'_>) -> bool {
-    let (large, excess) = pair.excess();
-    let spent = pair.close_tries >= LEAVE_TRIES;
-    let idle = pair.legs[large.idx()].order.is_none();
-    if idle && !spent && is_closable(pair, large, excess, scene.board) {
-        if scene.now >= pair.t_retry {
-            close(pair, large, excess, pair.close_tries == 0, scene);
-        }
-        return true;
-    }
-    if pair.is_waiting() {
-        return true;
-    }
-    let lone = pair.legs[large.other().idx()].held.0 == 0;
-    if spent || lone {
-        return false;
-    }
-    rest(pair, scene);
-    true
-}
-
-/// What is left is dust that the venues won't take, or a case for a human.
-fn out_of_tries(pair: &mut Pair, scene: &mut Scene<'_>) {
-    if pair.is_waiting() {
-        return;
-    }
-    let mut legs = VENUES.into_iter();
-    let dust = legs.all(|venue| {
-        let held = pair.legs[venue.idx()].held;
-        !is_closable(pair, venue, held, scene.board)
-    });
-    match dust {
-        true => finish(pair, end_of_left(pair), scene),
-        false => give_up(pair, scene, HaltCause::PairStuck),
     }
 }
 
 /// A pair whose legs never stood even was not closed but taken back.
-fn end_of_left(pair: &Pair) -> PairEnd {
+pub(super) fn end_of_left(pair: &Pair) -> PairEnd {
     match pair.matched.0 {
         0 => PairEnd::Unwound,
         _ => PairEnd::Closed,
@@ -175,7 +144,7 @@ pub fn exit_cause(pair: &Pair, board: &Board, limits: &Limits, now: Nanos) -> Op
     let got = quote[long].average(pair.legs[long].held);
     let paid = quote[short].average(pair.legs[short].held);
     // The way back seen as an edge: what buying back costs over what selling brings.
-    if pair.yardstick.gross(pair.long, got, paid) <= limits.exit_over_fair {
+    if pair.knows_fair && pair.yardstick.gross(pair.long, got, paid) <= limits.exit_over_fair {
         return Some(ExitCause::Converged);
     }
     // The stop compares with what was really paid, fees left out: they are lost either way.

@@ -8,30 +8,46 @@
 //! stamps latencies), so a recorded run replays to the same orders.
 //! Refuses: to know sockets, signatures, or how a venue spells anything.
 
+mod alone;
 mod audit;
 mod board;
 mod desk;
 mod enter;
 pub mod fair;
+mod gone;
 mod hedge;
+pub mod lattice;
 mod leave;
 mod mirror;
+pub mod order_of_legs;
+mod outside;
 mod pair;
+mod repair;
 pub mod risk;
 mod send;
+mod sight;
+mod slots;
 pub mod spread;
+mod strikes;
+mod table;
+#[cfg(test)]
+mod tests_explore;
+#[cfg(test)]
+mod tests_model;
+mod working;
 
 use crate::market::book::Delta;
-use crate::market::event::{Control, Event, ExitCause, HaltCause, PairEnd, Status, Step};
+use crate::market::event::{Control, Event, Status, Step};
 use crate::market::order::{Order, OrderId, Report, ReportKind};
 use crate::market::reference::Reference;
-use crate::market::units::{Nanos, Size};
+use crate::market::units::Nanos;
 use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::board::Board;
 use crate::scanner::desk::Desk;
+use crate::scanner::gone::Gone;
+use crate::scanner::outside::Watch;
 use crate::scanner::pair::{Pair, State};
 use crate::scanner::risk::{Account, Budget, SLOTS_MAX};
-use crate::scanner::send::Scene;
 use crate::stage::Stage;
 use crate::stage::clock::Clock;
 use crate::stage::halt::Halt;
@@ -47,8 +63,9 @@ const REPORTS_PER_TURN: usize = 256;
 const CONTROLS_PER_TURN: usize = 16;
 /// Most marks, indexes and rates of one venue in a turn.
 const REFERENCES_PER_TURN: usize = 16;
-/// Words of the dirty set: one bit per slot.
+/// Words of the dirty set: one bit per slot. And of the uneven set: one bit per instrument.
 const DIRTY_LEN: usize = INSTRUMENTS_MAX * SLOTS_MAX / 64;
+const UNEVEN_LEN: usize = INSTRUMENTS_MAX / 64;
 
 /// The scanner's ends of all its links. Arrays are by [`Venue::idx`].
 pub struct Ends {
@@ -85,8 +102,14 @@ pub struct Scanner {
     control: Rx<Control>,
     status: Tx<Status>,
     clock: Clock,
+    /// What is noticed of each instrument's positions beside its pairs.
+    watches: Box<[Watch]>,
+    /// Pairs that were over not long ago.
+    gone: Box<Gone>,
     /// Slots with news since they were last advanced.
     dirty: [u64; DIRTY_LEN],
+    /// Instruments on which a leg stands alone.
+    uneven: [u64; UNEVEN_LEN],
     /// Number of the last pair made.
     pairs_made: u32,
     /// `Control::EntriesOff` and `Control::Drain` clear it for good.
@@ -128,7 +151,10 @@ impl Scanner {
             control: ends.control,
             status: ends.status,
             clock: ends.clock,
+            watches: instruments.iter().map(|_| Watch::default()).collect(),
+            gone: Box::new(Gone::new()),
             dirty: [0; DIRTY_LEN],
+            uneven: [0; UNEVEN_LEN],
             pairs_made: 0,
             entries_on: true,
             draining: false,
@@ -153,7 +179,7 @@ impl Scanner {
                     break;
                 };
                 work += 1;
-                self.hear(venue, &report);
+                self.hear(venue, &report, now);
             }
         }
         if work > 0 {
@@ -164,131 +190,41 @@ impl Scanner {
 
     /// One report: the account takes its part, a pair of this run takes the rest. Orders of other
     /// runs are not ours to act on.
-    fn hear(&mut self, venue: Venue, report: &Report) {
+    fn hear(&mut self, venue: Venue, report: &Report, now: Nanos) {
         self.desk.accounts[venue.idx()].hear(report);
-        if let ReportKind::Position { size } = report.kind {
-            self.note_base(venue, report.instrument, size);
+        match report.kind {
+            ReportKind::Position { size } => {
+                self.note_base(venue, report.instrument, size);
+                self.look_at_position(venue, report.instrument, now);
+            }
+            ReportKind::Up | ReportKind::Down | ReportKind::Closed { .. } => {
+                self.hear_of_venue(venue, &report.kind, now);
+            }
+            ReportKind::Forced { .. } => self.hear_forced(venue, report, now),
+            ReportKind::Fill { .. } => self.desk.strikes.wipe(venue, report.instrument),
+            ReportKind::Sent
+            | ReportKind::NotSent { .. }
+            | ReportKind::Acknowledged
+            | ReportKind::Rejected { .. }
+            | ReportKind::State { .. }
+            | ReportKind::Balance { .. } => {}
         }
         if report.order == OrderId::NONE || report.order.run() != self.desk.run {
-            return;
+            return self.hear_of_stranger(report);
         }
-        let number = report.order.pair();
-        let slot = self
-            .pairs
-            .iter()
-            .position(|pair| pair.is_active() && pair.number == number);
-        match slot {
+        match self.slot_of(report) {
             Some(slot) => {
-                hedge::hear(
-                    &mut self.pairs[slot],
-                    venue,
-                    report.order,
-                    report.t,
-                    &report.kind,
-                );
+                hedge::hear(&mut self.pairs[slot], report, &self.desk.rules);
                 self.dirty[slot / 64] |= 1 << (slot % 64);
             }
             None => self.hear_of_nobody(report),
         }
     }
 
-    /// A fill of this run that no pair explains is exposure that nobody manages.
-    #[cold]
-    fn hear_of_nobody(&mut self, report: &Report) {
-        if let ReportKind::Fill { .. } = report.kind {
-            self.desk.raise(HaltCause::Unexplained);
-        }
-    }
-
-    /// Lets every pair act that has news, in slot order.
-    fn advance_dirty(&mut self, now: Nanos) {
-        for word in 0..DIRTY_LEN {
-            let mut bits = std::mem::take(&mut self.dirty[word]);
-            while bits != 0 {
-                let slot = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                self.act(slot, now, hedge::advance);
-            }
-        }
-    }
-
-    // --- pairs ---
-
-    /// Lets one pair act, and clears up behind it when that ended it.
-    fn act(&mut self, slot: usize, now: Nanos, deed: impl FnOnce(&mut Pair, &mut Scene<'_>)) {
-        let ours = VENUES.map(|venue| self.ours(slot, venue));
-        let pair = &mut self.pairs[slot];
-        if !pair.is_active() {
-            return;
-        }
-        let board = &mut self.boards[pair.instrument.idx()];
-        let mut scene = Scene {
-            board,
-            limits: &self.limits,
-            desk: &mut self.desk,
-            ours,
-            now,
-        };
-        deed(pair, &mut scene);
-        if pair.is_active() {
-            return;
-        }
-        // The pair is gone. What it may have left on a venue (dust) is from now on accounted for as
-        // a position that was there before.
-        board.t_rest = now.plus(self.limits.cooldown_ns);
-        if pair.end == PairEnd::Missed {
-            board.episodes[pair.long.idx()].miss();
-        }
-        for venue in VENUES {
-            board.base[venue.idx()] += pair.position(venue);
-        }
-    }
-
-    /// What the venue's position says that this pair holds there: all of it, less what was there
-    /// before and what the other pairs explain. `None` while another pair has an order there.
-    fn ours(&self, slot: usize, venue: Venue) -> Option<Size> {
-        let instrument = self.pairs[slot].instrument;
-        let mut ours = self.desk.accounts[venue.idx()].position(instrument)?
-            - self.boards[instrument.idx()].base[venue.idx()];
-        for other in self.slots_of(instrument).filter(|other| *other != slot) {
-            let pair = &self.pairs[other];
-            if pair.is_active() {
-                ours -= pair.position(venue);
-                if pair.legs[venue.idx()].order.is_some() {
-                    return None;
-                }
-            }
-        }
-        Some(ours)
-    }
-
-    /// Leaves a hedged pair when its time has come. A drain takes every pair; halt alone takes
-    /// none: a hedged pair is safe where it is, and what to do with it is a human's choice.
-    fn look_at_exit(&mut self, slot: usize, now: Nanos) {
-        let pair = &mut self.pairs[slot];
-        if self.draining && pair.state == State::Leaving {
-            pair.cause = ExitCause::Drain;
-        }
-        if pair.state != State::Hedged || now < pair.t_retry {
-            return;
-        }
-        let cause = match (self.draining, self.desk.is_halted()) {
-            (true, _) => Some(ExitCause::Drain),
-            (false, true) => None,
-            (false, false) => {
-                let board = &self.boards[pair.instrument.idx()];
-                leave::exit_cause(pair, board, &self.limits, now)
-            }
-        };
-        if let Some(cause) = cause {
-            self.act(slot, now, |pair, scene| leave::leave(pair, cause, scene));
-        }
-    }
-
     // --- control and deltas ---
 
     /// Rare words from `main`.
-    fn take_control(&mut self) -> usize {
+    fn take_control(&mut self, now: Nanos) -> usize {
         for count in 0..CONTROLS_PER_TURN {
             match self.control.pop() {
                 None => return count,
@@ -301,10 +237,12 @@ impl Scanner {
                     instrument,
                     allowed,
                 }) => {
+                    let is_out = self.desk.strikes.is_out(instrument);
                     if let Some(board) = self.boards.get_mut(instrument.idx()) {
-                        board.entries_on = allowed;
+                        board.entries_on = allowed && !is_out;
                     }
                 }
+                Some(Control::Adopt(adopted)) => self.adopt(&adopted, now),
                 Some(Control::FairSeed { instrument, basis }) => {
                     if let Some(board) = self.boards.get_mut(instrument.idx()) {
                         board.fair.seed(basis);
@@ -345,6 +283,10 @@ impl Scanner {
                     continue;
                 };
                 if board.apply(&delta) {
+                    let idx = delta.instrument.idx();
+                    if self.uneven[idx / 64] & (1 << (idx % 64)) != 0 {
+                        self.look_at_uneven(delta.instrument, now);
+                    }
                     self.look_stamped(&delta, now);
                 }
             }
@@ -383,10 +325,11 @@ impl Scanner {
             pairs_done: self.desk.pairs_done,
             gateways_up: self.desk.accounts.iter().all(|account| account.is_up),
             instruments_live: self.boards.iter().filter(live).count() as u32,
-            drained: match (self.draining, self.desk.is_halted()) {
-                (true, _) => open == 0,
-                (false, true) => moving == 0,
-                (false, false) => false,
+            // Without a drain, hedged pairs may stay: only what moves is waited for.
+            drained: match (self.draining, self.entries_on && !self.desk.is_halted()) {
+                (true, _) => open == 0 && self.is_reconciled(),
+                (false, false) => moving == 0,
+                (false, true) => false,
             },
         }
     }
@@ -404,7 +347,7 @@ impl Stage for Scanner {
     /// exposure.
     fn turn(&mut self, now: Nanos) -> usize {
         self.desk.look_at_halt();
-        let rare = self.take_reports(now) + self.take_control() + self.take_references();
+        let rare = self.take_reports(now) + self.take_control(now) + self.take_references();
         rare + self.take_deltas(now)
     }
 
@@ -418,7 +361,11 @@ impl Stage for Scanner {
                 self.look_at_exit(slot, now);
             }
         }
+        for board in &mut self.boards {
+            board.legs.observe(now, board.touches());
+        }
         self.audit(now);
+        self.advance_dirty(now);
         let status = self.status_now();
         // A full link means that `main` is behind; the next beat brings fresher news than this.
         let _ = self.status.push(status);

@@ -2,7 +2,8 @@
 //!
 //! Plain state and pure bookkeeping; what to do next is `hedge.rs`. A leg's `held` is what Fill
 //! reports say was opened less what they say was closed, and nothing else; an order is over only
-//! when the venue's word on it and the fills received agree.
+//! when the venue's word on it and the fills received agree, and even then what it left unfilled
+//! may fill late: until that can't be any more, a leg is the worst of both outcomes.
 //!
 //! Money: every fill is booked against a *promise* (what the ladder showed when it was decided).
 //! The promise goes to edge, the rest to slippage, or to repair where the order was not part of the
@@ -10,157 +11,18 @@
 
 use crate::market::book::Side;
 use crate::market::event::{ExitCause, PairEnd, PairSummary};
-use crate::market::order::{OrderId, OrderState};
-use crate::market::units::{Bps, Nanos, Notional, Price, SECOND, Size};
+use crate::market::order::OrderId;
+use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
+use crate::scanner::alone::Alone;
 use crate::scanner::spread::Yardstick;
 
-/// After a venue's last word on an order, fills may still come for this long. Larger: slots are
-/// held longer after a miss. Smaller: a late fill finds nobody.
-pub const LATE_FILL_NS: u64 = 3 * SECOND;
+pub use crate::scanner::table::State;
+pub use crate::scanner::working::{Fill, LATE_FILL_NS, Role, Standing, Working};
 
-/// Where a pair stands. What leads from one to the next:
-///
-/// ```text
-/// Flat      -> Entering   an edge passed all limits, the first order was pushed
-/// Entering  -> Legged     the first fill
-///           -> Flat       nothing filled (missed)
-/// Legged    -> Hedged     both legs even
-///           -> Unwinding  the other leg can't be had
-/// Hedged    -> Leaving    converged, stop, time, drain; or a late fill of an exit
-///           -> Legged     a late fill of the entry
-/// Leaving   -> Flat       both legs closed
-///           -> Hedged     the exit missed, in whole or evenly in part
-///           -> Stuck      out of tries
-/// Unwinding -> Flat       the lone leg was taken back (unwound)
-///           -> Hedged     what is left is even
-///           -> Stuck      out of tries
-/// any       -> Stuck      an order that nobody can explain
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The slot is free.
-    Flat,
-    /// The entry is out, nothing has filled.
-    Entering,
-    /// One leg holds more than the other.
-    Legged,
-    /// Both legs are even.
-    Hedged,
-    /// On the way out.
-    Leaving,
-    /// The lone leg is being taken back.
-    Unwinding,
-    /// Needs a human; halt was raised.
-    Stuck,
-}
-
-/// What an order is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// First order of the entry.
-    Entry,
-    /// Follows a fill of the other leg.
-    Hedge,
-    /// First order of an exit, reduce-only.
-    Exit,
-    /// Any other close, reduce-only.
-    Close,
-}
-
-impl Role {
-    /// It makes the position larger.
-    pub const fn opens(self) -> bool {
-        match self {
-            Role::Entry | Role::Hedge => true,
-            Role::Exit | Role::Close => false,
-        }
-    }
-}
-
-/// How far an order is understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// In flight within its time.
-    Open,
-    /// Nobody knows: too long without a word, or words that disagree.
-    Unsure,
-    /// Nothing more can happen to it.
-    Over,
-}
-
-/// An order in flight.
-#[derive(Clone, Copy, Debug)]
-pub struct Working {
-    /// Its client id.
-    pub id: OrderId,
-    /// What it is for.
-    pub role: Role,
-    /// Buys or sells.
-    pub side: Side,
-    /// Its limit.
-    pub price: Price,
-    /// What it asked.
-    pub size: Size,
-    /// Sum of its fills.
-    pub filled: Size,
-    /// What the ladder promised.
-    pub promise: Price,
-    /// Part of the plan; otherwise its deviation is repair.
-    pub planned: bool,
-    /// By the venue.
-    pub state: OrderState,
-    /// Cumulative fill by the venue's last word, once the order is over there.
-    pub said: Option<Size>,
-    /// Refused by the gateway: it never left.
-    pub never_left: bool,
-    /// Something was heard of it that only an order that left can cause.
-    pub has_left: bool,
-    /// When it was pushed.
-    pub t_push: Nanos,
-    /// When the venue's last word came.
-    pub t_said: Nanos,
-    /// When it became unsure.
-    pub unsure_since: Option<Nanos>,
-    /// When to ask next.
-    pub t_query: Nanos,
-}
-
-impl Working {
-    /// How far it is understood now.
-    pub fn standing(&self, now: Nanos, timeout_ns: u64) -> Standing {
-        if self.never_left || self.filled >= self.size {
-            return Standing::Over;
-        }
-        match self.said {
-            Some(said) if self.filled >= said => Standing::Over,
-            Some(_) if now.since(self.t_said) < LATE_FILL_NS => Standing::Open,
-            Some(_) => Standing::Unsure,
-            None if self.state == OrderState::Unknown => Standing::Unsure,
-            None if now.since(self.t_push) >= timeout_ns => Standing::Unsure,
-            None => Standing::Open,
-        }
-    }
-
-    /// Takes the venue's (or the gateway's) word on its state.
-    pub fn hear(&mut self, state: OrderState, filled: Size, t: Nanos) {
-        self.has_left = true;
-        self.state = state;
-        match state {
-            OrderState::Filled | OrderState::Cancelled | OrderState::Rejected => {
-                let said = self.said.unwrap_or(Size::ZERO);
-                self.said = Some(said.max(filled));
-                self.t_said = t;
-            }
-            OrderState::Sent | OrderState::Working | OrderState::Unknown => {}
-        }
-    }
-
-    /// What may still fill.
-    pub fn rest(&self) -> Size {
-        Size((self.size - self.filled).0.max(0))
-    }
-}
+/// Trade ids a leg remembers: a fill told twice counts once. The gateways tell each once already;
+/// this holds for the last few, where a repetition would be.
+const TRADES_KEPT: usize = 4;
 
 /// A fill that was concluded from a position report, until the true one comes.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +31,10 @@ struct Assumed {
     price: Price,
     size: Size,
 }
+
+/// Orders of one leg that may be judged by the position before the first of them is told. Larger
+/// only costs memory; smaller, and a true fill is taken for a second one.
+pub const ASSUMED_MAX: usize = 4;
 
 /// One leg of a pair.
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,9 +50,17 @@ pub struct Leg {
     /// Everything opened so far, and what it cost.
     pub opened: Size,
     opened_notional: Notional,
-    assumed: Option<Assumed>,
+    assumed: [Option<Assumed>; ASSUMED_MAX],
     /// Number of an order that never left its gateway: free to be used again.
     pub spare: Option<u8>,
+    /// What orders that are over by word may still open by late fills.
+    pub late_open: Size,
+    /// And what they may still close.
+    pub late_close: Size,
+    /// Until when, the venue's streams being live.
+    pub t_late: Nanos,
+    trades: [Option<u64>; TRADES_KEPT],
+    trades_count: u8,
 }
 
 impl Leg {
@@ -195,23 +69,52 @@ impl Leg {
         let average = self.opened_notional.0.checked_div(self.opened.0.into());
         average.map_or(self.entry_promise, |price| Price(price as i64))
     }
-}
 
-/// One trade of ours on one leg.
-#[derive(Clone, Copy, Debug)]
-pub struct Fill {
-    /// Of which order.
-    pub id: OrderId,
-    /// Bought or sold.
-    pub side: Side,
-    /// Price.
-    pub price: Price,
-    /// Size.
-    pub size: Size,
-    /// Fee paid.
-    pub fee: Notional,
-    /// When it was read.
-    pub t: Nanos,
+    /// Fills of orders that are over by word may still come.
+    pub fn may_fill_late(&self) -> bool {
+        self.late_open.0 > 0 || self.late_close.0 > 0
+    }
+
+    /// An order is over by word with so much of it unfilled: that may come late.
+    pub fn expect_late(&mut self, opens: bool, size: Size, until: Nanos) {
+        match opens {
+            true => self.late_open += size,
+            false => self.late_close += size,
+        }
+        self.t_late = self.t_late.max(until);
+    }
+
+    /// Nothing can come late any more.
+    pub fn forget_late(&mut self) {
+        (self.late_open, self.late_close) = (Size::ZERO, Size::ZERO);
+    }
+
+    /// Most that it may turn out to hold.
+    pub fn most(&self) -> Size {
+        self.held + self.late_open + self.rest_of(true)
+    }
+
+    /// Least that it may turn out to hold: the venue lets no reduce-only order below nothing.
+    pub fn least(&self) -> Size {
+        let least = self.held - self.late_close - self.rest_of(false);
+        least.max(Size::ZERO)
+    }
+
+    /// What the order in flight may still open or close.
+    fn rest_of(&self, opens: bool) -> Size {
+        let order = self.order.filter(|order| order.role.opens() == opens);
+        order.map_or(Size::ZERO, |order| order.rest())
+    }
+
+    /// Whether this trade was told before; it is remembered from now on.
+    pub fn is_repeated(&mut self, trade: u64) -> bool {
+        let is_repeated = self.trades.contains(&Some(trade));
+        if !is_repeated {
+            self.trades[usize::from(self.trades_count) % TRADES_KEPT] = Some(trade);
+            self.trades_count = self.trades_count.wrapping_add(1);
+        }
+        is_repeated
+    }
 }
 
 /// The account of a pair while it lives.
@@ -238,6 +141,12 @@ pub struct Pair {
     pub lead: Option<Venue>,
     /// The fair it was entered on; its exit is judged on that.
     pub yardstick: Yardstick,
+    /// That fair is known; it may not be when a pair is adopted.
+    pub knows_fair: bool,
+    /// It is left one leg after the other.
+    pub in_turn: bool,
+    /// An exit has missed, in whole or in part.
+    pub exit_missed: bool,
     /// Both legs, by venue.
     pub legs: [Leg; VENUE_COUNT],
     /// Size asked at entry.
@@ -264,10 +173,14 @@ pub struct Pair {
     pub orders: u8,
     /// No new order before this (after a failure).
     pub t_retry: Nanos,
-    /// Fills of orders that are over may come until then.
-    pub t_late: Nanos,
     /// Since when the legs have been uneven.
     pub t_uneven: Option<Nanos>,
+    /// What that risked.
+    pub alone: Alone,
+    /// A human was called because it stood alone for too long.
+    pub told_alone: bool,
+    /// Other pairs hold positions of this market on the same venues.
+    pub is_crowded: bool,
     /// Time of the last fill.
     pub t_fill: Nanos,
     /// `Event::Hedged` was told.
@@ -287,6 +200,9 @@ impl Pair {
             long: Venue::Extended,
             lead: None,
             yardstick: Yardstick::new(Bps::ZERO),
+            knows_fair: true,
+            in_turn: false,
+            exit_missed: false,
             legs: [Leg::default(); VENUE_COUNT],
             size: Size::ZERO,
             matched: Size::ZERO,
@@ -300,8 +216,10 @@ impl Pair {
             unsent: 0,
             orders: 0,
             t_retry: Nanos::ZERO,
-            t_late: Nanos::ZERO,
             t_uneven: None,
+            alone: Alone::default(),
+            told_alone: false,
+            is_crowded: false,
             t_fill: Nanos::ZERO,
             told_hedged: false,
             end: PairEnd::Missed,
@@ -352,18 +270,51 @@ impl Pair {
         }
     }
 
-    /// Worst-case size on a venue: what is held and all that may still be opened.
+    /// Fills of orders that are over by word may still come on either leg.
+    pub fn may_fill_late(&self) -> bool {
+        self.legs.iter().any(Leg::may_fill_late)
+    }
+
+    /// It was adopted, and has made no order yet.
+    pub fn is_untouched(&self) -> bool {
+        self.orders == 0
+    }
+
+    /// Both legs hold nothing.
+    pub fn is_flat(&self) -> bool {
+        self.legs.iter().all(|leg| leg.held.0 == 0)
+    }
+
+    /// Worst-case size on a venue: what is held and all that may still be opened, by the order in
+    /// flight, known or unknown, and by late fills.
     pub fn exposure(&self, venue: Venue) -> Size {
         let leg = &self.legs[venue.idx()];
-        let held = Size(leg.held.0.abs());
+        let most = leg.most().max(-leg.held);
         match self.state {
             State::Flat => Size::ZERO,
-            State::Entering | State::Legged => held.max(self.size),
-            State::Hedged | State::Leaving | State::Unwinding | State::Stuck => {
-                let opening = leg.order.filter(|order| order.role.opens());
-                held + opening.map_or(Size::ZERO, |order| order.rest())
-            }
+            State::Entering | State::Legged => most.max(self.size),
+            State::Hedged | State::Leaving | State::Unwinding | State::Stuck => most,
         }
+    }
+
+    /// Whether an order for so much more on a venue keeps the legs within what one leg was planned
+    /// for, whatever becomes of everything in flight, unknown or late. Where they may already be
+    /// further apart, an order that makes that no worse is kept within it too.
+    pub fn keeps_even(&self, venue: Venue, opens: bool, size: Size) -> bool {
+        let (one, other) = (&self.legs[venue.idx()], &self.legs[venue.other().idx()]);
+        let apart = |most: Size, least: Size| {
+            let ahead = most - other.least();
+            ahead.max(other.most() - least)
+        };
+        let before = apart(one.most(), one.least());
+        let after = match opens {
+            true => apart(one.most() + size, one.least()),
+            false => apart(one.most(), (one.least() - size).max(Size::ZERO)),
+        };
+        // Beside other pairs the venue guards only the sum of all: what a late fill may close
+        // of this leg must not be closed once more, or it would be taken from theirs.
+        let is_proven = opens || !self.is_crowded || size <= one.held - one.late_close;
+        is_proven && after <= self.size.max(before)
     }
 
     /// Books a fill, whichever of the pair's orders it belongs to.
@@ -383,6 +334,13 @@ impl Pair {
         if let Some(order) = leg.order.as_mut().filter(|order| order.id == fill.id) {
             order.filled += fill.size;
             (promise, planned) = (order.promise, order.planned);
+        } else if fill.id == OrderId::NONE {
+            // The venue's own doing was nobody's plan.
+            planned = opens;
+        } else if opens {
+            leg.late_open = (leg.late_open - fill.size).max(Size::ZERO);
+        } else {
+            leg.late_close = (leg.late_close - fill.size).max(Size::ZERO);
         }
         if opens {
             leg.held += fill.size;
@@ -398,18 +356,37 @@ impl Pair {
     /// Books a fill that only a position report tells of, at the order's limit (the worst).
     pub fn assume(&mut self, venue: Venue, fill: &Fill) {
         self.fill(venue, fill);
-        self.legs[venue.idx()].assumed = Some(Assumed {
+        let all = &mut self.legs[venue.idx()].assumed;
+        let is_free = |known: &Option<Assumed>| known.is_none_or(|known| known.size.0 == 0);
+        // Full of what is still awaited: the first gives way.
+        let at = all.iter().position(is_free).unwrap_or(0);
+        all[at] = Some(Assumed {
             id: fill.id,
             price: fill.price,
             size: fill.size,
         });
     }
 
+    /// What was concluded of orders from the position, and has not been told as fills yet.
+    pub fn untold(&self, venue: Venue) -> [Option<(OrderId, Size)>; ASSUMED_MAX] {
+        let untold = |known: Assumed| (known.id, known.size);
+        let assumed = self.legs[venue.idx()].assumed;
+        assumed.map(|known| known.filter(|known| known.size.0 > 0).map(untold))
+    }
+
+    /// What a venue was found to have taken away of a leg, and has not yet told as a trade.
+    pub fn taken_untold(&self, venue: Venue) -> Size {
+        let untold = self.untold(venue).into_iter().flatten();
+        let taken = untold.filter(|(id, _)| *id == OrderId::NONE);
+        taken.fold(Size::ZERO, |sum, (_, size)| sum + size)
+    }
+
     /// A true fill of something already assumed only corrects the price; what is left over of it
     /// comes back. The estimated fee stands.
     fn net_assumed(&mut self, venue: Venue, fill: &Fill) -> Option<Fill> {
         let leg = &mut self.legs[venue.idx()];
-        let Some(assumed) = leg.assumed.as_mut().filter(|known| known.id == fill.id) else {
+        let mut all = leg.assumed.iter_mut().flatten();
+        let Some(assumed) = all.find(|known| known.id == fill.id && known.size.0 > 0) else {
             return Some(*fill);
         };
         let size = assumed.size.min(fill.size);
@@ -440,9 +417,20 @@ impl Pair {
         self.t_fill = t;
         let [extended, lighter] = self.legs;
         self.matched = self.matched.max(extended.held.min(lighter.held));
-        if extended.held != lighter.held {
-            self.t_uneven.get_or_insert(t);
+        if self.t_uneven.is_none() {
+            if extended.held == lighter.held {
+                return;
+            }
+            self.t_uneven = Some(t);
+            self.alone = Alone::default();
         }
+        let (large, excess) = self.excess();
+        let leg = &self.legs[large.idx()];
+        let basis = match self.state == State::Leaving && leg.exit_promise.0 > 0 {
+            true => leg.exit_promise,
+            false => leg.entry_average(),
+        };
+        self.alone.set(t, excess, basis);
     }
 
     /// The account at the end. What is left on a leg (dust) is carried at its promised price, so
@@ -560,40 +548,5 @@ mod tests {
         let carried = 3 * (1010 - 1000) * NOTIONAL_TENTH;
         assert_eq!(told.total, Notional(cash - carried) - told.fees);
         assert_eq!(told.fees, Notional::from_usd(3));
-    }
-
-    #[test]
-    fn an_order_is_over_when_word_and_fills_agree() {
-        let mut order = Working {
-            id: OrderId::new(1, 1, 1),
-            role: Role::Entry,
-            side: Side::Bid,
-            price: Price(UNIT),
-            size: Size(4),
-            filled: Size::ZERO,
-            promise: Price(UNIT),
-            planned: true,
-            state: OrderState::Sent,
-            said: None,
-            never_left: false,
-            has_left: false,
-            t_push: Nanos(0),
-            t_said: Nanos(0),
-            unsure_since: None,
-            t_query: Nanos(0),
-        };
-        let timeout = SECOND;
-        assert_eq!(order.standing(Nanos(1), timeout), Standing::Open);
-        assert_eq!(order.standing(Nanos(SECOND), timeout), Standing::Unsure);
-        order.hear(OrderState::Cancelled, Size(3), Nanos(10));
-        assert_eq!(order.standing(Nanos(11), timeout), Standing::Open);
-        let late = Nanos(10 + LATE_FILL_NS);
-        assert_eq!(order.standing(late, timeout), Standing::Unsure);
-        order.filled = Size(3);
-        assert_eq!(order.standing(late, timeout), Standing::Over);
-        // A second, smaller word does not take the first back.
-        order.hear(OrderState::Cancelled, Size(0), Nanos(12));
-        assert_eq!(order.said, Some(Size(3)));
-        assert_eq!(order.rest(), Size(1));
     }
 }

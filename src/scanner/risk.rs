@@ -8,7 +8,7 @@
 
 use crate::market::event::Reason;
 use crate::market::order::{Report, ReportKind};
-use crate::market::units::{Bps, Nanos, Notional, Price, SECOND, Size};
+use crate::market::units::{Bps, MS, Nanos, Notional, Price, SECOND, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, Venue};
 
 /// Most pair slots per instrument.
@@ -18,9 +18,14 @@ const BUDGET_WINDOW_NS: u64 = 60 * SECOND;
 /// Orders held back on each venue for every open pair: its exit and one repair.
 const TOKENS_KEPT: usize = 2;
 
+/// The venue that holds takers back.
+pub const SLOW: Venue = Venue::Lighter;
+
 /// Which leg of a pair goes out first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LegOrder {
+    /// Learned on each market and direction (`order_of_legs`).
+    Auto,
     /// The venue that holds takers back (Lighter) first; the other on its fills.
     SlowFirst,
     /// The other way round.
@@ -30,11 +35,12 @@ pub enum LegOrder {
 }
 
 impl LegOrder {
-    /// The venue whose leg leads; `None` when both go at once.
+    /// The venue whose leg leads; `None` when both go at once. Slow first while nothing is learned:
+    /// the slow leg is the uncertain one, and nothing stands alone while it waits.
     pub const fn lead(self) -> Option<Venue> {
         match self {
-            LegOrder::SlowFirst => Some(Venue::Lighter),
-            LegOrder::FastFirst => Some(Venue::Extended),
+            LegOrder::Auto | LegOrder::SlowFirst => Some(SLOW),
+            LegOrder::FastFirst => Some(SLOW.other()),
             LegOrder::Both => None,
         }
     }
@@ -80,6 +86,9 @@ pub struct Limits {
     pub slots: usize,
     /// Which leg goes first.
     pub leg_order: LegOrder,
+    /// From sending an order to its match, by venue. Larger than it is: an order of legs is valued
+    /// by prices that come later than its fills.
+    pub match_delay_ns: [u64; VENUE_COUNT],
     /// An order unanswered for this long is unknown and is asked about.
     pub order_timeout_ns: u64,
     /// Rest of an instrument after a pair has ended or missed.
@@ -112,6 +121,7 @@ impl Default for Limits {
             hold_max_ns: 900 * SECOND,
             slots: SLOTS_MAX,
             leg_order: LegOrder::SlowFirst,
+            match_delay_ns: [10 * MS, 350 * MS],
             order_timeout_ns: 3 * SECOND,
             cooldown_ns: SECOND,
             orders_per_minute: [800, 40],
@@ -157,9 +167,12 @@ impl Budget {
         self.len += 1;
     }
 
-    /// Whether an entry may be sent while `pairs_open` pairs may still need their exits.
-    pub fn allows_entry(&mut self, now: Nanos, pairs_open: usize) -> bool {
-        self.left(now) > TOKENS_KEPT * (pairs_open + 1)
+    /// Whether an entry may be sent while `pairs_open` pairs may still need their exit and a
+    /// repair, and `awaited` of them have yet to send their first order here. The entry itself may
+    /// take one order on either venue, and what it will need is kept from the start: the reserve is
+    /// there for orders that make exposure smaller, and no entry ever takes from it.
+    pub fn allows_entry(&mut self, now: Nanos, pairs_open: usize, awaited: usize) -> bool {
+        self.left(now) > TOKENS_KEPT * (pairs_open + 1) + awaited
     }
 }
 
@@ -198,6 +211,8 @@ impl Account {
             | ReportKind::Acknowledged
             | ReportKind::Rejected { .. }
             | ReportKind::Fill { .. }
+            | ReportKind::Forced { .. }
+            | ReportKind::Closed { .. }
             | ReportKind::State { .. } => {}
         }
     }
@@ -256,6 +271,7 @@ pub fn room(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const USD_100: Price = Price(100_000_000_000);
 
@@ -314,8 +330,9 @@ mod tests {
         assert_eq!(budget.left(start.plus(59 * SECOND)), 0);
         assert_eq!(budget.left(start.plus(60 * SECOND)), 1);
         assert_eq!(budget.left(start.plus(62 * SECOND)), 3);
-        assert!(budget.allows_entry(start.plus(62 * SECOND), 0));
-        assert!(!budget.allows_entry(start.plus(62 * SECOND), 1));
+        assert!(budget.allows_entry(start.plus(62 * SECOND), 0, 0));
+        assert!(!budget.allows_entry(start.plus(62 * SECOND), 0, 1));
+        assert!(!budget.allows_entry(start.plus(62 * SECOND), 1, 0));
         // Over the budget the count stays full; the oldest is forgotten.
         for _ in 0..9 {
             budget.spend(start.plus(63 * SECOND));
@@ -350,7 +367,58 @@ mod tests {
     #[test]
     fn the_slow_venue_leads_by_default() {
         assert_eq!(Limits::default().leg_order.lead(), Some(Venue::Lighter));
+        assert_eq!(LegOrder::Auto.lead(), Some(Venue::Lighter));
         assert_eq!(LegOrder::FastFirst.lead(), Some(Venue::Extended));
         assert_eq!(LegOrder::Both.lead(), None);
+    }
+
+    proptest! {
+        /// Whatever the order of entries, second legs and ends, entries leave each open pair its
+        /// exit and one repair, and its second leg where that is yet to come.
+        #[test]
+        fn no_entry_takes_from_the_reserve(
+            per_minute in 1_u32..60,
+            steps in prop::collection::vec((0_u8..4, 0_u64..4_000), 1..300),
+        ) {
+            let mut budget = Budget::new(per_minute);
+            let mut sent: Vec<Nanos> = Vec::new();
+            let mut now = Nanos(1_000 * SECOND);
+            // Pairs whose order here is out, and pairs that have yet to send it.
+            let (mut out, mut awaited) = (0_usize, 0_usize);
+            for (deed, ms) in steps {
+                now = now.plus(ms * MS);
+                let left = |sent: &[Nanos]| {
+                    let recent = sent.iter().filter(|t| now.since(**t) < 60 * SECOND).count();
+                    (per_minute as usize).saturating_sub(recent)
+                };
+                prop_assert_eq!(budget.left(now), left(&sent));
+                match deed {
+                    // An entry whose first leg is here, or on the other venue.
+                    0 | 1 if budget.allows_entry(now, out + awaited, awaited) => {
+                        match deed {
+                            0 => {
+                                budget.spend(now);
+                                sent.push(now);
+                                out += 1;
+                            }
+                            _ => awaited += 1,
+                        }
+                    }
+                    2 if awaited > 0 => {
+                        budget.spend(now);
+                        sent.push(now);
+                        (out, awaited) = (out + 1, awaited - 1);
+                    }
+                    3 if out > 0 => {
+                        budget.spend(now);
+                        sent.push(now);
+                        out -= 1;
+                    }
+                    _ => {}
+                }
+                let kept = TOKENS_KEPT * (out + awaited) + awaited;
+                prop_assert!(left(&sent) >= kept, "{} left, {} kept", left(&sent), kept);
+            }
+        }
     }
 }

@@ -5,15 +5,18 @@
 //! Refuses: to price anything off the tick, or to send past the attempts an id can number.
 
 use crate::market::book::Side;
-use crate::market::event::HaltCause;
+use crate::market::event::{Event, HaltCause};
 use crate::market::order::{Action, Order, OrderId, OrderState};
 use crate::market::units::{Bps, MS, Nanos, Price, SECOND, Size};
 use crate::market::{VENUE_COUNT, Venue};
 use crate::scanner::board::Board;
 use crate::scanner::desk::Desk;
 use crate::scanner::hedge::{fold, give_up};
-use crate::scanner::pair::{Fill, LATE_FILL_NS, Leg, Pair, Role, Standing, Working};
+use crate::scanner::pair::{Fill, LATE_FILL_NS, Leg, Pair, Role, Standing, State, Working};
 use crate::scanner::risk::Limits;
+use crate::scanner::sight::UNWIND_COST_MAX;
+use crate::scanner::spread::{Haircut, take};
+use crate::scanner::table::{LegDeed, LegWhen};
 
 /// Orders of one pair, all told: the attempt field of an id has seven bits.
 const ORDERS_MAX: u8 = 120;
@@ -22,13 +25,15 @@ const ORDERS_MASK: u8 = 0x7F;
 /// Pause after an order that fell short, times the tries so far. Larger: longer alone. Smaller:
 /// the next try meets the same book.
 const RETRY_NS: u64 = 20 * MS;
+/// Pause after a close that was refused while the one before it may still fill.
+const OVERTAKEN_RETRY_NS: u64 = 500 * MS;
 /// Pause after an order that its gateway would not send.
 const UNSENT_RETRY_NS: u64 = 100 * MS;
 /// An unexplained order is asked about this often, and judged by the position after so long with
 /// the gateway up. After so much longer a human is called: nothing was heard that could settle it.
 const QUERY_NS: u64 = SECOND;
 const UNSURE_NS_MAX: u64 = 10 * SECOND;
-const DOUBT_NS_MAX: u64 = 60 * SECOND;
+const DOUBT_NS_MAX: u64 = 180 * SECOND;
 
 /// What a decision about one pair looks at, and where its orders go.
 pub struct Scene<'a> {
@@ -55,9 +60,9 @@ pub(super) struct Wish {
     pub planned: bool,
 }
 
-/// Lowers a leg, reduce-only, within a band that widens with each try. A size below the venue's
-/// minimum is asked all the same: the venue may take a reduce-only remainder, and a refusal counts
-/// as a try.
+/// Lowers a leg, reduce-only, within a band that widens with each try; never by more than is proven
+/// to be held, and a lone leg never dearer than the bound. A size below the venue's minimum is
+/// asked all the same: the venue may take a reduce-only remainder, and a refusal counts as a try.
 pub(super) fn close(
     pair: &mut Pair,
     venue: Venue,
@@ -71,16 +76,43 @@ pub(super) fn close(
         return;
     };
     let lot = scene.board.market(venue).lot;
+    let held = pair.legs[venue.idx()].held;
     let floored = size.floor_to(lot);
     let wish = Wish {
         venue,
         side,
-        size: if floored.0 > 0 { floored } else { lot },
-        price,
+        size: if floored.0 > 0 { floored } else { lot }.min(held),
+        price: match pair.state == State::Unwinding {
+            true => bounded(pair, venue, price, scene.board),
+            false => price,
+        },
         role: Role::Close,
         planned,
     };
     place(pair, wish, scene);
+}
+
+/// No worse than the bound on what taking a lone leg back may cost.
+fn bounded(pair: &Pair, venue: Venue, price: Price, board: &Board) -> Price {
+    let entry = pair.legs[venue.idx()].entry_average();
+    let opening = pair.opening_side(venue);
+    let bound = board.limit(venue, opening.other(), entry, UNWIND_COST_MAX);
+    match opening {
+        Side::Bid => price.max(bound),
+        Side::Ask => price.min(bound),
+    }
+}
+
+/// What a venue's book gives for so much now, closing on `side`: its ladder, or the last good touch
+/// where that is not whole or too thin.
+pub(super) fn executable(board: &Board, venue: Venue, side: Side, size: Size) -> Option<Price> {
+    let mirror = &board.mirrors[venue.idx()];
+    let levels = board.book(venue).levels(side.other());
+    let taken = mirror
+        .touch()
+        .and_then(|_| take(levels, Haircut::NONE, size));
+    let touch = board.touch_last(venue)?;
+    Some(taken.map_or(touch.against(side), |taken| taken.average(size)))
 }
 
 /// Each try goes one band further: a price worse by a known amount beats a leg that stands alone
@@ -172,20 +204,91 @@ fn order(pair: &Pair, id: OrderId, wish: &Wish, now: Nanos) -> Order {
     }
 }
 
-/// Ends the order of a leg when it is over, or asks about it when nobody knows.
+/// Does what is due about the order in flight on a leg: ends it when it is over, asks about it when
+/// nobody knows. And forgets what can't come late any more.
 pub(super) fn settle_order(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) {
-    let Some(order) = pair.legs[venue.idx()].order else {
-        return;
+    let leg = &mut pair.legs[venue.idx()];
+    if leg.may_fill_late() && scene.desk.is_past_late(venue, leg.t_late, scene.now) {
+        leg.forget_late();
+    }
+    for idx in 0..scene.desk.rules.leg.len() {
+        let Some(order) = pair.legs[venue.idx()].order else {
+            return;
+        };
+        let row = scene.desk.rules.leg[idx];
+        if !is_so(row.when, &order, pair, venue, scene) {
+            continue;
+        }
+        #[cfg(test)]
+        {
+            scene.desk.leg_reached |= 1 << idx;
+        }
+        match row.deed {
+            LegDeed::Wait => return,
+            LegDeed::End => return end_order(pair, venue, scene),
+            LegDeed::Ask => ask_about(pair, venue, scene),
+            LegDeed::Judge => return judge(pair, venue, scene),
+            LegDeed::Freeze(why) => return give_up(pair, scene, why),
+        }
+    }
+}
+
+/// What the rows for an order in flight ask.
+fn is_so(when: LegWhen, order: &Working, pair: &Pair, venue: Venue, scene: &Scene<'_>) -> bool {
+    let standing = || order.standing(scene.now, scene.limits.order_timeout_ns);
+    let since = order.unsure_since.unwrap_or(scene.now);
+    let waited_ns = scene.now.since(since);
+    // With the gateway down nobody can answer, and the position is the one from before: its return
+    // brings the true one. While late fills of other orders may come, it can't be told whose it is.
+    let is_judge = || {
+        let is_up = scene.desk.accounts[venue.idx()].is_up;
+        is_up && waited_ns >= UNSURE_NS_MAX && !pair.legs[venue.idx()].may_fill_late()
     };
-    match order.standing(scene.now, scene.limits.order_timeout_ns) {
-        Standing::Open => {}
-        Standing::Over => end_order(pair, venue, scene.now),
-        Standing::Unsure => ask_about(pair, venue, scene),
+    match when {
+        LegWhen::Open => standing() == Standing::Open,
+        LegWhen::Over => standing() == Standing::Over,
+        LegWhen::QuestionDue => scene.now >= order.t_query,
+        LegWhen::Explained => is_judge() && shown(order, pair, venue, scene) == Some(Shown::Fill),
+        LegWhen::Contradicted => {
+            is_judge() && shown(order, pair, venue, scene) == Some(Shown::Strange)
+        }
+        LegWhen::Hopeless => waited_ns >= DOUBT_NS_MAX,
+        LegWhen::Unknown => true,
     }
 }
 
 /// Forgets an order that is over, counts it when it fell short, and sets the pause before the next.
-fn end_order(pair: &mut Pair, venue: Venue, now: Nanos) {
+/// What it left unfilled may still come late, unless it was refused.
+fn end_order(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) {
+    let Some(order) = pair.legs[venue.idx()].order else {
+        return;
+    };
+    if !order.never_left && order.state != OrderState::Rejected {
+        let until = order.t_said.plus(LATE_FILL_NS);
+        let leg = &mut pair.legs[venue.idx()];
+        if order.rest().0 > 0 {
+            leg.expect_late(order.role.opens(), order.rest(), until);
+        }
+    }
+    let is_refused = order.state == OrderState::Rejected;
+    let is_dropped = order.unsure_since.is_some() && order.filled.0 == 0;
+    if !order.never_left && order.filled.0 == 0 && (is_refused || is_dropped) {
+        strike(pair, venue, scene);
+    }
+    forget_order(pair, venue, scene.now);
+}
+
+/// The order was refused, or taken and dropped.
+#[cold]
+fn strike(pair: &Pair, venue: Venue, scene: &mut Scene<'_>) {
+    let instrument = pair.instrument;
+    if scene.desk.strikes.strike(venue, instrument) {
+        scene.desk.note(Event::StruckOut { venue, instrument });
+    }
+}
+
+/// Clears the leg for its next order.
+fn forget_order(pair: &mut Pair, venue: Venue, now: Nanos) {
     let Some(order) = pair.legs[venue.idx()].order else {
         return;
     };
@@ -196,6 +299,16 @@ fn end_order(pair: &mut Pair, venue: Venue, now: Nanos) {
         pair.unsent = 0;
     } else {
         pair.unsent = 0;
+        // Refused because the close before it did fill and has not said so yet: that says nothing
+        // about how the market takes it.
+        let is_overtaken = order.state == OrderState::Rejected
+            && !order.role.opens()
+            && pair.legs[venue.idx()].may_fill_late();
+        if is_overtaken {
+            pair.legs[venue.idx()].order = None;
+            pair.t_retry = now.plus(OVERTAKEN_RETRY_NS);
+            return;
+        }
         count_try(pair, venue);
         let tries = match order.role {
             Role::Hedge => pair.hedge_tries,
@@ -203,79 +316,80 @@ fn end_order(pair: &mut Pair, venue: Venue, now: Nanos) {
             Role::Entry | Role::Exit => 0,
         };
         pair.t_retry = now.plus(RETRY_NS * u64::from(tries));
-        if order.state != OrderState::Rejected {
-            pair.t_late = pair.t_late.max(order.t_said.plus(LATE_FILL_NS));
-        }
     }
     pair.legs[venue.idx()].order = None;
 }
 
-/// Asks the venue what became of an order. Until it answers, the order counts as if it had filled;
-/// without an answer, the position decides.
+/// Asks the venue what became of an order. Until it answers, the order counts as if it had filled
+/// and as if it had not.
 #[cold]
 fn ask_about(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) {
     let now = scene.now;
     let Some(order) = pair.legs[venue.idx()].order.as_mut() else {
         return;
     };
-    let since = *order.unsure_since.get_or_insert(now);
-    if now >= order.t_query {
-        order.t_query = now.plus(QUERY_NS);
-        let wish = Wish {
-            venue,
-            side: order.side,
-            size: order.size,
-            price: order.price,
-            role: order.role,
-            planned: order.planned,
-        };
-        let (id, resting) = (order.id, order.state == OrderState::Working);
-        let mut asked = self::order(pair, id, &wish, now);
-        // An order that still works after its time must not fill behind our back.
-        if resting {
-            asked.action = Action::Cancel;
-            scene.desk.send(&asked, now);
-        }
-        asked.action = Action::Query;
+    order.unsure_since.get_or_insert(now);
+    order.t_query = now.plus(QUERY_NS);
+    let wish = Wish {
+        venue,
+        side: order.side,
+        size: order.size,
+        price: order.price,
+        role: order.role,
+        planned: order.planned,
+    };
+    let (id, resting) = (order.id, order.state == OrderState::Working);
+    let mut asked = self::order(pair, id, &wish, now);
+    // An order that still works after its time must not fill behind our back.
+    if resting {
+        asked.action = Action::Cancel;
         scene.desk.send(&asked, now);
     }
-    // With the gateway down nobody can answer, and the position is the one from before: its return
-    // brings the true one.
-    let waited_ns = now.since(since);
-    let is_up = scene.desk.accounts[venue.idx()].is_up;
-    let is_settled = is_up && waited_ns >= UNSURE_NS_MAX && judge_by_position(pair, venue, scene);
-    if !is_settled && waited_ns >= DOUBT_NS_MAX {
-        give_up(pair, scene, HaltCause::PairStuck);
-    }
+    asked.action = Action::Query;
+    scene.desk.send(&asked, now);
 }
 
-/// The last resort: what the venue says we hold, less what everything else explains, is what the
-/// order did. A move that the order can't have made is unexplained, and halts. False when the
-/// position can't judge yet: others are in the way, or the venue's own word says that more has
-/// filled than the position shows. Then the stream that tells positions is the one to be doubted:
-/// a broken one is found by its silence, and comes back with the true position.
-#[cold]
-fn judge_by_position(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) -> bool {
-    let Some(order) = pair.legs[venue.idx()].order else {
-        return true;
-    };
-    let Some(ours) = scene.ours[venue.idx()] else {
-        return false;
-    };
-    let moved = ours - pair.position(venue);
-    let size = match order.side {
+/// What the venue's position says of an order that nobody knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// It filled so much as the position moved, or nothing.
+    Fill,
+    /// The order can't have done this.
+    Strange,
+}
+
+/// Reads an order's fills off the position: what the venue says we hold, less what everything else
+/// explains. `None` when the position can't judge yet: others are in the way, or the venue's own
+/// word says that more has filled than the position shows. Then the stream that tells positions is
+/// the one to be doubted: a broken one is found by its silence, and comes back with the true
+/// position.
+fn shown(order: &Working, pair: &Pair, venue: Venue, scene: &Scene<'_>) -> Option<Shown> {
+    let size = moved(order, pair, venue, scene)?;
+    if size.0 < 0 || size > order.rest() {
+        return Some(Shown::Strange);
+    }
+    let says_more = order.said.is_some_and(|said| said > order.filled + size);
+    (!says_more).then_some(Shown::Fill)
+}
+
+/// How much further the position is in the order's direction than our fills say.
+fn moved(order: &Working, pair: &Pair, venue: Venue, scene: &Scene<'_>) -> Option<Size> {
+    let moved = scene.ours[venue.idx()]? - pair.position(venue);
+    Some(match order.side {
         Side::Bid => moved,
         Side::Ask => -moved,
+    })
+}
+
+/// The last resort: the position has told what the order did. The fill itself never came: its price
+/// is taken at the limit and its fee at the taker's rate, the worst it can have been, until the
+/// true one corrects it.
+#[cold]
+fn judge(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) {
+    let Some(order) = pair.legs[venue.idx()].order else {
+        return;
     };
-    if size.0 < 0 || size > order.rest() {
-        give_up(pair, scene, HaltCause::Unexplained);
-        return true;
-    }
-    if order.said.is_some_and(|said| said > order.filled + size) {
-        return false;
-    }
-    // The fill itself never came: its price is taken at the limit and its fee at the taker's rate,
-    // the worst it can have been, until the true one corrects it.
+    let size = moved(&order, pair, venue, scene).unwrap_or(Size::ZERO);
     if size.0 > 0 {
         let fee = scene.board.market(venue).fee_taker.of(order.price * size);
         let fill = Fill {
@@ -287,10 +401,12 @@ fn judge_by_position(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) -> bo
             t: scene.now,
         };
         pair.assume(venue, &fill);
-        fold(pair, order.side == pair.opening_side(venue));
+        let opens = order.side == pair.opening_side(venue);
+        fold(pair, opens, &scene.desk.rules);
+    } else if order.filled.0 == 0 {
+        strike(pair, venue, scene);
     }
-    end_order(pair, venue, scene.now);
-    true
+    forget_order(pair, venue, scene.now);
 }
 
 /// A hedge or a close fell short. First orders of an entry or an exit may miss freely.

@@ -71,7 +71,7 @@ impl Yardstick {
 
 /// `part / whole` in bps, clamped; zero when there is no whole. The only division in this room's
 /// comparisons, and never in a walk.
-fn ratio(part: i128, whole: i128) -> Bps {
+pub(super) fn ratio(part: i128, whole: i128) -> Bps {
     let bits = (part * i128::from(WHOLE)).checked_div(whole).unwrap_or(0);
     Bps::from_bits(bits.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
 }

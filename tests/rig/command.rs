@@ -19,6 +19,7 @@ pub fn text(bytes: &[u8]) -> String {
 }
 
 /// The JSON object on the last line of standard output.
+#[allow(dead_code, reason = "not every test reads the report")]
 pub fn object(output: &Output) -> Value {
     let out = text(&output.stdout);
     let last = out.lines().last().unwrap_or_default();

@@ -3,8 +3,8 @@
 #![allow(dead_code)]
 
 use parallax::market::book::{Delta, Side, flags};
-use parallax::market::event::{Control, Event, PairSummary, Reason, Status};
-use parallax::market::order::{Action, Order, OrderId, OrderState, Report, ReportKind};
+use parallax::market::event::{Control, Event, HaltCause, PairSummary, Reason, Status};
+use parallax::market::order::{Action, Force, Order, OrderId, OrderState, Report, ReportKind};
 use parallax::market::reference::{Reference, ReferenceKind};
 use parallax::market::units::{Bps, MS, Nanos, Notional, Price, SCALE, SECOND, Size};
 use parallax::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
@@ -411,6 +411,35 @@ impl Rig {
     /// Whether an opportunity was refused for this reason.
     pub fn refused(&self, why: Reason) -> bool {
         self.count(|event| matches!(event, Event::Refused { reason, .. } if *reason == why)) > 0
+    }
+
+    /// Why halt was raised, in order.
+    pub fn halted(&self) -> Vec<HaltCause> {
+        let cause = |event: &Event| match event {
+            Event::Halt { why } => Some(*why),
+            _ => None,
+        };
+        self.events.iter().filter_map(cause).collect()
+    }
+
+    /// A trade that the venue made for us by right, and the position it leaves.
+    pub fn force(&mut self, venue: Venue, side: Side, of: Size, at: Price) {
+        self.trade += 1;
+        let kind = ReportKind::Forced {
+            trade: self.trade,
+            side,
+            price: at,
+            size: of,
+            fee: Notional((at * of).0 / 4_000),
+            why: Force::Liquidation,
+        };
+        self.tell(venue, OrderId::NONE, kind);
+        let held = self.positions[venue.idx()];
+        let held = match side {
+            Side::Bid => held + of,
+            Side::Ask => held - of,
+        };
+        self.position(venue, held);
     }
 
     pub fn halts(&self) -> usize {

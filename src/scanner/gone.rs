@@ -1,0 +1,131 @@
+//! Pairs that are over, for as long as somebody may still speak of their orders.
+//!
+//! A venue may tell a fill seconds after it called the order cancelled, and after the pair was
+//! given up as missed. Such a leg is ours, and stands alone: it gets a pair again. A fill that was
+//! concluded from the position before is no news. Promises: fixed memory, the oldest goes first.
+//! Refuses: to explain a fill that took back what had been taken back already.
+
+use crate::market::book::Side;
+use crate::market::order::OrderId;
+use crate::market::units::Size;
+use crate::market::{VENUE_COUNT, VENUES, Venue};
+use crate::scanner::pair::{ASSUMED_MAX, Fill, Pair};
+
+/// Pairs remembered. Larger: a longer search at a rare word. Smaller: at ten pairs a second a fill
+/// six seconds late finds nobody.
+const PAIRS_MAX: usize = 64;
+
+/// What is left of a pair.
+#[derive(Clone, Copy)]
+struct Past {
+    number: u32,
+    long: Venue,
+    /// Concluded from the position and not told yet, by venue.
+    untold: [[Option<(OrderId, Size)>; ASSUMED_MAX]; VENUE_COUNT],
+}
+
+/// What a late fill is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// Known already.
+    Known,
+    /// So much of a leg that nobody holds, of a pair that was long there.
+    Lone(Venue, Size),
+    /// Nothing that a pair of this run did.
+    Strange,
+}
+
+/// The memory.
+pub struct Gone {
+    pairs: [Option<Past>; PAIRS_MAX],
+    next: usize,
+}
+
+impl Gone {
+    /// Nothing is over yet.
+    pub fn new() -> Gone {
+        Gone {
+            pairs: [None; PAIRS_MAX],
+            next: 0,
+        }
+    }
+
+    /// Remembers a pair that is over.
+    pub fn keep(&mut self, pair: &Pair) {
+        self.pairs[self.next] = Some(Past {
+            number: pair.number,
+            long: pair.long,
+            untold: VENUES.map(|venue| pair.untold(venue)),
+        });
+        self.next = (self.next + 1) % PAIRS_MAX;
+    }
+
+    /// What a fill of an order of pair `number` is, now that the pair is over.
+    pub fn hear(&mut self, number: u32, venue: Venue, fill: &Fill) -> Late {
+        let mut pairs = self.pairs.iter_mut().flatten();
+        let Some(past) = pairs.find(|past| past.number == number) else {
+            return Late::Strange;
+        };
+        let mut size = fill.size;
+        for (id, untold) in past.untold[venue.idx()].iter_mut().flatten() {
+            let known = match *id == fill.id {
+                true => size.min(*untold),
+                false => Size::ZERO,
+            };
+            *untold -= known;
+            size -= known;
+        }
+        let opens = (fill.side == Side::Bid) == (venue == past.long);
+        match (size.0, opens) {
+            (0, _) => Late::Known,
+            (_, true) => Late::Lone(past.long, size),
+            (_, false) => Late::Strange,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::InstrumentId;
+    use crate::market::units::{Nanos, Notional, Price};
+
+    fn fill(id: u8, side: Side, size: i64) -> Fill {
+        Fill {
+            id: OrderId::new(1, 7, id),
+            side,
+            price: Price(100),
+            size: Size(size),
+            fee: Notional::ZERO,
+            t: Nanos(1),
+        }
+    }
+
+    #[test]
+    fn row_20_what_was_concluded_is_no_news_and_the_rest_stands_alone() {
+        let mut pair = Pair::new(InstrumentId(0));
+        (pair.number, pair.long) = (7, Venue::Extended);
+        pair.assume(Venue::Extended, &fill(1, Side::Bid, 5));
+        let mut gone = Gone::new();
+        assert_eq!(
+            gone.hear(7, Venue::Extended, &fill(1, Side::Bid, 3)),
+            Late::Strange
+        );
+        gone.keep(&pair);
+        let mut hear = |venue, id, side, size| gone.hear(7, venue, &fill(id, side, size));
+        assert_eq!(hear(Venue::Extended, 1, Side::Bid, 3), Late::Known);
+        let lone = Late::Lone(Venue::Extended, Size(2));
+        assert_eq!(hear(Venue::Extended, 1, Side::Bid, 4), lone);
+        let lone = Late::Lone(Venue::Extended, Size(4));
+        assert_eq!(hear(Venue::Lighter, 2, Side::Ask, 4), lone);
+        assert_eq!(hear(Venue::Lighter, 3, Side::Bid, 4), Late::Strange);
+        for number in 0..PAIRS_MAX as u32 {
+            pair.number = 100 + number;
+            gone.keep(&pair);
+        }
+        assert_eq!(
+            gone.hear(7, Venue::Lighter, &fill(2, Side::Ask, 4)),
+            Late::Strange
+        );
+    }
+}

@@ -1,0 +1,289 @@
+//! What comes from outside the pairs: positions taken over, venues that close, legs that a venue
+//! takes away, and hands that are not ours.
+//!
+//! A leg is known to be taken away by the venue's own word (a forced trade), or by its position:
+//! smaller than our fills explain, said twice some time apart, or once for as long as a late fill
+//! may take. Then the other leg is closed at once and the market rests; what no trade of the venue
+//! tells halts as well.
+//!
+//! Promises: nothing here trades; it tells the pairs and raises halt.
+//! Refuses: to guess. One position report is one source at one time.
+
+use crate::market::book::Side;
+use crate::market::event::{Adopted, HaltCause};
+use crate::market::order::{OrderId, Report, ReportKind};
+use crate::market::units::{Nanos, Notional, SECOND, Size};
+use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
+use crate::scanner::Scanner;
+use crate::scanner::gone::Late;
+use crate::scanner::hedge;
+use crate::scanner::pair::{Fill, LATE_FILL_NS};
+use crate::scanner::send::Scene;
+
+/// Two reports of one smaller position agree when they are this far apart. Larger: later. Smaller:
+/// a burst of reports about one moment counts as two.
+const APART_NS: u64 = SECOND;
+
+/// A market rests for so long after a venue took a leg there. Larger: edges missed. Smaller: a new
+/// pair stands on a margin that is still being taken apart.
+const FORCED_REST_NS: u64 = 60 * SECOND;
+
+/// What is noticed of one instrument beside its pairs.
+#[derive(Clone, Copy, Default)]
+pub struct Watch {
+    /// Its position was heard, by venue.
+    pub is_heard: [bool; VENUE_COUNT],
+    /// By how much it is smaller than the pairs explain, and since when, by venue.
+    shrunk: [(Size, Nanos); VENUE_COUNT],
+}
+
+/// Who has looked at a position.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The venue's report of it.
+    Report,
+    /// We, at the beat, at what was reported before.
+    Beat,
+}
+
+/// What a venue took of a leg.
+#[derive(Clone, Copy)]
+struct Taken {
+    venue: Venue,
+    fill: Fill,
+    /// As a trade; otherwise its position shows it.
+    is_told: bool,
+}
+
+impl Scanner {
+    /// A pair of this run from now on, in a free slot. Without one, or on an instrument that is not
+    /// there, nobody would manage it: that halts.
+    #[cold]
+    pub(super) fn adopt(&mut self, adopted: &Adopted, now: Nanos) {
+        let instrument = adopted.instrument;
+        let is_sane = adopted.size.0 > 0 && adopted.entry.iter().all(|price| price.0 > 0);
+        let is_known = self.boards.get(instrument.idx()).is_some();
+        let free = match is_sane && is_known {
+            true => self
+                .slots_of(instrument)
+                .find(|at| !self.pairs[*at].is_active()),
+            false => None,
+        };
+        let Some(slot) = free else {
+            return self.desk.raise(HaltCause::Unexplained);
+        };
+        let number = self.pairs_made.wrapping_add(1) & 0xFF_FFFF;
+        self.pairs_made = number;
+        let mut scene = Scene {
+            board: &self.boards[instrument.idx()],
+            limits: &self.limits,
+            desk: &mut self.desk,
+            ours: [None; VENUE_COUNT],
+            now,
+        };
+        hedge::adopt(&mut self.pairs[slot], adopted, number, &mut scene);
+        // What was heard of the position before took all of it for a stranger's.
+        for venue in VENUES {
+            if self.watches[instrument.idx()].is_heard[venue.idx()] {
+                let ours = self.pairs[slot].position(venue);
+                self.boards[instrument.idx()].base[venue.idx()] -= ours;
+            }
+        }
+    }
+
+    /// A venue comes, goes, or closes: whatever waits for it is looked at once more.
+    #[cold]
+    pub(super) fn hear_of_venue(&mut self, venue: Venue, kind: &ReportKind, now: Nanos) {
+        if let ReportKind::Closed { closed } = *kind {
+            self.desk.is_closed[venue.idx()] = closed;
+            // It also says so itself; but nothing may be entered in between.
+            self.desk.accounts[venue.idx()].is_up &= !closed;
+        }
+        if *kind == ReportKind::Up {
+            self.desk.t_up[venue.idx()] = now;
+        }
+        for (slot, pair) in self.pairs.iter().enumerate() {
+            if pair.is_moving() {
+                self.dirty[slot / 64] |= 1 << (slot % 64);
+            }
+        }
+    }
+
+    /// A fill that no order of this run explains: another run or program trades on this account.
+    #[cold]
+    pub(super) fn hear_of_stranger(&mut self, report: &Report) {
+        if let ReportKind::Fill { .. } = report.kind {
+            self.desk.raise(HaltCause::Foreign);
+        }
+    }
+
+    /// A fill of this run whose pair is over: what it left open gets a pair again, which completes
+    /// it or takes it back. What can't be explained is exposure that nobody manages, and halts.
+    #[cold]
+    pub(super) fn hear_of_nobody(&mut self, report: &Report) {
+        let Some(mut fill) = Fill::of(report) else {
+            return;
+        };
+        let (venue, instrument) = (report.venue, report.instrument);
+        match self.gone.hear(report.order.pair(), venue, &fill) {
+            Late::Known => {}
+            Late::Lone(long, size) => {
+                let mut slots = self.slots_of(instrument);
+                let Some(slot) = slots.find(|at| !self.pairs[*at].is_active()) else {
+                    return self.desk.raise(HaltCause::Unexplained);
+                };
+                fill.size = size;
+                self.pairs_made = self.pairs_made.wrapping_add(1) & 0xFF_FFFF;
+                let fair = self.boards[instrument.idx()].fair.known();
+                let late = (self.pairs_made, long, fair);
+                hedge::reopen(
+                    &mut self.pairs[slot],
+                    late,
+                    (venue, &fill),
+                    &self.desk.rules,
+                );
+                self.dirty[slot / 64] |= 1 << (slot % 64);
+                self.uneven[instrument.idx() / 64] |= 1 << (instrument.idx() % 64);
+            }
+            Late::Strange => self.desk.raise(HaltCause::Unexplained),
+        }
+    }
+
+    /// The venue traded for us by right.
+    #[cold]
+    pub(super) fn hear_forced(&mut self, venue: Venue, report: &Report, now: Nanos) {
+        let ReportKind::Forced {
+            side,
+            price,
+            size,
+            fee,
+            ..
+        } = report.kind
+        else {
+            return;
+        };
+        let fill = Fill {
+            id: OrderId::NONE,
+            side,
+            price,
+            size,
+            fee,
+            t: report.t,
+        };
+        let taken = Taken {
+            venue,
+            fill,
+            is_told: true,
+        };
+        self.take_away(report.instrument, taken, now);
+    }
+
+    /// A position was reported: has it become smaller than the pairs explain?
+    pub(super) fn look_at_position(&mut self, venue: Venue, at: InstrumentId, now: Nanos) {
+        if self.boards.get(at.idx()).is_some() {
+            let drift = self.drift(at, venue);
+            self.follow_shrunk(at, venue, drift, now, Source::Report);
+        }
+    }
+
+    /// Follows a difference that makes the pairs' legs smaller; true when it is one. Proven, it is
+    /// booked.
+    // Wide: one difference, its place, its time and its source; a struct would serve one call.
+    pub(super) fn follow_shrunk(
+        &mut self,
+        instrument: InstrumentId,
+        venue: Venue,
+        drift: Size,
+        now: Nanos,
+        source: Source,
+    ) -> bool {
+        let pairs = &self.pairs[self.slots_of(instrument)];
+        let active = pairs.iter().filter(|pair| pair.is_active());
+        let ours = active.fold(Size::ZERO, |sum, pair| sum + pair.position(venue));
+        let against = drift.0.signum() == -ours.0.signum();
+        let seen = &mut self.watches[instrument.idx()].shrunk[venue.idx()];
+        if drift.0 == 0 || !against || drift.0.abs() > ours.0.abs() {
+            *seen = (Size::ZERO, now);
+            return false;
+        }
+        if seen.0 != drift {
+            *seen = (drift, now);
+            return true;
+        }
+        let stood_ns = now.since(seen.1);
+        let is_told_twice = source == Source::Report && stood_ns >= APART_NS;
+        if is_told_twice || stood_ns >= LATE_FILL_NS {
+            *seen = (Size::ZERO, now);
+            self.book_shrunk(instrument, venue, drift, now);
+        }
+        true
+    }
+
+    /// The position has shown it: taken at the last price seen, until the venue tells the trade.
+    #[cold]
+    fn book_shrunk(&mut self, instrument: InstrumentId, venue: Venue, drift: Size, now: Nanos) {
+        let side = match drift.0 > 0 {
+            true => Side::Bid,
+            false => Side::Ask,
+        };
+        let board = &self.boards[instrument.idx()];
+        let size = Size(drift.0.abs());
+        let price = board.touch_last(venue).map(|touch| touch.against(side));
+        let price = price.unwrap_or_default();
+        let fill = Fill {
+            id: OrderId::NONE,
+            side,
+            price,
+            size,
+            fee: board.market(venue).fee_taker.of(price * size),
+            t: now,
+        };
+        let taken = Taken {
+            venue,
+            fill,
+            is_told: false,
+        };
+        self.take_away(instrument, taken, now);
+    }
+
+    /// Books what was taken to the pairs that held it, in slot order, and calls a human. What no
+    /// pair held was a stranger's; the audit tells of that.
+    #[cold]
+    fn take_away(&mut self, instrument: InstrumentId, taken: Taken, now: Nanos) {
+        let Some(board) = self.boards.get_mut(instrument.idx()) else {
+            return;
+        };
+        board.t_rest = board.t_rest.max(now.plus(FORCED_REST_NS));
+        // What the venue says that it took is a known loss. What it merely no longer holds is not.
+        if !taken.is_told {
+            self.desk.raise(HaltCause::Forced);
+        }
+        let mut fill = taken.fill;
+        let mut left = fill.size;
+        for slot in self.slots_of(instrument) {
+            let pair = &mut self.pairs[slot];
+            let is_closing = pair.is_active() && fill.side != pair.opening_side(taken.venue);
+            let held = pair.legs[taken.venue.idx()].held.max(Size::ZERO);
+            let untold = match taken.is_told {
+                true => pair.taken_untold(taken.venue),
+                false => Size::ZERO,
+            };
+            fill.size = left.min(held + untold);
+            if !is_closing || fill.size.0 <= 0 {
+                continue;
+            }
+            let scene = Scene {
+                board: &self.boards[instrument.idx()],
+                limits: &self.limits,
+                desk: &mut self.desk,
+                ours: [None; VENUE_COUNT],
+                now,
+            };
+            hedge::take_away(pair, taken.venue, &fill, taken.is_told, &scene);
+            self.dirty[slot / 64] |= 1 << (slot % 64);
+            left -= fill.size;
+            // The fee is paid once.
+            fill.fee = Notional::ZERO;
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What is so: the meaning of each `when` of the machine's table, asked of a pair and its scene.
+//!
+//! Promises: every question is pure, costs a few comparisons, and is answered from what is proven;
+//! what is unknown or may come late counts as the worst of both outcomes.
+//! Refuses: to change anything.
+
+use crate::market::VENUES;
+use crate::market::event::ExitCause;
+use crate::market::units::{Bps, SECOND};
+use crate::scanner::pair::{Pair, Role, State};
+use crate::scanner::repair::Way;
+use crate::scanner::send::{Scene, Wish, is_closable, price_at_touch, widened};
+use crate::scanner::table::When;
+
+/// Hedges that may fall short before the other leg is taken back.
+const HEDGE_TRIES: u8 = 3;
+/// Closes that may fall short while unwinding, and while leaving, before a human is called.
+const UNWIND_TRIES: u8 = 5;
+const LEAVE_TRIES: u8 = 10;
+/// A lone leg waits this long for the other leg's venue to come back, then it is taken back where
+/// it stands. Larger: longer alone through a maintenance. Smaller: a reconnect (two seconds and the
+/// state read anew) costs an unwind.
+const AWAY_NS_MAX: u64 = 10 * SECOND;
+/// A human is called when a leg has stood alone, or in doubt, for so long; the machine goes on.
+/// Larger: later. Smaller: a front door that blocks an address for a minute, or a question to a
+/// slow venue, calls one for nothing.
+const ALONE_NS_MAX: u64 = 180 * SECOND;
+/// Most that taking a lone leg back may cost, of its notional. Larger: a flash crash is sold into.
+/// Smaller: a leg that ran away while its venue was closed stays open, frozen, for a human. Ten
+/// times the default hedge band: it takes a failing venue to get there.
+pub(super) const UNWIND_COST_MAX: Bps = Bps::whole(300);
+
+/// Whether it is so. News are never: they are told, not seen.
+pub fn is_so(when: When, pair: &Pair, scene: &Scene<'_>) -> bool {
+    let (large, excess) = pair.excess();
+    match when {
+        When::Entry
+        | When::Adoption
+        | When::Opened
+        | When::Closed
+        | When::Taken
+        | When::ExitDue => false,
+        When::Else => true,
+        When::OverClosed => pair.legs.iter().any(|leg| leg.held.0 < 0),
+        When::TooLong => is_too_long(pair, scene),
+        When::InFlight => pair.is_waiting(),
+        When::MayFillLate => pair.may_fill_late(),
+        When::Paused => scene.now < pair.t_retry,
+        When::SmallInFlight => pair.legs[large.other().idx()].order.is_some(),
+        When::HedgePaused => wants_hedge(pair) && scene.now < pair.t_retry,
+        When::SmallAway => wants_hedge(pair) && is_small_away(pair, scene),
+        When::EdgeGone => is_edge_gone(pair, scene),
+        When::HedgeDoubtful => hedge_wish(pair, scene)
+            .is_some_and(|wish| !pair.keeps_even(wish.venue, true, wish.size)),
+        When::Hedgeable => hedge_wish(pair, scene).is_some(),
+        When::Removable => is_removable(pair, scene),
+        When::FlatInDoubt => pair.is_flat() && is_in_doubt(pair),
+        When::Flat => pair.is_flat(),
+        When::Settled => !is_removable(pair, scene),
+        When::HedgeAgain => scene.desk.is_away(large) && hedge_wish(pair, scene).is_some(),
+        When::LargeAway => scene.desk.is_away(large),
+        When::SpentInDoubt => is_spent(pair) && is_in_doubt(pair),
+        When::SpentDust => is_spent(pair) && is_dust(pair, scene),
+        When::Spent => is_spent(pair),
+        When::TooDear => is_too_dear(pair, scene),
+        When::CloseDoubtful => !pair.keeps_even(large, false, excess),
+        When::EvenlyDue => {
+            is_left_evenly(pair)
+                && is_to_be_evened(pair, scene)
+                && scene.now >= pair.t_retry
+                && !scene.desk.is_away(large)
+                && pair.keeps_even(large, false, excess)
+        }
+        When::EvenlyPending => {
+            is_left_evenly(pair) && (is_to_be_evened(pair, scene) || pair.is_waiting())
+        }
+        When::EvenlyDone => {
+            let is_beside = pair.legs.iter().all(|leg| leg.held.0 > 0);
+            is_left_evenly(pair) && !is_spent(pair) && is_beside
+        }
+    }
+}
+
+/// There is an excess, and the other leg may still be raised to it.
+fn wants_hedge(pair: &Pair) -> bool {
+    pair.excess().1.0 > 0 && pair.hedge_tries < HEDGE_TRIES
+}
+
+/// The small leg's venue is away, and it is waited for.
+fn is_small_away(pair: &Pair, scene: &Scene<'_>) -> bool {
+    let (large, _) = pair.excess();
+    let since = pair.t_uneven.unwrap_or(scene.now);
+    let is_patient = scene.now.since(since) < AWAY_NS_MAX;
+    scene.desk.is_away(large.other()) && (is_patient || scene.desk.is_away(large))
+}
+
+/// The hedge could go out, but to take the excess back is cheaper by now.
+fn is_edge_gone(pair: &Pair, scene: &Scene<'_>) -> bool {
+    let (large, excess) = pair.excess();
+    let has_choice = hedge_wish(pair, scene).is_some()
+        && !scene.desk.is_away(large)
+        && is_removable(pair, scene);
+    has_choice && (scene.desk.rules.cheaper)(pair, scene.board, large, excess) == Way::Unwind
+}
+
+/// The hedge that could go out now: never more than one leg was planned for, so that a leg which a
+/// late fill made larger is lowered and not followed. Priced from the touch of this moment, not
+/// from the promise: the promise is gone, and the lone leg is the greater risk.
+pub(super) fn hedge_wish(pair: &Pair, scene: &Scene<'_>) -> Option<Wish> {
+    let (large, excess) = pair.excess();
+    let small = large.other();
+    let excess = excess.min(pair.size - pair.legs[small.idx()].held);
+    if pair.hedge_tries >= HEDGE_TRIES || scene.desk.is_away(small) {
+        return None;
+    }
+    let side = pair.opening_side(small);
+    let (board, most) = (scene.board, scene.limits.hedge_band);
+    let band = board.hedge_band(pair.lead, pair.long, scene.now, most);
+    let band = widened(band, pair.hedge_tries);
+    let price = price_at_touch(scene.board, small, side, band)?;
+    let wish = Wish {
+        venue: small,
+        side,
+        size: excess.floor_to(scene.board.market(small).lot),
+        price,
+        role: Role::Hedge,
+        planned: pair.lead.is_some() && pair.hedge_tries == 0,
+    };
+    (scene.board.is_placeable(small, excess, price)).then_some(wish)
+}
+
+/// There is an excess, and its venue takes it back or nothing stands beside it.
+fn is_removable(pair: &Pair, scene: &Scene<'_>) -> bool {
+    let (large, excess) = pair.excess();
+    let is_lone = pair.legs[large.other().idx()].held.0 == 0;
+    excess.0 > 0 && (is_lone || is_closable(pair, large, excess, scene.board))
+}
+
+/// The touch alone is further from what the leg was entered at than the bound.
+fn is_too_dear(pair: &Pair, scene: &Scene<'_>) -> bool {
+    let (large, _) = pair.excess();
+    let entry = pair.legs[large.idx()].entry_average();
+    let side = pair.opening_side(large).other();
+    let Some(touch) = scene.board.touch_last(large) else {
+        return false;
+    };
+    let cost = match large == pair.long {
+        true => entry - touch.against(side),
+        false => touch.against(side) - entry,
+    };
+    cost > UNWIND_COST_MAX.of_price(entry)
+}
+
+/// An excess that an exit made, and that a close can even out.
+fn is_to_be_evened(pair: &Pair, scene: &Scene<'_>) -> bool {
+    let (large, excess) = pair.excess();
+    let is_idle = pair.legs[large.idx()].order.is_none();
+    is_idle && !is_spent(pair) && is_closable(pair, large, excess, scene.board)
+}
+
+/// A pair that leaves one leg after the other may rest half-way; a late fill of an exit order (no
+/// cause yet) only has to be evened out. Else both legs go to nothing.
+fn is_left_evenly(pair: &Pair) -> bool {
+    match pair.cause {
+        ExitCause::NotHedged => true,
+        ExitCause::Forced => false,
+        ExitCause::Converged | ExitCause::Stop | ExitCause::Time | ExitCause::Drain => pair.in_turn,
+    }
+}
+
+fn is_in_doubt(pair: &Pair) -> bool {
+    pair.is_waiting() || pair.may_fill_late()
+}
+
+fn is_spent(pair: &Pair) -> bool {
+    let tries = match pair.state == State::Unwinding {
+        true => UNWIND_TRIES,
+        false => LEAVE_TRIES,
+    };
+    pair.close_tries >= tries
+}
+
+/// What is left to close is too small for its venue: the excess, or, on the way out, each leg.
+fn is_dust(pair: &Pair, scene: &Scene<'_>) -> bool {
+    if pair.state == State::Unwinding {
+        let (large, excess) = pair.excess();
+        return !is_closable(pair, large, excess, scene.board);
+    }
+    VENUES.into_iter().all(|venue| {
+        let held = pair.legs[venue.idx()].held;
+        !is_closable(pair, venue, held, scene.board)
+    })
+}
+
+/// Alone, or waiting for late fills that a venue's silence keeps possible.
+fn is_too_long(pair: &Pair, scene: &Scene<'_>) -> bool {
+    if pair.told_alone {
+        return false;
+    }
+    let is_alone = pair.t_uneven;
+    let in_doubt = pair.legs.iter().filter(|leg| leg.may_fill_late());
+    let in_doubt = in_doubt.map(|leg| leg.t_late).min();
+    let orders = pair.legs.iter().filter_map(|leg| leg.order);
+    let unsure = orders.filter_map(|order| order.unsure_since);
+    let mut since = is_alone.into_iter().chain(in_doubt).chain(unsure);
+    since.any(|since| scene.now.since(since) >= ALONE_NS_MAX)
+}

@@ -1,0 +1,353 @@
+//! What comes from outside: positions taken over, legs taken away, venues that close.
+
+use crate::limits;
+use crate::scripted::*;
+use parallax::market::InstrumentId;
+use parallax::market::book::Side;
+use parallax::market::event::{Adopted, Control, Event, ExitCause, HaltCause, PairEnd};
+use parallax::market::order::{OrderId, Refusal, ReportKind};
+use parallax::market::units::{Bps, Notional, SECOND, Size};
+use parallax::market::{VENUES, Venue};
+use parallax::scanner::risk::Limits;
+
+fn adopted() -> Adopted {
+    Adopted {
+        instrument: BTC,
+        long: Extended,
+        size: size("0.4"),
+        entry: [price("1000.0"), price("1001.0")],
+    }
+}
+
+/// Both venues up and funded, their positions told.
+fn opened(limits: Limits, positions: [&str; 2]) -> Rig {
+    let mut rig = Rig::new(limits);
+    open(&mut rig, positions);
+    rig
+}
+
+fn open(rig: &mut Rig, positions: [&str; 2]) {
+    for (venue, position) in VENUES.into_iter().zip(positions) {
+        rig.position(venue, size(position));
+        let equity = Notional::from_usd(5_000);
+        let available = equity;
+        let balance = ReportKind::Balance { equity, available };
+        rig.tell(venue, OrderId::NONE, balance);
+        rig.tell(venue, OrderId::NONE, ReportKind::Up);
+    }
+    rig.turn();
+}
+
+#[test]
+fn row_50_what_stood_hedged_is_adopted_and_left_when_it_has_converged() {
+    // The positions are heard before the adoption, or after; a tenth of one is a stranger's.
+    for is_heard in [true, false] {
+        let mut rig = Rig::new(limits());
+        if is_heard {
+            open(&mut rig, ["0.5", "-0.4"]);
+        }
+        rig.command(Control::Adopt(adopted()));
+        if !is_heard {
+            open(&mut rig, ["0.5", "-0.4"]);
+        }
+        rig.settle();
+        rig.book(Lighter, "1000.9", "1001.1");
+        rig.pass(1_000);
+        assert!(rig.placed().is_empty(), "the fair is not known");
+        assert_eq!(rig.last_status.pairs_open, 1);
+        let (instrument, basis) = (BTC, Bps::ZERO);
+        rig.command(Control::FairSeed { instrument, basis });
+        rig.book(Lighter, "1000.9", "1001.1");
+        assert!(rig.placed().is_empty(), "the fair is not met");
+        rig.book(Lighter, "999.9", "1000.0");
+        rig.book(Extended, "1000.0", "1000.1");
+        let slow = rig.only(Lighter);
+        assert_eq!(
+            (slow.side, slow.size, slow.reduce_only),
+            (Side::Bid, size("0.4"), true)
+        );
+        rig.positions_follow = false;
+        rig.fill(&slow, slow.size, price("1000.0"));
+        rig.position(Lighter, Size::ZERO);
+        rig.turn();
+        let fast = rig.only(Extended);
+        rig.fill(&fast, fast.size, price("1000.0"));
+        rig.position(Extended, size("0.1"));
+        rig.turn();
+        let told = rig.summary();
+        assert_eq!(
+            (told.end, told.cause),
+            (PairEnd::Closed, ExitCause::Converged)
+        );
+        // Bought at 1000, sold at 1001, and out of both at 1000; the stranger's tenth stays.
+        assert_eq!(told.edge, price("1.0") * size("0.4"));
+        rig.pass(15_000);
+        assert!(!rig.halt.is_raised());
+    }
+}
+
+#[test]
+fn row_50_without_a_fair_an_adopted_pair_is_left_by_stop_time_and_drain_only() {
+    let mut rig = opened(limits(), ["0.4", "-0.4"]);
+    rig.command(Control::Adopt(adopted()));
+    rig.settle();
+    rig.pass(500);
+    assert!(rig.placed().is_empty(), "even at the price of convergence");
+    rig.book(Lighter, "1006.9", "1007.0");
+    rig.only(Lighter);
+    let mut rig = opened(limits(), ["0.4", "-0.4"]);
+    rig.command(Control::Adopt(adopted()));
+    rig.settle();
+    rig.command(Control::Drain);
+    for venue in [Lighter, Extended] {
+        rig.pass(10);
+        let order = rig.only(venue);
+        assert!(order.reduce_only && order.id.run() == RUN);
+        rig.fill_all(&order);
+    }
+    assert_eq!(rig.summary().cause, ExitCause::Drain);
+}
+
+#[test]
+fn row_50_what_nobody_can_manage_halts() {
+    let unknown = Adopted {
+        instrument: InstrumentId(7),
+        ..adopted()
+    };
+    let nothing = Adopted {
+        size: Size::ZERO,
+        ..adopted()
+    };
+    for adopted in [unknown, nothing] {
+        let mut rig = opened(limits(), ["0", "0"]);
+        rig.command(Control::Adopt(adopted));
+        assert_eq!(rig.halted(), [HaltCause::Unexplained]);
+    }
+    let one_slot = Limits {
+        slots: 1,
+        ..limits()
+    };
+    let mut rig = opened(one_slot, ["0.8", "-0.8"]);
+    rig.command(Control::Adopt(adopted()));
+    assert!(!rig.halt.is_raised());
+    rig.command(Control::Adopt(adopted()));
+    assert_eq!(rig.halted(), [HaltCause::Unexplained]);
+}
+
+#[test]
+fn row_35_a_leg_that_is_liquidated_takes_the_other_with_it_at_once() {
+    for part in ["0.499", "0.2"] {
+        let mut rig = Rig::ready(limits());
+        let (slow, _) = rig.hedged();
+        rig.pass(100);
+        rig.force(Lighter, Side::Bid, size(part), price("1010.0"));
+        rig.turn();
+        assert!(!rig.halt.is_raised(), "it is told and known");
+        let left = slow.size - size(part);
+        let mut out: Vec<_> = rig.placed();
+        out.retain(|order| order.reduce_only);
+        let of = |venue: Venue| out.iter().find(|order| order.venue == venue).copied();
+        assert_eq!(of(Extended).map(|order| order.size), Some(slow.size));
+        assert_eq!(
+            of(Lighter).map(|order| order.size),
+            (left.0 > 0).then_some(left)
+        );
+        for order in &out {
+            rig.fill_all(order);
+        }
+        rig.pass(3_100);
+        let told = rig.summary();
+        assert_eq!((told.end, told.cause), (PairEnd::Closed, ExitCause::Forced));
+        assert!(
+            told.repair.0 < 0,
+            "the liquidation's price was nobody's plan"
+        );
+        rig.pass(35_000);
+        assert_eq!(rig.halts(), 0);
+        // And the market rests.
+        rig.edge();
+        assert!(rig.placed().is_empty());
+    }
+}
+
+#[test]
+fn row_35_a_forced_trade_of_what_no_pair_holds_moves_no_pair() {
+    let mut rig = Rig::ready(limits());
+    rig.hedged();
+    rig.force(Lighter, Side::Ask, size("0.1"), price("1000.0"));
+    rig.turn();
+    assert!(rig.placed().is_empty());
+}
+
+#[test]
+fn row_25_a_position_that_shrank_is_believed_when_it_is_said_twice_or_stands() {
+    for is_said_twice in [true, false] {
+        let mut rig = Rig::ready(limits());
+        let (slow, _) = rig.hedged();
+        rig.pass(100);
+        rig.position(Lighter, Size::ZERO);
+        rig.pass(900);
+        rig.position(Lighter, Size::ZERO);
+        rig.pass(50);
+        assert!(!rig.halt.is_raised(), "two reports of one moment are one");
+        if is_said_twice {
+            rig.pass(100);
+            rig.position(Lighter, Size::ZERO);
+            rig.turn();
+        } else {
+            rig.pass(1_900);
+            assert!(!rig.halt.is_raised());
+            rig.pass(200);
+        }
+        assert_eq!(rig.halted(), [HaltCause::Forced]);
+        let out = rig.only(Extended);
+        assert_eq!((out.size, out.reduce_only), (slow.size, true));
+        rig.fill_all(&out);
+        // The trade is told after all: it corrects the price and is not counted twice.
+        rig.pass(10);
+        rig.positions_follow = false;
+        rig.tell(
+            Lighter,
+            OrderId::NONE,
+            ReportKind::Position { size: Size::ZERO },
+        );
+        rig.pass(3_100);
+        assert_eq!(rig.summary().cause, ExitCause::Forced);
+        rig.pass(15_000);
+        assert_eq!(rig.halts(), 1);
+    }
+}
+
+#[test]
+fn row_25_a_position_that_comes_back_was_only_late() {
+    let mut rig = Rig::ready(limits());
+    let (slow, _) = rig.hedged();
+    rig.pass(100);
+    rig.position(Lighter, Size::ZERO);
+    rig.pass(2_000);
+    rig.position(Lighter, -slow.size);
+    rig.pass(2_000);
+    rig.position(Lighter, size("-0.1"));
+    rig.pass(2_000);
+    rig.position(Lighter, -slow.size);
+    rig.pass(20_000);
+    assert!(!rig.halt.is_raised() && rig.placed().is_empty());
+}
+
+#[test]
+fn row_35_a_forced_trade_told_after_its_position_is_not_counted_twice() {
+    let mut rig = Rig::ready(limits());
+    let (slow, _) = rig.hedged();
+    rig.pass(100);
+    rig.position(Lighter, Size::ZERO);
+    rig.pass(3_100);
+    let out = rig.only(Extended);
+    rig.force(Lighter, Side::Bid, slow.size, price("1010.0"));
+    rig.position(Lighter, Size::ZERO);
+    rig.turn();
+    rig.fill_all(&out);
+    rig.pass(3_100);
+    let told = rig.summary();
+    assert_eq!((told.end, told.cause), (PairEnd::Closed, ExitCause::Forced));
+    // Sold at 1001.35 by promise of 1001.4 and bought back at 1010, not at the last ask.
+    let lighter = (price("1001.35") - price("1010.0")) * slow.size;
+    let extended = (out.price - price("1000.1")) * slow.size;
+    assert_eq!(told.total + told.fees, lighter + extended);
+    assert!(!rig.halted().contains(&HaltCause::Unexplained));
+}
+
+#[test]
+fn row_37_a_hedge_waits_for_its_venue_and_goes_out_as_soon_as_it_opens() {
+    let mut rig = Rig::ready(limits());
+    rig.edge();
+    let slow = rig.only(Lighter);
+    rig.tell(Extended, OrderId::NONE, ReportKind::Closed { closed: true });
+    rig.tell(Extended, OrderId::NONE, ReportKind::Down);
+    rig.fill_all(&slow);
+    rig.pass(8_000);
+    assert!(rig.placed().is_empty(), "no try is burnt");
+    rig.tell(
+        Extended,
+        OrderId::NONE,
+        ReportKind::Closed { closed: false },
+    );
+    rig.turn();
+    assert!(rig.placed().is_empty(), "open, but not yet in step");
+    rig.tell(Extended, OrderId::NONE, ReportKind::Up);
+    rig.turn();
+    let fast = rig.only(Extended);
+    rig.fill_all(&fast);
+    assert_eq!(rig.count(|e| matches!(e, Event::Hedged { .. })), 1);
+}
+
+#[test]
+fn row_37_a_lone_leg_is_taken_back_when_the_other_venue_stays_closed() {
+    let mut rig = Rig::ready(limits());
+    rig.edge();
+    let slow = rig.only(Lighter);
+    rig.tell(Extended, OrderId::NONE, ReportKind::Down);
+    rig.fill_all(&slow);
+    rig.pass(9_900);
+    assert!(rig.placed().is_empty());
+    rig.pass(200);
+    let back = rig.only(Lighter);
+    assert!(back.reduce_only && back.size == slow.size);
+    rig.fill_all(&back);
+    rig.pass(3_100);
+    assert_eq!(rig.summary().end, PairEnd::Unwound);
+    assert!(!rig.halt.is_raised());
+}
+
+#[test]
+fn row_37_with_both_venues_away_a_human_is_called_and_the_hedge_still_goes_out() {
+    let mut rig = Rig::ready(limits());
+    rig.edge();
+    let slow = rig.only(Lighter);
+    rig.fill(&slow, slow.size, slow.price);
+    for venue in VENUES {
+        rig.tell(venue, OrderId::NONE, ReportKind::Down);
+    }
+    rig.turn();
+    rig.pass(179_000);
+    assert!(!rig.halt.is_raised());
+    rig.pass(2_000);
+    assert_eq!(rig.halted(), [HaltCause::PairStuck]);
+    rig.pass(300_000);
+    assert_eq!(rig.halts(), 1, "called once");
+    rig.tell(Extended, OrderId::NONE, ReportKind::Up);
+    rig.turn();
+    let fast = rig.only(Extended);
+    assert_eq!(fast.size, slow.size);
+}
+
+#[test]
+fn row_37_no_exit_begins_while_one_venue_is_away() {
+    let mut rig = Rig::ready(Limits {
+        hold_max_ns: 5 * SECOND,
+        ..limits()
+    });
+    rig.hedged();
+    rig.tell(Lighter, OrderId::NONE, ReportKind::Down);
+    rig.pass(20_000);
+    assert!(rig.placed().is_empty(), "half an exit is a lone leg");
+    rig.tell(Lighter, OrderId::NONE, ReportKind::Up);
+    rig.pass(10);
+    rig.only(Lighter);
+}
+
+#[test]
+fn row_37_a_close_that_lost_its_venue_half_way_leaves_nothing_alone_for_longer() {
+    let mut rig = Rig::ready(limits());
+    rig.hedged();
+    rig.command(Control::Drain);
+    rig.pass(10);
+    let why = Refusal::NotConnected;
+    let lead = rig.only(Lighter);
+    rig.tell(Lighter, lead.id, ReportKind::NotSent { why });
+    rig.tell(Extended, OrderId::NONE, ReportKind::Down);
+    rig.pass(5_000);
+    assert!(rig.placed().is_empty(), "even is even: it waits for both");
+    rig.tell(Extended, OrderId::NONE, ReportKind::Up);
+    rig.pass(100);
+    assert!(!rig.placed().is_empty());
+}
