@@ -33,6 +33,14 @@ pub enum Command {
     /// Run on the configured venues until Ctrl-C, SIGTERM, or the given time.
     #[command(after_help = "Example:\n  parallax run --env ./test.env --seconds 600")]
     Run(Run),
+    /// Cancel all orders and close all positions on both venues, reduce-only; without --execute it
+    /// says what it would do. Exit status 0 only when both venues are flat.
+    ///
+    /// Needs the keys and the venues, nothing else: it works while an engine hangs and while one of
+    /// the venues is down, and no trading mode or limit holds it back. An engine that still trades
+    /// on the account must be stopped first, or it may open anew.
+    #[command(after_help = "Example:\n  parallax flatten --market BTC --execute")]
+    Flatten(Flatten),
     /// Serve both simulated venues for other clients; the first line of output says where.
     #[command(
         after_help = "Example:\n  parallax sim --plain --listen-lighter 127.0.0.1:9001 \
@@ -92,6 +100,24 @@ pub struct Run {
     pub json: bool,
 }
 
+/// `parallax flatten`.
+#[derive(Debug, Args)]
+pub struct Flatten {
+    /// This market alone, by the name of its underlying (BTC) or a venue's own (BTC-USD). Orders
+    /// and positions in others stay.
+    #[arg(long, value_name = "M")]
+    pub market: Option<String>,
+    /// Do it. Without this nothing is sent.
+    #[arg(long)]
+    pub execute: bool,
+    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
+    #[arg(long, value_name = "FILE")]
+    pub env: Option<PathBuf>,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `parallax sim`.
 #[derive(Debug, Args)]
 pub struct Sim {
@@ -137,9 +163,13 @@ pub struct Show {
     /// (at_ms, market, venue, bps, size, life_ms, shape).
     #[arg(long, value_name = "on|off|FILE", default_value = "on", value_parser = parse_plant)]
     pub plant: Plant,
-    /// Faults of market data: all, or KIND[:VENUE[:MARKET]][@SECONDS] between commas; once after
-    /// SECONDS, else about every 15 s. Kinds: gap, reorder, duplicate, cut, disconnect, silent,
-    /// frozen, slow, shutdown, refuse (or its status: 429, 403, 405), crossed.
+    /// Faults, as KIND[:VENUE[:MARKET]][@SECONDS][~SECONDS] between commas: the first after
+    /// @SECONDS, again about every ~SECONDS; with @ alone once, with neither about every 15 s.
+    /// Without a venue each has its turn. Of market data (group market): gap, reorder, duplicate,
+    /// cut, disconnect, silent, frozen, slow, shutdown, refuse (or its status: 429, 403, 405),
+    /// crossed. Of orders and the account (group orders): reject, drop, partial, late-fill, twice,
+    /// fill-after-cancel, account-down, orders-down, half-open, nonce, page-429, page-405,
+    /// page-5xx, maintenance, margin, liquidation, adl. In no group: tier. Group all is both.
     #[arg(long, value_name = "SPEC")]
     pub faults: Option<String>,
     /// How long the simulated Lighter holds takers back, and what it charges.
@@ -353,6 +383,18 @@ mod tests {
     }
 
     #[test]
+    fn flatten_does_nothing_unless_told_to() {
+        let flatten = |line: &str| match parse(line).unwrap().command {
+            Some(Command::Flatten(flatten)) => flatten,
+            other => panic!("{other:?}"),
+        };
+        let plain = flatten("parallax flatten");
+        assert!(!plain.execute && plain.market.is_none());
+        let told = flatten("parallax flatten --execute --market BTC --env f --json");
+        assert_eq!((told.execute, told.market.as_deref()), (true, Some("BTC")));
+    }
+
+    #[test]
     fn wrong_usage_is_status_two() {
         for line in [
             "parallax demo --seconds 0",
@@ -370,6 +412,8 @@ mod tests {
             "parallax record --dir",
             "parallax tape",
             "parallax tape convert one",
+            "parallax flatten --market",
+            "parallax flatten BTC",
             "parallax dance",
         ] {
             let error = parse(line).expect_err(line);
@@ -383,6 +427,7 @@ mod tests {
             "",
             "demo",
             "run",
+            "flatten",
             "selftest",
             "sim",
             "record",

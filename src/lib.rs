@@ -15,7 +15,9 @@
 //!
 //! Rooms: `market` (the words of trade), `stage` (pinned loops, links, clock), `net` (sockets and
 //! bytes), `venue` (what each exchange says), `feed`, `scanner`, `gateway` (the stages), `signer`
-//! (nonce points ahead), `record` (what happened), `keys`, `config`, `topology` (the plant on one
+//! (nonce points ahead), `record` (what happened), `hands` (an account by REST alone),
+//! `flatten` (out of everything, by hand), `keys`,
+//! `config`, `topology` (the plant on one
 //! page), `session` (one run, from settings to the report), `selftest` (official vectors), `sim`
 //! (both exchanges, built in), `demo` (a run against them), `capture` (live streams into tapes).
 #![forbid(unsafe_code)]
@@ -28,7 +30,9 @@ pub mod config;
 #[cfg(feature = "sim")]
 pub mod demo;
 pub mod feed;
+pub mod flatten;
 pub mod gateway;
+pub mod hands;
 pub mod keys;
 pub mod market;
 pub mod net;

@@ -2,15 +2,16 @@
 //! standard error when `--json` puts an object on the last line of standard output.
 
 use clap::Parser;
-use parallax::cli::{Cli, Command, Run, Selftest};
-use parallax::config::{Config, is_configured};
+use parallax::cli::{Cli, Command, Flatten, Run, Selftest};
+use parallax::config::{Accounts, Config, is_configured};
+use parallax::flatten::{self, FlattenError, Options};
 use parallax::market::Name;
 use parallax::record::{Facts, PlantedWindow, json, report};
 use parallax::selftest::{self, SelftestError};
 use parallax::session::{self, Job, Outcome, SessionError, Signals};
 use parallax::stage::clock::Clock;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Bad usage or configuration.
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let command = Cli::parse().command.unwrap_or_else(default_command);
     let done = match command {
         Command::Run(run) => return run_venues(&run),
+        Command::Flatten(flags) => flatten(&flags),
         Command::Selftest(flags) => selftest(&flags),
         #[cfg(feature = "sim")]
         Command::Demo(demo) => simulated::demo(&demo),
@@ -83,6 +85,12 @@ impl From<SelftestError> for Failure {
     }
 }
 
+impl From<FlattenError> for Failure {
+    fn from(error: FlattenError) -> Failure {
+        Failure::of(&error, true)
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::of(&error, false)
@@ -124,6 +132,28 @@ fn run_venues(run: &Run) -> ExitCode {
         print(&outcome, &facts, run.json, |_| {})?;
         Ok(outcome.is_clean())
     })())
+}
+
+fn flatten(flags: &Flatten) -> Done {
+    let accounts = Accounts::from_env(flags.env.as_deref());
+    let accounts = accounts.map_err(|faults| Failure::of(&faults, true))?;
+    let options = Options {
+        market: flags.market.clone(),
+        execute: flags.execute,
+    };
+    let is_shown = std::io::stderr().is_terminal();
+    let result = flatten::flatten(&accounts, &options, Clock::new(), &|venue, step| {
+        if is_shown {
+            eprintln!("{}: {step}", venue.name());
+        }
+    })?;
+    if flags.json {
+        eprint!("{result}");
+        writeln!(std::io::stdout().lock(), "{}", result.json())?;
+    } else {
+        write!(std::io::stdout().lock(), "{result}")?;
+    }
+    Ok(result.is_flat())
 }
 
 fn selftest(flags: &Selftest) -> Done {
@@ -170,6 +200,9 @@ fn print(
     let totals = outcome.recorder.totals();
     if let Some(left) = outcome.leftover() {
         eprintln!("parallax: {left}");
+    }
+    if let Some(held) = outcome.held() {
+        eprintln!("parallax: {held}");
     }
     if !is_json {
         return report::write(totals, facts, &mut std::io::stdout().lock());

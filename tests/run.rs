@@ -2,16 +2,20 @@
 
 #[path = "rig/command.rs"]
 mod command;
+#[path = "rig/private.rs"]
+mod private;
 #[path = "rig/simulation.rs"]
 mod simulation;
+#[path = "rig/venues.rs"]
+mod venues;
 
 use command::{object, parallax, text};
+use private::private_file;
 use serde_json::Value;
-use simulation::Simulation;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use venues::Venues;
 
 /// What every finished run must be able to say of itself.
 fn is_settled(report: &Value) {
@@ -80,77 +84,10 @@ fn demo_trades_and_reports() {
     );
 }
 
-/// The venues of another process, as a user reads their description.
-struct Venues {
-    simulation: Simulation,
-    description: Value,
-}
-
-impl Venues {
-    fn start() -> Venues {
-        let simulation = Simulation::start(&["--seed", "7"]);
-        let description = serde_json::from_str(&simulation.description);
-        Venues {
-            simulation,
-            description: description.expect("the description is JSON"),
-        }
-    }
-
-    /// The settings a user would write from the description.
-    fn settings(&self, ca_file: &str) -> String {
-        let (e, l) = (&self.description["extended"], &self.description["lighter"]);
-        let word = |value: &Value| value.as_str().map_or(value.to_string(), str::to_string);
-        let keys: Vec<String> = l["keys"]
-            .as_array()
-            .expect("a list of keys")
-            .iter()
-            .map(|key| format!("{}:{}", key["index"], word(&key["private_key"])))
-            .collect();
-        [
-            ("TRADING_MODE", "live".to_string()),
-            ("AUTO_EXECUTION_ENABLED", "true".to_string()),
-            ("EXTENDED_BASE_URL", word(&e["rest"])),
-            ("EXTENDED_STREAM_URL", word(&e["stream"])),
-            ("EXTENDED_API_KEY", word(&e["api_key"])),
-            ("EXTENDED_PRIVATE_KEY", word(&e["private_key"])),
-            ("EXTENDED_VAULT", word(&e["vault"])),
-            ("EXTENDED_CHAIN_ID", word(&e["chain_id"])),
-            ("LIGHTER_BASE_URL", word(&l["rest"])),
-            ("LIGHTER_WS_URL", word(&l["ws"])),
-            ("LIGHTER_ACCOUNT_INDEX", word(&l["account_index"])),
-            ("LIGHTER_API_KEYS", keys.join(",")),
-            ("LIGHTER_CHAIN_ID", word(&l["chain_id"])),
-            ("TLS_CA_FILE", ca_file.to_string()),
-        ]
-        .map(|(key, value)| format!("{key}={value}\n"))
-        .concat()
-    }
-}
-
-fn private_file(name: &str, content: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_file(&path);
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
-        .expect("the target folder can be written");
-    file.write_all(content.as_bytes()).expect("there is room");
-    path
-}
-
 #[test]
 fn a_run_trades_with_venues_in_another_process() {
-    let venues = Venues::start();
-    let pem = venues.description["ca_pem"]
-        .as_str()
-        .expect("a certificate")
-        .to_string();
-    let ca = private_file("run-ca.pem", &pem);
-    let env = private_file("run.env", &venues.settings(ca.to_str().expect("UTF-8")));
+    let venues = Venues::start(&["--seed", "7"]);
+    let env = venues.env_file("run", "");
     let output = parallax(&["run", "--seconds", "40", "--json", "--env"])
         .arg(&env)
         .output()
@@ -173,16 +110,9 @@ fn a_run_trades_with_venues_in_another_process() {
 /// drain, and says what it leaves instead of calling it a success.
 #[test]
 fn venues_that_die_leave_a_truthful_end() {
-    let mut venues = Venues::start();
-    let pem = venues.description["ca_pem"]
-        .as_str()
-        .expect("a certificate")
-        .to_string();
-    let ca = private_file("dying-ca.pem", &pem);
-    let mut settings = venues.settings(ca.to_str().expect("UTF-8"));
+    let mut venues = Venues::start(&["--seed", "7"]);
     // No pair converges: what is opened before the end of the venues is open then.
-    settings.push_str("EXIT_BPS=-400\n");
-    let env = private_file("dying.env", &settings);
+    let env = venues.env_file("dying", "EXIT_BPS=-400\nDRAIN_S=20\n");
     let run = parallax(&["run", "--seconds", "35", "--json", "--env"])
         .arg(&env)
         .stdout(Stdio::piped())

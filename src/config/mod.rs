@@ -45,8 +45,52 @@ pub struct Config {
     pub lighter: Lighter,
     /// The scanner's limits.
     pub limits: Limits,
+    /// ON_START.
+    pub on_start: OnStart,
+    /// ON_DRAIN.
+    pub on_drain: OnDrain,
+    /// DRAIN_S: how long a drain may take before the run ends all the same, seconds.
+    pub drain_s: u64,
     /// What the user should know: settings that are accepted but have no effect here.
     pub notes: Vec<String>,
+}
+
+/// ON_START: what is done about orders and lone legs that a run finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStart {
+    /// Orders are cancelled, lone legs closed.
+    Repair,
+    /// Nothing is touched, and the run does not start.
+    Refuse,
+}
+
+/// ON_DRAIN: what becomes of hedged pairs when a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDrain {
+    /// They are closed.
+    Flatten,
+    /// They stay; the next run adopts them.
+    Hold,
+}
+
+/// Where the accounts are and their keys: all that it takes to make them smaller.
+#[derive(Debug)]
+pub struct Accounts {
+    /// Contents of TLS_CA_FILE.
+    pub extra_root_pem: Option<Vec<u8>>,
+    /// Venue Extended.
+    pub extended: Extended,
+    /// Venue Lighter.
+    pub lighter: Lighter,
+}
+
+impl Accounts {
+    /// From the sources of [`Config::from_env`]. Modes, limits and what arms live trading are not
+    /// judged. A venue may be without an account.
+    pub fn from_env(file: Option<&Path>) -> Result<Accounts, Faults> {
+        let found = file.map(Path::to_owned).or_else(default_file);
+        read::accounts(Raw::from_sources(found.as_deref(), process_environment()))
+    }
 }
 
 /// TRADING_MODE.
@@ -115,6 +159,8 @@ pub struct Extended {
     pub signing_domain: String,
     /// Connections that carry orders, one order in flight on each.
     pub order_lanes: usize,
+    /// EXTENDED_DEAD_MANS_SWITCH_S; 0 is off.
+    pub dead_mans_switch_s: u32,
     /// The account, when its settings are there. Always there when orders are signed.
     pub account: Option<ExtendedAccount>,
 }
@@ -160,6 +206,8 @@ pub struct Lighter {
     pub chain_id: u32,
     /// LIGHTER_WS_MESSAGES_PER_MIN: subscribes, leaves and pings of market data.
     pub messages_per_minute: usize,
+    /// LIGHTER_DEAD_MANS_SWITCH_S; 0 is off.
+    pub dead_mans_switch_s: u32,
     /// The account, when its settings are there. Always there when orders are signed.
     pub account: Option<LighterAccount>,
 }
@@ -185,6 +233,8 @@ pub struct LighterKey {
 /// Order of the two legs of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LegOrder {
+    /// Whichever has been worth most on this market, slow first until that is known.
+    Auto,
     /// The venue that holds takers back goes first, the other on its fill.
     SlowFirst,
     /// The immediate venue goes first, the other at once within the hedge band.
@@ -232,6 +282,8 @@ pub struct Limits {
     pub slots: u8,
     /// LEG_ORDER.
     pub leg_order: LegOrder,
+    /// EXTENDED_MATCH_DELAY_MS and LIGHTER_MATCH_DELAY_MS, by `Venue::idx`.
+    pub match_delay_ns: [u64; VENUE_COUNT],
     /// ORDER_TIMEOUT_MS.
     pub order_timeout_ns: u64,
     /// COOLDOWN_MS.
@@ -300,6 +352,8 @@ fn is_of_engine(name: &str) -> bool {
     const OURS: &[&str] = &[
         "EXTENDED_ORDERS_PER_MIN",
         "EXTENDED_ORDER_LANES",
+        "EXTENDED_MATCH_DELAY_MS",
+        "LIGHTER_MATCH_DELAY_MS",
         "LIGHTER_ORDERS_PER_MIN",
         "LIGHTER_WS_MESSAGES_PER_MIN",
     ];

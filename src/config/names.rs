@@ -98,6 +98,7 @@ pub const KEYS: &[Key] = &[
     key("EXTENDED_SIGNING_DOMAIN", "extended.exchange", Kind::Text),
     key("EXTENDED_ORDER_LANES", "3", Kind::Whole(1, 16)),
     key("EXTENDED_ORDERS_PER_MIN", "800", Kind::Whole(1, 60_000)),
+    key("EXTENDED_DEAD_MANS_SWITCH_S", "0", Kind::Whole(0, 3_600)),
     key("ETH_PRIVATE_KEY", "", Kind::Secret),
     // Venue Lighter.
     key("LIGHTER_ACCOUNT_INDEX", "", Kind::Text),
@@ -106,6 +107,7 @@ pub const KEYS: &[Key] = &[
     key("LIGHTER_WS_URL", LIGHTER_WS, Kind::WebSocket),
     key("LIGHTER_CHAIN_ID", "304", Kind::Whole(1, 4_294_967_295)),
     key("LIGHTER_ORDERS_PER_MIN", "40", Kind::Whole(1, 60_000)),
+    key("LIGHTER_DEAD_MANS_SWITCH_S", "0", Kind::Whole(0, 1_295_970)),
     key(
         "LIGHTER_WS_MESSAGES_PER_MIN",
         "180",
@@ -146,9 +148,11 @@ pub const KEYS: &[Key] = &[
     // Scanner: legs.
     key(
         "LEG_ORDER",
-        "slow-first",
-        Kind::Word(&["slow-first", "fast-first", "both"]),
+        "auto",
+        Kind::Word(&["auto", "slow-first", "fast-first", "both"]),
     ),
+    key("EXTENDED_MATCH_DELAY_MS", "10", Kind::Whole(0, 10_000)),
+    key("LIGHTER_MATCH_DELAY_MS", "350", Kind::Whole(0, 10_000)),
     limit("HEDGE_BAND_BPS", "30", BPS, Tighten::No),
     key("ORDER_TIMEOUT_MS", "3000", Kind::Whole(100, 60_000)),
     limit(
@@ -175,6 +179,10 @@ pub const KEYS: &[Key] = &[
         Tighten::AtLeast("600"),
     ),
     key("REGIME_AFTER_S", "60", Kind::Whole(1, 86_400)),
+    // Start and end of a run.
+    key("ON_START", "repair", Kind::Word(&["repair", "refuse"])),
+    key("ON_DRAIN", "flatten", Kind::Word(&["flatten", "hold"])),
+    key("DRAIN_S", "60", Kind::Whole(1, 3_600)),
     // Treasury.
     key("AUTO_REBALANCE", "false", Kind::Later),
 ];

@@ -8,12 +8,16 @@ use crate::config::names::LIVE_MUST_HAVE;
 use crate::config::raw::Raw;
 use crate::config::values::{Reader, known};
 use crate::config::{
-    Config, Extended, ExtendedAccount, LegOrder, Lighter, LighterAccount, LighterKey, Limits,
-    Markets, Mode, STAGE_COUNT, Seats, StarknetChain,
+    Accounts, Config, Extended, ExtendedAccount, LegOrder, Lighter, LighterAccount, LighterKey,
+    Limits, Markets, Mode, OnDrain, OnStart, STAGE_COUNT, Seats, StarknetChain,
 };
 use crate::keys;
 use crate::market::units::{MS, SCALE, SECOND};
 use crate::market::{INSTRUMENTS_MAX, Name};
+
+/// Least time of Lighter's dead man's switch: the venue's five minutes, and half of one for clocks
+/// that disagree.
+const LIGHTER_SWITCH_S_MIN: u32 = 330;
 
 /// Validates everything, or tells every fault.
 pub fn config(mut raw: Raw) -> Result<Config, Faults> {
@@ -42,6 +46,15 @@ pub fn config(mut raw: Raw) -> Result<Config, Faults> {
     let seats = reader.seats();
     let extra_root_pem = reader.extra_root();
     let limits = reader.limits(auto_execution);
+    let on_start = match reader.word("ON_START") {
+        "refuse" => OnStart::Refuse,
+        _ => OnStart::Repair,
+    };
+    let on_drain = match reader.word("ON_DRAIN") {
+        "hold" => OnDrain::Hold,
+        _ => OnDrain::Flatten,
+    };
+    let drain_s = reader.count("DRAIN_S");
     reader.note_unused();
     // Without its addresses there is no `Config` to judge further.
     let (Some(extended), Some(lighter)) = (extended, lighter) else {
@@ -57,6 +70,9 @@ pub fn config(mut raw: Raw) -> Result<Config, Faults> {
         extended,
         lighter,
         limits,
+        on_start,
+        on_drain,
+        drain_s,
         notes: std::mem::take(&mut reader.notes),
     };
     if mode == Mode::Live && !config.is_loopback() {
@@ -66,6 +82,29 @@ pub fn config(mut raw: Raw) -> Result<Config, Faults> {
         Ok(config)
     } else {
         Err(Faults(reader.faults))
+    }
+}
+
+/// Reads where the accounts are and their keys, and judges nothing else: limits and modes can't
+/// keep anybody from getting out.
+pub fn accounts(mut raw: Raw) -> Result<Accounts, Faults> {
+    let faults = std::mem::take(&mut raw.faults);
+    let mut reader = Reader {
+        raw,
+        faults,
+        notes: Vec::new(),
+        is_conservative: false,
+    };
+    let extended = reader.extended(false);
+    let lighter = reader.lighter(false);
+    let extra_root_pem = reader.extra_root();
+    match (extended, lighter) {
+        (Some(extended), Some(lighter)) if reader.faults.is_empty() => Ok(Accounts {
+            extra_root_pem,
+            extended,
+            lighter,
+        }),
+        _ => Err(Faults(reader.faults)),
     }
 }
 
@@ -84,6 +123,7 @@ impl Reader {
         };
         let signing_domain = self.text("EXTENDED_SIGNING_DOMAIN");
         let order_lanes = self.count("EXTENDED_ORDER_LANES") as usize;
+        let dead_mans_switch_s = self.count("EXTENDED_DEAD_MANS_SWITCH_S") as u32;
         let account = self.extended_account(is_signing);
         Some(Extended {
             base: base?,
@@ -94,6 +134,7 @@ impl Reader {
             chain,
             signing_domain,
             order_lanes,
+            dead_mans_switch_s,
             account,
         })
     }
@@ -118,6 +159,13 @@ impl Reader {
         let ws = self.url("LIGHTER_WS_URL");
         let chain_id = self.count("LIGHTER_CHAIN_ID") as u32;
         let messages_per_minute = self.count("LIGHTER_WS_MESSAGES_PER_MIN") as usize;
+        let dead_mans_switch_s = self.count("LIGHTER_DEAD_MANS_SWITCH_S") as u32;
+        if (1..LIGHTER_SWITCH_S_MIN).contains(&dead_mans_switch_s) {
+            let wrong =
+                format!("is {dead_mans_switch_s}, and the venue takes no less than 5 minutes");
+            let fix = "use 0 (off), or 330 and more";
+            self.fault("LIGHTER_DEAD_MANS_SWITCH_S", &wrong, fix);
+        }
         const NAMES: [&str; 2] = ["LIGHTER_ACCOUNT_INDEX", "LIGHTER_API_KEYS"];
         self.require_together(&NAMES, is_signing, "app.lighter.xyz, API keys");
         // Account indexes have 48 bits (Lighter's transaction constraints).
@@ -131,6 +179,7 @@ impl Reader {
             ws: ws?,
             chain_id,
             messages_per_minute,
+            dead_mans_switch_s,
             account,
         })
     }
@@ -242,10 +291,15 @@ impl Reader {
             hold_max_ns: self.count("HOLD_MAX_S") * SECOND,
             slots: self.count("PAIR_SLOTS") as u8,
             leg_order: match self.word("LEG_ORDER") {
+                "slow-first" => LegOrder::SlowFirst,
                 "fast-first" => LegOrder::FastFirst,
                 "both" => LegOrder::Both,
-                _ => LegOrder::SlowFirst,
+                _ => LegOrder::Auto,
             },
+            match_delay_ns: [
+                self.count("EXTENDED_MATCH_DELAY_MS") * MS,
+                self.count("LIGHTER_MATCH_DELAY_MS") * MS,
+            ],
             order_timeout_ns: self.count("ORDER_TIMEOUT_MS") * MS,
             cooldown_ns: self.count("COOLDOWN_MS") * MS,
             orders_per_minute: [
@@ -400,6 +454,30 @@ mod tests {
         assert_eq!(limits.depth_haircut_e4, 5000);
         assert_eq!(limits.stale_after_ns, 5_000_000_000);
         assert_eq!(limits.orders_per_minute, [800, 40]);
+    }
+
+    #[test]
+    fn accounts_are_read_whatever_the_engine_may_do() {
+        let own = |list: &[(&str, &str)]| {
+            let list = list.iter().map(|(n, v)| (n.to_string(), v.to_string()));
+            accounts(Raw::from_settings(list.collect()))
+        };
+        // Each of these keeps an engine from starting.
+        let read = own(&[
+            ("TRADING_MODE", "live"),
+            ("AUTO_EXECUTION_ENABLED", "maybe"),
+            ("MAX_GROSS_USD", "1"),
+            ("LIVE_ACK", "later"),
+            ("LIGHTER_ACCOUNT_INDEX", "7"),
+            ("LIGHTER_API_KEYS", &format!("4:{}", "07".repeat(40))),
+        ]);
+        let read = read.unwrap();
+        assert_eq!(read.lighter.account.map(|account| account.index), Some(7));
+        assert!(read.extended.account.is_none());
+        // These say whose account it is, and where.
+        let faults = own(&[("LIGHTER_ACCOUNT_INDEX", "7"), ("EXTENDED_BASE_URL", "x")]);
+        let named: Vec<String> = faults.unwrap_err().0.into_iter().map(|f| f.name).collect();
+        assert_eq!(named, ["EXTENDED_BASE_URL", "LIGHTER_API_KEYS"]);
     }
 
     #[test]

@@ -26,10 +26,12 @@ pub fn of(config: &Config) -> Limits {
         hold_max_ns: from.hold_max_ns,
         slots: usize::from(from.slots),
         leg_order: match from.leg_order {
+            config::LegOrder::Auto => LegOrder::Auto,
             config::LegOrder::SlowFirst => LegOrder::SlowFirst,
             config::LegOrder::FastFirst => LegOrder::FastFirst,
             config::LegOrder::Both => LegOrder::Both,
         },
+        match_delay_ns: from.match_delay_ns,
         order_timeout_ns: from.order_timeout_ns,
         cooldown_ns: from.cooldown_ns,
         orders_per_minute: from.orders_per_minute,

@@ -3,10 +3,12 @@
 //! Cold. Promises: entries stop before anything else stops; open pairs are left or finished before
 //! the threads end; a second signal forces the end. Refuses to start on anything it can't explain.
 
+mod claim;
 mod left_out;
 mod limits;
 pub mod market_data;
 mod market_map;
+mod opening;
 mod plant;
 mod refresh;
 mod table;
@@ -17,15 +19,16 @@ mod watching;
 
 pub use left_out::{LeftOut, Reason};
 
-use crate::config::Config;
+use crate::config::{Config, Mode, OnDrain};
 use crate::market::Instrument;
-use crate::market::event::{Control, Status};
+use crate::market::event::{Adopted, Control, Status};
 use crate::market::units::{Bps, MS, Nanos, SECOND};
 use crate::record::Recorder;
 use crate::record::progress::Progress;
 use crate::stage::clock::Clock;
 use crate::stage::link::Tx;
 use crate::topology::{self, Plan, STAGES, SeatsError};
+use claim::Claim;
 use left_out::{shorten, summary};
 use plant::Plant;
 use refresh::{Change, News, Refresh};
@@ -69,12 +72,22 @@ pub struct Outcome {
     pub journal_dropped: u64,
     /// Halt was raised, or a pinned thread broke.
     pub halted: bool,
+    /// ON_DRAIN=hold: hedged pairs were to stay.
+    pub holds: bool,
 }
 
 impl Outcome {
     /// All is well: nothing halted, and nothing left open on either venue.
     pub fn is_clean(&self) -> bool {
         !self.halted && self.leftover().is_none()
+    }
+
+    /// What was left on purpose, in one sentence: hedged pairs that the next run adopts.
+    pub fn held(&self) -> Option<String> {
+        let open = self.status.pairs_open;
+        (self.holds && open > 0 && self.leftover().is_none()).then(|| {
+            format!("{open} hedged pairs stay open (ON_DRAIN=hold); the next run manages them on")
+        })
     }
 
     /// What the run leaves behind for a human, in one sentence; `None` when it is nothing.
@@ -85,7 +98,8 @@ impl Outcome {
             pairs_stuck: stuck,
             ..
         } = self.status;
-        (open + stuck > 0).then(|| {
+        let is_held = self.holds && self.status.drained && legged + stuck == 0;
+        (open + stuck > 0 && !is_held).then(|| {
             format!(
                 "the run has ended with {open} pairs open ({legged} of them uneven) and {stuck} \
                  stuck: their positions and orders are still at the venues and nobody manages them"
@@ -107,6 +121,8 @@ pub enum SessionError {
     Signals(io::Error),
     /// A venue could not be read, or what it says can't be traded on. Whole sentence.
     Venue(String),
+    /// Another engine has the account. Whole sentence.
+    Taken(String),
     /// No instrument is listed by both venues and allowed by MARKETS.
     NoInstruments(String),
 }
@@ -130,16 +146,15 @@ impl fmt::Display for SessionError {
             }
             SessionError::Thread(error) => write!(f, "the system refused a thread: {error}"),
             SessionError::Signals(error) => write!(f, "signals can't be watched: {error}"),
-            SessionError::Venue(why) | SessionError::NoInstruments(why) => f.write_str(why),
+            SessionError::Venue(why)
+            | SessionError::Taken(why)
+            | SessionError::NoInstruments(why) => f.write_str(why),
         }
     }
 }
 
 impl std::error::Error for SessionError {}
 
-/// How long a drain may take before the run ends all the same: two Lighter exits, each held back
-/// and timed out once, and a query.
-const DRAIN_NS_MAX: u64 = 20 * SECOND;
 /// How often `main` looks. Larger: signals are answered later.
 const WATCH_EVERY: Duration = Duration::from_millis(5);
 /// Instruments named at the start; there may be 200.
@@ -183,14 +198,22 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
         .map_err(SessionError::Seats)?;
     let seats = seats_of(&plan);
     let seats_why = plan.why.clone();
+    // Held until the report: who only watches shares the account with anybody.
+    let is_trading = config.mode == Mode::Live && config.auto_execution;
+    let _claim = is_trading.then(|| Claim::take(&config)).transpose()?;
     let ready = venues::read(&config, plan, clock)?;
     let (blueprint, left_out) = (ready.blueprint, ready.left_out);
     let instruments = blueprint.instruments.clone();
     announce(&config, &instruments, &left_out, &seats_why);
 
     let refresh = Refresh::start(&config, ready.started)?;
+    let adopted = match is_trading {
+        true => opening::settle(&config, &instruments, blueprint.run, clock)?,
+        false => Vec::new(),
+    };
     let started = clock.now();
     let (mut plant, recorder) = plant::start(blueprint, clock)?;
+    adopt(&mut plant, &adopted);
     seed_fairs(&mut plant, &instruments, &fair_seeds);
     let watch = Watch {
         clock,
@@ -202,6 +225,7 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
         progress_due: started,
         refresh,
         change: None,
+        end: (config.on_drain, config.drain_s * SECOND),
     };
     let (watch, broken) = watch.until_settled(&mut plant, signals);
     let halted = broken | plant.halt.is_raised();
@@ -220,6 +244,7 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
         status: watch.status,
         journal_dropped: dropped.unwrap_or(0),
         halted: halted | dropped.is_none(),
+        holds: config.on_drain == OnDrain::Hold,
     })
 }
 
@@ -247,6 +272,14 @@ fn seats_of(plan: &Plan) -> Vec<(&'static str, Option<usize>)> {
         .collect()
 }
 
+/// Before anything else the scanner hears: these positions are explained.
+fn adopt(plant: &mut Plant, adopted: &[Adopted]) {
+    for adopted in adopted {
+        // One for each instrument at most, as the link holds.
+        let _ = plant.control.push(Control::Adopt(*adopted));
+    }
+}
+
 fn seed_fairs(plant: &mut Plant, instruments: &[Instrument], seeds: &[(String, Bps)]) {
     for (name, basis) in seeds {
         if let Some(found) = instruments.iter().find(|i| i.name.as_str() == name) {
@@ -272,6 +305,8 @@ struct Watch {
     refresh: Refresh,
     /// A change that the control link had no room for yet.
     change: Option<Change>,
+    /// What becomes of hedged pairs at the end, and how long that may take.
+    end: (OnDrain, u64),
 }
 
 impl Watch {
@@ -293,14 +328,15 @@ impl Watch {
                     if wanted || plant.halt.is_raised() {
                         // Halt flattens what stands alone and leaves hedged pairs to a human: what
                         // raised it may make every further order wrong.
-                        let word = match wanted {
-                            true => Control::Drain,
-                            false => Control::EntriesOff,
+                        let (on_drain, ns_max) = self.end;
+                        let word = match (wanted, on_drain) {
+                            (true, OnDrain::Flatten) => Control::Drain,
+                            (true, OnDrain::Hold) | (false, _) => Control::EntriesOff,
                         };
                         // A full control link can't happen here: seeds were few and are read.
                         let _ = plant.control.push(word);
                         self.status.drained = false;
-                        drain_until = Some(now.plus(DRAIN_NS_MAX));
+                        drain_until = Some(now.plus(ns_max));
                     }
                 }
             }
@@ -375,6 +411,7 @@ mod tests {
             status,
             journal_dropped: 0,
             halted,
+            holds: false,
         }
     }
 
@@ -400,5 +437,20 @@ mod tests {
             assert!(!left.is_clean());
             assert!(left.leftover().is_some_and(|said| said.contains(words)));
         }
+        let even = Status {
+            pairs_open: 2,
+            drained: true,
+            ..nothing
+        };
+        let mut held = outcome(even, false);
+        assert!(!held.is_clean() && held.held().is_none());
+        held.holds = true;
+        assert!(held.is_clean());
+        assert!(
+            held.held()
+                .is_some_and(|said| said.contains("2 hedged pairs"))
+        );
+        held.status.pairs_legged = 1;
+        assert!(!held.is_clean() && held.held().is_none());
     }
 }

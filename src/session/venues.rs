@@ -178,6 +178,7 @@ impl ExtendedSide<'_> {
             markets: &table.extended,
             http_lanes: config.extended.order_lanes,
             requests_per_minute: REQUESTS_PER_MINUTE_DEFAULT,
+            dead_mans_switch_s: config.extended.dead_mans_switch_s,
         };
         let orders = ExtendedOrders::new(settings)
             .map_err(|error| venue(format!("Extended: orders can't be set up: {error:?}")))?;
@@ -297,6 +298,7 @@ impl LighterSide<'_> {
             keys: self.keys,
             rest_url: config.lighter.base.as_str().to_string(),
             sends_per_minute: config.limits.orders_per_minute[Venue::Lighter.idx()],
+            dead_mans_switch_s: config.lighter.dead_mans_switch_s,
         };
         let mut orders = LighterOrders::new(setup, &markets)
             .map_err(|error| venue(format!("Lighter: orders can't be set up: {error:?}")))?;

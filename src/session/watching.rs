@@ -47,6 +47,13 @@ impl<O: Orders> Orders for Gate<O> {
         }
     }
 
+    fn on_unsent(&mut self, lane: Lane, now: Nanos) -> bool {
+        match self {
+            Gate::Watching => false,
+            Gate::Trading(orders) => orders.on_unsent(lane, now),
+        }
+    }
+
     fn on_message(
         &mut self,
         lane: Lane,
