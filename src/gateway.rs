@@ -3,9 +3,9 @@
 //!
 //! Owns the connections for orders and for the account, and through the venue's `Orders` the keys,
 //! the nonces and the table of open orders. Promises: a report is never lost (a full link is held
-//! in a bounded backlog; a full backlog raises halt); an order refused before it was signed says
-//! so at once, and one that a lane did not take becomes Unknown by its deadline. Refuses to retry:
-//! what to do next is the scanner's decision.
+//! in a bounded backlog; a full backlog raises halt); an order refused before it was signed, or of
+//! which its lane took nothing, says so at once. Refuses to retry: what to do next is the
+//! scanner's decision.
 
 use crate::market::Venue;
 use crate::market::event::{Event, HaltCause, Step};
@@ -108,7 +108,12 @@ impl<O: Orders> Gateway<O> {
         let t_encode = self.parts.clock.now();
         self.parts.orders.encode(t_encode, &mut self.outbox);
         let t_send = self.parts.clock.now();
-        self.flush(t_send);
+        // The outbox is empty before each order, so what a lane refused is this one.
+        if let Some(lane) = self.flush(t_send)
+            && self.parts.orders.on_unsent(lane, t_send)
+        {
+            return self.not_sent(order, Refusal::NotConnected, t_send);
+        }
         let t_sent = self.parts.clock.now();
         if order.action != Action::Place {
             return;
@@ -139,6 +144,8 @@ impl<O: Orders> Gateway<O> {
         });
     }
 
+    /// Says so of an order. Of a cancel or a query only the journal hears it: it carries the name
+    /// of an order that did leave, and the scanner's time-out asks again.
     #[cold]
     fn not_sent(&mut self, order: &Order, why: Refusal, now: Nanos) {
         let (venue, kind) = (self.venue, ReportKind::NotSent { why });
@@ -148,10 +155,12 @@ impl<O: Orders> Gateway<O> {
             why,
         };
         let _ = self.parts.journal.push(told);
-        self.report(Report {
-            kind,
-            ..self.answer(order, now)
-        });
+        if order.action == Action::Place {
+            self.report(Report {
+                kind,
+                ..self.answer(order, now)
+            });
+        }
     }
 
     fn answer(&self, order: &Order, t: Nanos) -> Report {
@@ -236,6 +245,7 @@ impl<O: Orders> Gateway<O> {
         }
     }
 
+    // Long: one arm a kind of report, none of them deep.
     fn journal(&mut self, report: &Report) {
         let (venue, order) = (self.venue, report.order);
         let event = match report.kind {
@@ -285,6 +295,23 @@ impl<O: Orders> Gateway<O> {
                 equity,
                 available,
             },
+            ReportKind::Forced {
+                side,
+                price,
+                size,
+                fee,
+                why,
+                ..
+            } => Event::Forced {
+                venue,
+                instrument: report.instrument,
+                side,
+                price,
+                size,
+                fee,
+                why,
+            },
+            ReportKind::Closed { closed } => Event::Closed { venue, closed },
             ReportKind::Up => Event::Link {
                 venue,
                 up: true,
@@ -326,17 +353,24 @@ impl<O: Orders> Gateway<O> {
         }
     }
 
-    /// Sends what the venue wants sent.
+    /// Sends what the venue wants sent; the last lane that took nothing of a message.
     #[inline]
-    fn flush(&mut self, now: Nanos) {
+    fn flush(&mut self, now: Nanos) -> Option<Lane> {
         let lanes = &mut self.parts.lanes;
-        self.outbox.deliver(|item, payload| match item.kind {
-            OutKind::Text => lanes.send_text(item.lane, payload, now),
-            OutKind::Http => lanes.send_raw(item.lane, payload, now),
-            OutKind::Reconnect => lanes.reconnect(item.lane, now),
-            OutKind::Wake => lanes.wake(item.lane, now),
-            OutKind::Hang => lanes.hang(item.lane),
+        let mut refused = None;
+        self.outbox.deliver(|item, payload| {
+            let is_taken = match item.kind {
+                OutKind::Text => lanes.offer_text(item.lane, payload, now),
+                OutKind::Http => lanes.offer_raw(item.lane, payload, now),
+                OutKind::Reconnect => return lanes.reconnect(item.lane, now),
+                OutKind::Wake => return lanes.wake(item.lane, now),
+                OutKind::Hang => return lanes.hang(item.lane),
+            };
+            if !is_taken {
+                refused = Some(item.lane);
+            }
         });
+        refused
     }
 
     #[inline]
@@ -397,6 +431,7 @@ mod tests {
     use crate::market::book::Side;
     use crate::market::event::FrameKind;
     use crate::market::units::{Price, Size};
+    use crate::net::{Connection, ConnectionLimits, Endpoint, Protocol, TlsClient};
     use crate::stage::link::link;
     use crate::venue::points::Point;
 
@@ -412,6 +447,8 @@ mod tests {
     /// Signs with a point or in full, or refuses; reports what waits at the beat.
     struct Scripted {
         refuses: Option<Refusal>,
+        /// Writes to lane 0, and takes back what did not leave.
+        writes: bool,
         waiting: Vec<Report>,
     }
 
@@ -433,7 +470,18 @@ mod tests {
             }
         }
 
-        fn encode(&mut self, _: Nanos, _: &mut Outbox) {}
+        fn encode(&mut self, _: Nanos, out: &mut Outbox) {
+            if self.writes {
+                out.message(0, OutKind::Text, |text| {
+                    text.put(b"order");
+                });
+            }
+        }
+
+        fn on_unsent(&mut self, lane: Lane, _: Nanos) -> bool {
+            assert!(lane == 0 && self.writes);
+            true
+        }
 
         fn on_message(
             &mut self,
@@ -475,6 +523,7 @@ mod tests {
         let parts = Parts {
             orders: Scripted {
                 refuses,
+                writes: false,
                 waiting: Vec::new(),
             },
             points: Ahead::new(points_rx),
@@ -566,6 +615,31 @@ mod tests {
         assert_eq!(rig.reports.pop().unwrap().kind, ReportKind::NotSent { why });
         let events = journal(&mut rig);
         assert!(matches!(events[..], [Event::NotSent { .. }]), "{events:?}");
+    }
+
+    #[test]
+    fn row_15_what_its_lane_did_not_take_was_never_sent() {
+        let mut rig = rig(3, None);
+        let endpoint = Endpoint::parse("ws://127.0.0.1:9", "", Vec::new(), Protocol::WebSocket);
+        let tls = TlsClient::new(None).unwrap();
+        let limits = ConnectionLimits::default();
+        let asleep = Connection::new(endpoint.unwrap(), 0, &tls, limits, 0);
+        rig.gateway.parts.lanes = Lanes::new(vec![asleep]).unwrap();
+        rig.gateway.parts.orders.writes = true;
+        rig.orders.push(order(Action::Place)).unwrap();
+        rig.orders.push(order(Action::Cancel)).unwrap();
+        rig.gateway.turn(NOW);
+        let told: Vec<_> = std::iter::from_fn(|| rig.reports.pop()).collect();
+        let why = Refusal::NotConnected;
+        assert_eq!(
+            told.len(),
+            1,
+            "a cancel that did not leave says nothing of its order"
+        );
+        assert_eq!(told[0].kind, ReportKind::NotSent { why });
+        let events = journal(&mut rig);
+        let is_sent = |e: &Event| matches!(e, Event::OrderSent { .. });
+        assert!(!events.iter().any(is_sent), "{events:?}");
     }
 
     #[test]

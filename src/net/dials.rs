@@ -15,11 +15,12 @@ const DIALS_PER_MINUTE: usize = 30;
 /// Most dials in any second: a plan of up to this many lanes comes up at once, a larger one in
 /// steps. Larger: a burst that firewalls notice. Smaller: a later start.
 const DIALS_PER_SECOND: usize = 10;
-/// The rest after a refusal. Lighter's firewall answers 405 and blocks the address for about 60 s
-/// (third party); Extended asks for 10 s after 429, and one rule serves both. Larger: longer blind.
-/// Smaller: each dial into the block may prolong it.
-const COOLDOWN_NS: u64 = 60 * SECOND;
-/// A refusal soon after a rest doubles the next one, up to this. It is also how soon "soon" is.
+/// The rest after a first refusal: what Extended asks for after 429. Lighter's firewall answers 405
+/// and blocks the address for about 60 s (third party); three rests, each double the last, outlast
+/// that. Larger: longer blind, with a leg alone perhaps, after one hiccup. Smaller: each dial into
+/// a block may prolong it.
+const COOLDOWN_NS: u64 = 10 * SECOND;
+/// A refusal within twice the last rest after its end doubles the next, up to this.
 const COOLDOWN_NS_MAX: u64 = 300 * SECOND;
 /// Up to one part in this many is added by lot, so that stages refused together come back apart.
 const JITTER_PART: u64 = 6;
@@ -95,7 +96,7 @@ impl Dials {
         if !matches!(status, 403 | 405 | 429) || self.rest_until.is_some() {
             return;
         }
-        let is_repeat = self.rest_ns > 0 && now.since(self.rested_at) < COOLDOWN_NS_MAX;
+        let is_repeat = self.rest_ns > 0 && now.since(self.rested_at) < 2 * self.rest_ns;
         self.rest_ns = if is_repeat {
             (2 * self.rest_ns).min(COOLDOWN_NS_MAX)
         } else {
@@ -140,14 +141,14 @@ mod tests {
         }
         let mut dials = Dials::new(7);
         let mut now = START;
-        for whole_s in [60, 120, 240, 300, 300] {
+        for whole_s in [10, 20, 40, 80, 160, 300, 300] {
             now = refused(&mut dials, now, whole_s);
             // Answers to other dials of the same burst.
             dials.note_refusal(405, Nanos(now.0 - 1));
             assert_eq!(dials.rest_until(), Some(now));
             dials.beat(now);
         }
-        refused(&mut dials, now.plus(COOLDOWN_NS_MAX), 60);
+        refused(&mut dials, now.plus(2 * COOLDOWN_NS_MAX), 10);
     }
 
     #[test]
@@ -163,7 +164,7 @@ mod tests {
     fn rests_differ_by_seed() {
         let until = |seed| {
             let mut dials = Dials::new(seed);
-            refused(&mut dials, START, 60)
+            refused(&mut dials, START, 10)
         };
         assert_ne!(until(1), until(2));
     }

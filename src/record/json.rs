@@ -52,6 +52,10 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
             })
         }),
         "unhedged_ms": unhedged(&totals.unhedged),
+        "exposure": exposure(totals),
+        "forced": by_venue(|venue| totals.forced[venue.idx()].into()),
+        "closed": by_venue(|venue| totals.closed[venue.idx()].into()),
+        "struck_out": by_venue(|venue| totals.struck_out[venue.idx()].into()),
         "pnl_usd": money(&totals.money, origins),
         "positions": positions(totals, facts),
         "balances": by_venue(|venue| match totals.balances[venue.idx()] {
@@ -135,6 +139,7 @@ fn pairs(totals: &Totals, origins: Option<Origins>) -> Value {
         "unwound": totals.ended(PairEnd::Unwound),
         "stuck": totals.ended(PairEnd::Stuck),
         "missed": totals.ended(PairEnd::Missed),
+        "led_by": led_by(totals),
         "planted": origins.map(|origins| origins.planted.count),
         "natural": origins.map(|origins| origins.natural.count),
         "causes": counts(causes, &totals.causes),
@@ -164,6 +169,24 @@ fn unhedged(durations: &Durations) -> Value {
         "p50": ms(|q| q.p50),
         "p99": ms(|q| q.p99),
         "max": ms(|q| q.max),
+    })
+}
+
+/// Pairs whose entry was sent, by the order of their legs.
+fn led_by(totals: &Totals) -> Value {
+    let mut object = by_venue(|venue| totals.led[venue.idx()].into());
+    object["both"] = totals.both_at_once().into();
+    object
+}
+
+/// What lone legs risked. The bounds are null when no leg ever stood alone.
+fn exposure(totals: &Totals) -> Value {
+    let exposure = &totals.exposure;
+    let any = totals.unhedged.count() > 0;
+    json!({
+        "usd_s": exposure.usd_s.to_usd_f64(),
+        "worst_usd": any.then(|| exposure.worst.to_usd_f64()),
+        "best_usd": any.then(|| exposure.best.to_usd_f64()),
     })
 }
 
@@ -237,7 +260,9 @@ mod tests {
         gaps resyncs opportunities/seen opportunities/taken opportunities/refused/net_below_min \
         pairs/opened pairs/closed pairs/hedged pairs/unwound pairs/stuck pairs/planted \
         pairs/natural orders/extended/sent orders/lighter/rejected unhedged_ms/p50 \
-        unhedged_ms/p99 unhedged_ms/max pnl_usd/edge pnl_usd/slippage pnl_usd/fees \
+        unhedged_ms/p99 unhedged_ms/max exposure/usd_s exposure/worst_usd exposure/best_usd \
+        forced/extended closed/lighter struck_out/lighter pairs/led_by/lighter \
+        pnl_usd/edge pnl_usd/slippage pnl_usd/fees \
         pnl_usd/funding pnl_usd/repair pnl_usd/total pnl_usd/planted pnl_usd/natural \
         positions/BTC/extended positions/BTC/lighter positions/BTC/net signing/ready \
         signing/nonce_ahead signing/full";
@@ -274,6 +299,17 @@ mod tests {
         assert_eq!(report["pnl_usd"]["total"], 0.14);
         assert_eq!(report["pnl_usd"]["planted"], 0.31);
         assert_eq!(report["pairs"]["opened"], 4);
+        assert_eq!(
+            report["pairs"]["led_by"],
+            json!({"extended": 1, "lighter": 3, "both": 1})
+        );
+        assert_eq!(
+            report["exposure"],
+            json!({"usd_s": 30.0, "worst_usd": -3.0, "best_usd": 2.0})
+        );
+        assert_eq!(report["forced"], json!({"extended": 0, "lighter": 1}));
+        assert_eq!(report["closed"], json!({"extended": 1, "lighter": 0}));
+        assert_eq!(report["struck_out"], json!({"extended": 0, "lighter": 1}));
         assert_eq!(report["positions"]["BTC"]["extended"], -0.005);
         assert_eq!(report["positions"]["BTC"]["net"], 0.0);
         assert_eq!(report["opportunities"]["refused"]["fair_warmup"], 2);
@@ -293,6 +329,7 @@ mod tests {
             "/pairs/natural",
             "/pnl_usd/planted",
             "/unhedged_ms/p50",
+            "/exposure/worst_usd",
             "/latency_ns/sign/p99",
             "/balances/lighter",
         ] {

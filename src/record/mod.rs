@@ -5,6 +5,7 @@
 //! Refuses: judging, printing and clocks. `report` prints for people, `json` for programs,
 //! `progress` while it runs; time is an argument.
 
+pub mod counts;
 pub mod durations;
 pub mod json;
 mod market_data;
@@ -13,10 +14,10 @@ pub mod progress;
 pub mod report;
 
 use crate::market::event::{DOUBTS, Event, PairEnd, PairSummary, REASONS, STEPS, Step};
-use crate::market::order::OrderState;
 use crate::market::units::{Bps, Nanos, Notional, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Name, VENUE_COUNT};
 use crate::stage::link::Rx;
+pub use counts::{Exposure, FillCounts, Money, OrderCounts};
 use durations::Durations;
 use std::collections::VecDeque;
 
@@ -67,6 +68,14 @@ pub struct Totals {
     pub latency: [Durations; STEPS.len()],
     /// How long single legs stood alone.
     pub unhedged: Durations,
+    /// What that risked.
+    pub exposure: Exposure,
+    /// Positions the venue took away (liquidation, deleveraging), in trades.
+    pub forced: [u64; VENUE_COUNT],
+    /// Times the venue said that it is closed.
+    pub closed: [u64; VENUE_COUNT],
+    /// Markets that refused so many orders in a row that they were left.
+    pub struck_out: [u64; VENUE_COUNT],
     /// Venue messages by kind.
     pub frames: [[u64; names::FRAME_KINDS.len()]; VENUE_COUNT],
     /// Level changes that the messages carried.
@@ -91,6 +100,8 @@ pub struct Totals {
     pub seen: u64,
     /// Of these: a pair's entry was sent.
     pub taken: u64,
+    /// Of these: led by the leg of a venue; the others sent both at once.
+    pub led: [u64; VENUE_COUNT],
     /// Refusals, in the order of `REASONS`.
     pub refused: [u64; REASONS.len()],
     /// The largest gross edge seen.
@@ -125,82 +136,23 @@ pub struct Totals {
     pub pairs_dropped: u64,
 }
 
-/// Orders of one venue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OrderCounts {
-    /// Bytes left.
-    pub sent: u64,
-    /// The venue took it.
-    pub working: u64,
-    /// All of it traded.
-    pub filled: u64,
-    /// Over, perhaps after partial fills.
-    pub cancelled: u64,
-    /// Refused by the venue.
-    pub rejected: u64,
-    /// Became unknown at some time.
-    pub unknown: u64,
-    /// Never left, by the gateway's reason.
-    pub not_sent: [u64; names::REFUSALS.len()],
-}
-
-/// Fills of one venue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FillCounts {
-    /// Trades.
-    pub count: u64,
-    /// Price times size of all of them.
-    pub notional: Notional,
-    /// Fees paid.
-    pub fees: Notional,
-}
-
-/// Money by cause, positive is ours but for `fees`: `total = edge + slippage - fees + funding +
-/// repair`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Money {
-    /// What the books promised.
-    pub edge: Notional,
-    /// Fills against that promise.
-    pub slippage: Notional,
-    /// Fees paid, positive.
-    pub fees: Notional,
-    /// Funding received.
-    pub funding: Notional,
-    /// Cost of unwinding and re-hedging.
-    pub repair: Notional,
-    /// What was made.
-    pub total: Notional,
-}
-
-impl Money {
-    fn add(&mut self, pair: &PairSummary) {
-        self.edge += pair.edge;
-        self.slippage += pair.slippage;
-        self.fees += pair.fees;
-        self.funding += pair.funding;
-        self.repair += pair.repair;
-        self.total += pair.total;
-    }
-
-    /// The parts add up to the total.
-    pub fn is_balanced(&self) -> bool {
-        self.edge + self.slippage - self.fees + self.funding + self.repair == self.total
-    }
-}
-
 impl Totals {
     /// All zero, with all memory taken.
     pub fn new() -> Totals {
         Totals {
             latency: std::array::from_fn(|_| Durations::new()),
             unhedged: Durations::new(),
+            exposure: Exposure::default(),
+            forced: Default::default(),
+            closed: Default::default(),
+            struck_out: Default::default(),
             frames: Default::default(),
             deltas: 0,
             resyncs: Default::default(),
             links_lost: Default::default(),
             seen: 0,
             taken: 0,
+            led: Default::default(),
             refused: Default::default(),
             edge_best: Bps::ZERO,
             hedged: 0,
@@ -227,6 +179,7 @@ impl Totals {
     }
 
     /// Counts one event.
+    // Long: one arm for each kind, most of them one line.
     pub fn add(&mut self, event: &Event) {
         match *event {
             Event::Latency { step, ns } => self.latency[step as usize].add(ns),
@@ -253,9 +206,24 @@ impl Totals {
                 self.edge_best = self.edge_best.max(gross);
             }
             Event::Refused { reason, .. } => self.refused[reason as usize] += 1,
-            Event::Taken { .. } => self.taken += 1,
+            Event::Taken { lead, .. } => {
+                self.taken += 1;
+                if let Some(venue) = lead {
+                    self.led[venue.idx()] += 1;
+                }
+            }
             Event::Hedged { .. } => self.hedged += 1,
-            Event::Unhedged { ns, .. } => self.unhedged.add(ns),
+            Event::Unhedged {
+                ns,
+                usd_s,
+                worst,
+                best,
+                ..
+            } => {
+                self.exposure
+                    .add(self.unhedged.count(), [usd_s, worst, best]);
+                self.unhedged.add(ns);
+            }
             Event::Pair(pair) => self.add_pair(pair),
             Event::OrderSent { venue, .. } => self.orders[venue.idx()].sent += 1,
             Event::OrderState { venue, state, .. } => self.orders[venue.idx()].add(state),
@@ -276,6 +244,9 @@ impl Totals {
             }
             Event::Signed { ahead: true } => self.signed_ahead += 1,
             Event::Signed { ahead: false } => self.signed_full += 1,
+            Event::Forced { venue, .. } => self.forced[venue.idx()] += 1,
+            Event::Closed { venue, closed } => self.closed[venue.idx()] += u64::from(closed),
+            Event::StruckOut { venue, .. } => self.struck_out[venue.idx()] += 1,
             Event::Position {
                 venue,
                 instrument,
@@ -307,6 +278,11 @@ impl Totals {
             self.pairs_dropped += 1;
         }
         self.pairs.push_back(pair);
+    }
+
+    /// Taken with both legs sent at once.
+    pub fn both_at_once(&self) -> u64 {
+        self.taken - self.led.iter().sum::<u64>()
     }
 
     /// Durations of one step.
@@ -351,20 +327,6 @@ impl Totals {
 impl Default for Totals {
     fn default() -> Self {
         Totals::new()
-    }
-}
-
-impl OrderCounts {
-    fn add(&mut self, state: OrderState) {
-        match state {
-            // Counted when it was sent.
-            OrderState::Sent => {}
-            OrderState::Working => self.working += 1,
-            OrderState::Filled => self.filled += 1,
-            OrderState::Cancelled => self.cancelled += 1,
-            OrderState::Rejected => self.rejected += 1,
-            OrderState::Unknown => self.unknown += 1,
-        }
     }
 }
 

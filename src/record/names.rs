@@ -65,11 +65,12 @@ pub const fn pair_end(end: PairEnd) -> &'static str {
 }
 
 /// All causes of an exit, in the order of their counters.
-pub const EXIT_CAUSES: [ExitCause; 5] = [
+pub const EXIT_CAUSES: [ExitCause; 6] = [
     ExitCause::Converged,
     ExitCause::Stop,
     ExitCause::Time,
     ExitCause::Drain,
+    ExitCause::Forced,
     ExitCause::NotHedged,
 ];
 
@@ -80,6 +81,7 @@ pub const fn exit_cause(cause: ExitCause) -> &'static str {
         ExitCause::Stop => "stop",
         ExitCause::Time => "time",
         ExitCause::Drain => "drain",
+        ExitCause::Forced => "forced",
         ExitCause::NotHedged => "not_hedged",
     }
 }
@@ -109,11 +111,13 @@ pub const fn refusal(why: Refusal) -> &'static str {
 }
 
 /// All causes of halt, in the order of their counters.
-pub const HALT_CAUSES: [HaltCause; 4] = [
+pub const HALT_CAUSES: [HaltCause; 6] = [
     HaltCause::HedgeLinkFull,
     HaltCause::ReportBacklogFull,
     HaltCause::PairStuck,
     HaltCause::Unexplained,
+    HaltCause::Foreign,
+    HaltCause::Forced,
 ];
 
 /// Name of a cause of halt.
@@ -123,6 +127,8 @@ pub const fn halt_cause(why: HaltCause) -> &'static str {
         HaltCause::ReportBacklogFull => "report_backlog_full",
         HaltCause::PairStuck => "pair_stuck",
         HaltCause::Unexplained => "unexplained",
+        HaltCause::Foreign => "foreign",
+        HaltCause::Forced => "forced",
     }
 }
 

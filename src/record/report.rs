@@ -177,6 +177,20 @@ fn pairs(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
             duration(p99),
             duration(max)
         )?;
+        let exposure = &totals.exposure;
+        writeln!(
+            out,
+            "exposure of lone legs: {} USD-seconds, worst {} USD, best {} USD",
+            exposure.usd_s, exposure.worst, exposure.best
+        )?;
+    }
+    if totals.taken > 0 {
+        let [extended, lighter] = totals.led;
+        writeln!(
+            out,
+            "order of legs: lighter first {lighter}, extended first {extended}, both at once {}",
+            totals.both_at_once()
+        )?;
     }
     if totals.pairs.is_empty() {
         return Ok(());
@@ -331,6 +345,15 @@ fn troubles(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
             (unknown, "messages of an unknown kind"),
             (resyncs, "books asked for anew"),
             (gateway, "gateway connections lost"),
+            (
+                totals.forced[venue.idx()],
+                "trades by which the venue took a position away",
+            ),
+            (totals.closed[venue.idx()], "times closed by the venue"),
+            (
+                totals.struck_out[venue.idx()],
+                "markets left after too many refusals",
+            ),
         ] {
             if count > 0 {
                 lines.push(format!("{}: {count} {what}", venue.name()));
@@ -412,6 +435,11 @@ mod tests {
             "refused        2  fair_warmup",
             "pairs: 4 opened, 3 hedged; 1 missed, 2 closed, 1 unwound, 0 stuck",
             "one leg alone: p50 320 ms",
+            "exposure of lone legs: 30.000 USD-seconds, worst -3.000 USD, best 2.000 USD",
+            "order of legs: lighter first 3, extended first 1, both at once 1",
+            "lighter: 1 trades by which the venue took a position away",
+            "extended: 1 times closed by the venue",
+            "lighter: 1 markets left after too many refusals",
             "closed   converged",
             "total                  0.140",
             "of 1 planted           0.310",

@@ -4,7 +4,7 @@ use super::*;
 use crate::market::Venue;
 use crate::market::book::Side;
 use crate::market::event::{ExitCause, FrameKind, HaltCause, Reason};
-use crate::market::order::{OrderId, Refusal};
+use crate::market::order::{Force, OrderId, OrderState, Refusal};
 use crate::market::units::{Price, SCALE};
 use crate::stage::link::link;
 
@@ -54,16 +54,24 @@ pub fn run() -> (Totals, Facts) {
         (25, PairEnd::Missed, ExitCause::NotHedged, 0),
         (30, PairEnd::Unwound, ExitCause::NotHedged, -5),
     ] {
-        totals.add(&taken(number));
+        let lead = match number {
+            20 => Some(Venue::Extended),
+            25 => None,
+            _ => Some(Venue::Lighter),
+        };
+        totals.add(&taken(number, lead));
         totals.add(&Event::Pair(pair(number, end, cause, cents)));
     }
-    totals.add(&taken(50));
-    for number in [12, 20, 50] {
+    totals.add(&taken(50, Some(Venue::Lighter)));
+    for (number, worst, best) in [(12, -1, 2), (20, -3, -1), (50, -2, 1)] {
         let t = Nanos(0);
         totals.add(&Event::Hedged { pair: number, t });
         totals.add(&Event::Unhedged {
             pair: number,
             ns: 320_000_000,
+            usd_s: Notional::from_usd(10),
+            worst: Notional::from_usd(worst),
+            best: Notional::from_usd(best),
         });
     }
     for _ in 0..7 {
@@ -82,6 +90,7 @@ pub fn run() -> (Totals, Facts) {
     totals.add(&frame(FrameKind::Update, 12));
     totals.add(&frame(FrameKind::Gap, 0));
     let instrument = BTC;
+    troubles(&mut totals, instrument);
     for (venue, size) in [
         (Venue::Extended, Size(-5_000_000)),
         (Venue::Lighter, Size(5_000_000)),
@@ -116,11 +125,31 @@ pub fn facts() -> Facts {
     }
 }
 
-fn taken(pair: u32) -> Event {
+/// A liquidation, a pause for maintenance, and a market that was left.
+fn troubles(totals: &mut Totals, instrument: InstrumentId) {
+    let venue = Venue::Lighter;
+    totals.add(&Event::Forced {
+        venue,
+        instrument,
+        side: Side::Bid,
+        price: Price(60_000 * SCALE),
+        size: Size(SCALE / 100),
+        fee: Notional::ZERO,
+        why: Force::Liquidation,
+    });
+    totals.add(&Event::StruckOut { venue, instrument });
+    for closed in [true, false] {
+        let venue = Venue::Extended;
+        totals.add(&Event::Closed { venue, closed });
+    }
+}
+
+fn taken(pair: u32, lead: Option<Venue>) -> Event {
     Event::Taken {
         pair,
         instrument: BTC,
         long: Venue::Lighter,
+        lead,
         size: Size(SCALE),
         gross: Bps::ZERO,
         net: Bps::ZERO,
@@ -181,7 +210,7 @@ fn a_run_adds_up() {
     let (totals, facts) = run();
     assert_eq!((totals.taken, totals.hedged, totals.opened()), (5, 3, 4));
     assert_eq!(totals.ends, [1, 2, 1, 0]);
-    assert_eq!(totals.causes, [1, 1, 0, 0, 2]);
+    assert_eq!(totals.causes, [1, 1, 0, 0, 0, 2]);
     assert_eq!(totals.seen, 7);
     assert_eq!(totals.edge_best, Bps::from_milli(9_500));
     assert_eq!(totals.refused[Reason::FairWarmup as usize], 2);
