@@ -41,6 +41,7 @@ fn lighter_orders() -> LighterOrders {
         }],
         sends_per_minute: 60,
         rest_url: "https://mainnet.zklighter.elliot.ai".into(),
+        dead_mans_switch_s: 0,
     };
     let orders = LighterOrders::new(setup, &[market(Venue::Lighter, "BTC")]);
     let mut orders = orders.expect("a good setup");
@@ -66,6 +67,7 @@ fn extended_orders() -> ExtendedOrders {
         markets: &[config],
         http_lanes: 1,
         requests_per_minute: 1_000,
+        dead_mans_switch_s: 0,
     });
     orders.expect("good settings")
 }

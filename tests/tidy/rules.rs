@@ -441,7 +441,20 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("treasury", COLD_WITH_VENUES),
     ("doctor", COLD_WITH_VENUES),
-    ("flatten", COLD_WITH_VENUES),
+    (
+        "hands",
+        &[
+            "venue",
+            "market",
+            "config",
+            "stage::clock",
+            "scanner::spread",
+        ],
+    ),
+    (
+        "flatten",
+        &["hands", "market", "keys", "config", "stage::clock"],
+    ),
     (
         "watch",
         &[
