@@ -413,10 +413,6 @@ const BREAKS: &[(&str, Break)] = &[
         "silence is taken for the end of an order",
         Break::Leg(LegWhen::QuestionDue, LegDeed::End),
     ),
-    (
-        "what nobody knows is never settled",
-        Break::Leg(LegWhen::Hopeless, LegDeed::Wait),
-    ),
 ];
 
 /// The rules with one break in them.

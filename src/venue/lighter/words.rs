@@ -188,7 +188,7 @@ mod tests {
 
     fn read(text: &str) -> Option<Verdict> {
         Decoder::new()
-            .read(&mut text.to_string().into_bytes(), |root| verdict(root))
+            .read(&mut text.to_string().into_bytes(), verdict)
             .flatten()
     }
 
