@@ -71,10 +71,20 @@ pub fn look(
             return Err(HandsError(format!("{venue}: {count} orders rest there")));
         }
     }
+    Ok(read(hands, instruments, pace)?.0)
+}
+
+/// What both accounts hold by two agreeing reads, and the orders that explain it.
+fn read(
+    hands: &mut [Box<dyn Hands + Send>; VENUE_COUNT],
+    instruments: &[Instrument],
+    pace: &Pace<'_>,
+) -> Result<(Plan, [Vec<Done>; VENUE_COUNT]), HandsError> {
     let [one, other] = both(hands, |hand| steady(hand.as_mut(), pace));
     let (one, other) = (one?, other?);
     let done = both(hands, |hand| explanations(hand.as_mut(), pace));
-    Ok(plan([&one, &other], [&done[0], &done[1]], instruments))
+    let found = plan([&one, &other], [&done[0], &done[1]], instruments);
+    Ok((found, done))
 }
 
 /// One round: cancel, look, decide, reduce.
@@ -95,10 +105,7 @@ fn even_once(
             )));
         }
     }
-    let [one, other] = both(hands, |hand| steady(hand.as_mut(), pace));
-    let (one, other) = (one?, other?);
-    let done = both(hands, |hand| explanations(hand.as_mut(), pace));
-    let before = plan([&one, &other], [&done[0], &done[1]], instruments);
+    let (before, done) = read(hands, instruments, pace)?;
     let positions = both(hands, |hand| {
         let aim = before.aim(hand.venue(), instruments);
         reduce(hand.as_mut(), &aim, pace)

@@ -413,7 +413,7 @@ pub enum HaltCause {
     Unexplained,
     /// An order of another run or program trades on this account.
     Foreign,
-    /// The venue took a position away.
+    /// A position is smaller than our fills explain, and no trade of the venue's tells why.
     Forced,
 }
 

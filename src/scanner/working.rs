@@ -103,13 +103,10 @@ impl Working {
     pub fn hear(&mut self, state: OrderState, filled: Size, t: Nanos) {
         self.has_left = true;
         self.state = state;
-        match state {
-            OrderState::Filled | OrderState::Cancelled | OrderState::Rejected => {
-                let said = self.said.unwrap_or(Size::ZERO);
-                self.said = Some(said.max(filled));
-                self.t_said = t;
-            }
-            OrderState::Sent | OrderState::Working | OrderState::Unknown => {}
+        if state.is_over() {
+            let said = self.said.unwrap_or(Size::ZERO);
+            self.said = Some(said.max(filled));
+            self.t_said = t;
         }
     }
 
