@@ -3,11 +3,16 @@
 //! Hot stages push these as plain values and forget them; the recorder counts, sums and prints.
 
 use crate::market::book::Side;
+pub use crate::market::control::{Adopted, Control, Status, Terms};
+use crate::market::edge::Parts;
 pub use crate::market::frame::{DOUBTS, Doubt, FrameKind};
+use crate::market::lasting::Standing;
+pub use crate::market::level::Level;
 use crate::market::order::{Force, OrderId, OrderState, Refusal};
 pub use crate::market::reason::{REASONS, Reason};
+pub use crate::market::score::{Expected, Score};
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
-use crate::market::{InstrumentId, VENUE_COUNT, Venue};
+use crate::market::{InstrumentId, Venue};
 
 /// A step of the corridor whose duration is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +108,12 @@ pub enum ExitCause {
     Time,
     /// The run is draining.
     Drain,
+    /// An edge the other way round: this pair gives way.
+    Opposite,
+    /// The next funding payments would cost more than it still brings.
+    Funding,
+    /// A venue's distance to liquidation.
+    Margin,
     /// The venue took one leg away (liquidation, deleveraging).
     Forced,
     /// It was never hedged (missed, unwound, stuck).
@@ -265,9 +276,28 @@ pub enum Event {
         gross: Bps,
         /// Net edge.
         net: Bps,
+        /// What both are made of.
+        parts: Parts,
+        /// The limit that bound the size; `None`: the books did.
+        bound: Option<Reason>,
         /// When.
         t: Nanos,
     },
+    /// An order of a pair has filled, and so much lay within its limit when that was heard.
+    Matched {
+        /// The pair.
+        pair: u32,
+        /// Where.
+        venue: Venue,
+        /// It made the position larger.
+        opens: bool,
+        /// What filled.
+        size: Size,
+        /// Size visible within the order's limit, our own fill perhaps taken off already.
+        depth: Size,
+    },
+    /// What became of an edge that was followed to its arrival, taken or not.
+    Scored(Score),
     /// Both legs of a pair are filled.
     Hedged {
         /// The pair.
@@ -283,6 +313,10 @@ pub enum Event {
         ns: u64,
         /// What stood alone times how long, USD-seconds.
         usd_s: Notional,
+        /// Most that stood alone at any moment.
+        most: Notional,
+        /// The venue took a leg away meanwhile: that comes on top of what was under way.
+        is_forced: bool,
         /// Least that it was worth meanwhile on executable prices, against its entry; negative is a
         /// loss.
         worst: Notional,
@@ -375,6 +409,13 @@ pub enum Event {
         /// Which.
         instrument: InstrumentId,
     },
+    /// What a market's pairs have earned it has changed.
+    Standing {
+        /// Which.
+        instrument: InstrumentId,
+        /// To what.
+        standing: Standing,
+    },
     /// Position by the venue.
     Position {
         /// Where.
@@ -392,6 +433,37 @@ pub enum Event {
         equity: Notional,
         /// Free.
         available: Notional,
+    },
+    /// Funding by the venue.
+    Funding {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        instrument: InstrumentId,
+        /// Received; negative: paid.
+        amount: Notional,
+    },
+    /// Of that funding, what no pair explains: it stands in no pair's account.
+    FundingApart {
+        /// Where.
+        venue: Venue,
+        /// Which.
+        instrument: InstrumentId,
+        /// Received; negative: paid.
+        amount: Notional,
+    },
+    /// A venue's distance to liquidation has come to another level.
+    Margin {
+        /// Where.
+        venue: Venue,
+        /// From now on.
+        level: Level,
+        /// How far all marks may move against us at once.
+        distance: Bps,
+        /// The same in 10^-3 of a sigma over the time to rebalance.
+        sigmas_milli: i64,
+        /// When.
+        t: Nanos,
     },
     /// A stage raised halt.
     Halt {
@@ -415,61 +487,4 @@ pub enum HaltCause {
     Foreign,
     /// A position is smaller than our fills explain, and no trade of the venue's tells why.
     Forced,
-}
-
-/// What `main` tells the scanner. Cold, rare.
-#[derive(Clone, Copy, Debug)]
-pub enum Control {
-    /// No new pairs from now on; open pairs go on as they would. `drained` says that none moves.
-    EntriesOff,
-    /// No new pairs, and leave every open pair now; then report `drained`.
-    Drain,
-    /// Whether one instrument may be entered, from now on; its open pairs go on as they would.
-    Entries {
-        /// Which instrument.
-        instrument: InstrumentId,
-        /// It may.
-        allowed: bool,
-    },
-    /// A hedged position that stood when the run began, to be managed as a pair of this run.
-    Adopt(Adopted),
-    /// What the fair basis was before the run began (Lighter mid over Extended mid, bps).
-    FairSeed {
-        /// Which instrument.
-        instrument: InstrumentId,
-        /// The basis.
-        basis: Bps,
-    },
-}
-
-/// Two legs of one size that were there before the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Adopted {
-    /// On which instrument.
-    pub instrument: InstrumentId,
-    /// Where it is long; it is short on the other.
-    pub long: Venue,
-    /// Size of each leg, positive, on both lots.
-    pub size: Size,
-    /// Average entry prices by the venues, by venue.
-    pub entry: [Price; VENUE_COUNT],
-}
-
-/// What the scanner tells `main` at every beat; the latest counts, a full link drops it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Status {
-    /// Pairs that are hedged or on their way in or out.
-    pub pairs_open: u32,
-    /// Pairs with exposure on one venue only.
-    pub pairs_legged: u32,
-    /// Pairs that need a human.
-    pub pairs_stuck: u32,
-    /// Pairs finished so far, missed ones included.
-    pub pairs_done: u32,
-    /// Both gateways report their streams live.
-    pub gateways_up: bool,
-    /// Instruments whose fair is known and whose books are both live.
-    pub instruments_live: u32,
-    /// Nothing is open and nothing will be opened.
-    pub drained: bool,
 }

@@ -4,15 +4,26 @@
 //! Refuses: anything that depends on how one exchange spells things.
 
 pub mod book;
+mod bounds;
+mod control;
 mod decimal;
+pub mod edge;
 pub mod event;
 pub mod frame;
+mod heard;
 mod ladder;
+pub mod lasting;
+pub mod level;
 pub mod order;
+pub mod ranking;
 mod reason;
 pub mod reference;
+pub mod score;
 pub mod units;
 
+pub use bounds::Bounds;
+
+pub use crate::market::reason::Reason;
 use crate::market::units::{Bps, Notional, Price, Size};
 
 /// An exchange. The numeric value indexes per-venue arrays and crosses links.
@@ -131,6 +142,8 @@ pub struct Market {
     pub fee_taker: Bps,
     /// Our account's maker fee on this market, bps of notional.
     pub fee_maker: Bps,
+    /// Margins, and the largest order and position.
+    pub bounds: Bounds,
 }
 
 /// One instrument and its two markets, indexed by [`Venue::idx`].

@@ -168,6 +168,18 @@ pub enum ReportKind {
         /// Free for new positions.
         available: Notional,
     },
+    /// Funding was paid for our position on the market; once per payment.
+    Funding {
+        /// Received; negative: paid.
+        amount: Notional,
+        /// The position it was paid for, signed.
+        size: Size,
+    },
+    /// Our place in the venue's queue for deleveraging on this market.
+    Queue {
+        /// 1 to 4, 4 is taken first; 0 without a position, or where the venue's word is not known.
+        rank: u8,
+    },
     /// A trade on our account that no order made: the venue took a position away. Once per trade
     /// id.
     Forced {

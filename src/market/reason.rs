@@ -10,7 +10,8 @@ pub enum Reason {
     NetBelowMin,
     /// The fair basis is not known yet.
     FairWarmup,
-    /// The basis has moved for good; the fair is being learned anew.
+    /// The basis has moved for good and the fair is being learned anew; or it may have: an edge
+    /// that was entered has not gone since.
     RegimeChange,
     /// A book has been silent for too long.
     StaleBook,
@@ -45,10 +46,35 @@ pub enum Reason {
     LinkFull,
     /// A venue's market list has changed so that this instrument is not to be entered.
     MarketOff,
+    /// What would still stand when the slower leg matches, given that it fills, is below
+    /// MIN_NET_EDGE_BPS, or not known yet.
+    Arrival,
+    /// The fair is not certain enough: its fast and slow medians disagree.
+    Uncertain,
+    /// The fair of all markets moves together: a currency, an oracle or a venue, not an edge.
+    CommonMode,
+    /// Between the two venues' funding payments of one hour, or too close to one that costs.
+    FundingWindow,
+    /// The share of equity that a venue's positions may have is used up.
+    EquityShare,
+    /// BALANCE_LIQUIDITY_RATIO: too little free balance for the liquidity taken.
+    BalanceRatio,
+    /// The venue's open-interest, order-value or price-cap limit would refuse it.
+    OpenInterest,
+    /// Too close to liquidation on a venue's own mark, or in its deleveraging queue.
+    MarginDistance,
+    /// The market is still at a smaller size until its pairs have done as predicted.
+    Ramp,
+    /// The market rests after a run of losing pairs.
+    LosingRun,
+    /// The day's loss is at its limit.
+    DailyLoss,
+    /// A circuit breaker is open; a human resets it.
+    Breaker,
 }
 
 /// All reasons, for reports.
-pub const REASONS: [Reason; 20] = [
+pub const REASONS: [Reason; 32] = [
     Reason::GrossBelowMin,
     Reason::NetBelowMin,
     Reason::FairWarmup,
@@ -69,6 +95,18 @@ pub const REASONS: [Reason; 20] = [
     Reason::Cooldown,
     Reason::LinkFull,
     Reason::MarketOff,
+    Reason::Arrival,
+    Reason::Uncertain,
+    Reason::CommonMode,
+    Reason::FundingWindow,
+    Reason::EquityShare,
+    Reason::BalanceRatio,
+    Reason::OpenInterest,
+    Reason::MarginDistance,
+    Reason::Ramp,
+    Reason::LosingRun,
+    Reason::DailyLoss,
+    Reason::Breaker,
 ];
 
 impl Reason {
@@ -95,6 +133,18 @@ impl Reason {
             Reason::Cooldown => "cooldown",
             Reason::LinkFull => "link_full",
             Reason::MarketOff => "market_off",
+            Reason::Arrival => "arrival",
+            Reason::Uncertain => "uncertain",
+            Reason::CommonMode => "common_mode",
+            Reason::FundingWindow => "funding_window",
+            Reason::EquityShare => "equity_share",
+            Reason::BalanceRatio => "balance_ratio",
+            Reason::OpenInterest => "open_interest",
+            Reason::MarginDistance => "margin_distance",
+            Reason::Ramp => "ramp",
+            Reason::LosingRun => "losing_run",
+            Reason::DailyLoss => "daily_loss",
+            Reason::Breaker => "breaker",
         }
     }
 }

@@ -258,8 +258,12 @@ impl Bps {
 
     /// This many basis points of a price, rounded towards minus infinity.
     pub fn of_price(self, price: Price) -> Price {
-        let bits = i128::from(price.0) * i128::from(self.0.to_bits());
-        Price((bits.div_euclid(10_000 << 16)) as i64)
+        let whole = (i128::from(price.0) * i128::from(self.0.to_bits())) >> 16;
+        // Rounded down twice is rounded down once; and what fits divides by a multiplication.
+        Price(match i64::try_from(whole) {
+            Ok(whole) => whole.div_euclid(10_000),
+            Err(_) => whole.div_euclid(10_000) as i64,
+        })
     }
 
     /// For people and JSON only.
