@@ -10,6 +10,7 @@ mod fault;
 mod names;
 mod raw;
 mod read;
+mod relations;
 mod url;
 mod values;
 
@@ -22,7 +23,7 @@ use crate::keys::{Secret, SecretBytes};
 use crate::market::units::{Bps, Notional};
 use crate::market::{Name, VENUE_COUNT};
 use raw::Raw;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything that was decided before the start.
 #[derive(Debug)]
@@ -45,12 +46,16 @@ pub struct Config {
     pub lighter: Lighter,
     /// The scanner's limits.
     pub limits: Limits,
+    /// PAPER_EQUITY_USD: what a run on paper has at each venue.
+    pub paper_equity: Notional,
     /// ON_START.
     pub on_start: OnStart,
     /// ON_DRAIN.
     pub on_drain: OnDrain,
     /// DRAIN_S: how long a drain may take before the run ends all the same, seconds.
     pub drain_s: u64,
+    /// STATE_DIR: where runs keep what the next one must know. `None`: nowhere, as in a demo.
+    pub state_dir: Option<PathBuf>,
     /// What the user should know: settings that are accepted but have no effect here.
     pub notes: Vec<String>,
 }
@@ -90,6 +95,24 @@ impl Accounts {
     pub fn from_env(file: Option<&Path>) -> Result<Accounts, Faults> {
         let found = file.map(Path::to_owned).or_else(default_file);
         read::accounts(Raw::from_sources(found.as_deref(), process_environment()))
+    }
+}
+
+/// Where the runs of a configuration keep what the next one must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The folder, if there is any.
+    pub dir: Option<PathBuf>,
+    /// `dry_run`: nothing real is kept apart from it.
+    pub is_paper: bool,
+}
+
+impl Place {
+    /// From the sources of [`Config::from_env`]. Limits are not judged: what they say must not keep
+    /// anybody from seeing why a run has stopped.
+    pub fn from_env(file: Option<&Path>) -> Result<Place, Faults> {
+        let found = file.map(Path::to_owned).or_else(default_file);
+        read::place(Raw::from_sources(found.as_deref(), process_environment()))
     }
 }
 
@@ -258,6 +281,12 @@ pub struct Limits {
     pub position_max: Notional,
     /// MAX_GROSS_USD, over all markets.
     pub gross_max: Notional,
+    /// EQUITY_SHARE_PCT, as 10^-4.
+    pub equity_share_e4: u32,
+    /// BALANCE_LIQUIDITY_RATIO, as 10^-4; 0 is off.
+    pub balance_ratio_e4: u32,
+    /// What is done at which distance to liquidation.
+    pub margin: Margin,
     /// DEPTH_HAIRCUT_PCT, in 10^-4 of visible depth.
     pub depth_haircut_e4: u32,
     /// EDGE_PLAUSIBLE_MAX_BPS.
@@ -290,6 +319,62 @@ pub struct Limits {
     pub cooldown_ns: u64,
     /// EXTENDED_ORDERS_PER_MIN and LIGHTER_ORDERS_PER_MIN, by `Venue::idx`.
     pub orders_per_minute: [u32; VENUE_COUNT],
+    /// What edges are made of.
+    pub edge: EdgeLimits,
+    /// ARRIVAL_FILL_MIN_PCT, in 10^-4.
+    pub fill_min_e4: u32,
+    /// DAILY_LOSS_MAX_USD.
+    pub daily_loss_max: Notional,
+    /// MAX_DRAWDOWN_PCT, in bps.
+    pub drawdown_max: Bps,
+    /// UNWINDS_IN_A_ROW_MAX.
+    pub unwinds_max: u16,
+    /// MISSES_IN_A_ROW_MAX.
+    pub misses_max: u16,
+    /// RAMP_PAIRS; 0 is no ramp.
+    pub ramp_pairs: u16,
+    /// RAMP_TOLERANCE_BPS.
+    pub ramp_tolerance: Bps,
+    /// LOSING_RUN_MAX.
+    pub losing_run_max: u16,
+    /// LOSING_REST_S.
+    pub losing_rest_ns: u64,
+}
+
+/// Limits on what edges are made of. Durations in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeLimits {
+    /// FAIR_FAST_S.
+    pub fair_fast_ns: u64,
+    /// COMMON_MODE_BPS.
+    pub common_max: Bps,
+    /// IMPLAUSIBLE_REST_S.
+    pub absurd_rest_ns: u64,
+    /// EXTENDED_FUNDING_AT_S and LIGHTER_FUNDING_AT_S, by `Venue::idx`.
+    pub funding_at_ns: [u64; VENUE_COUNT],
+    /// FUNDING_BEFORE_S.
+    pub funding_before_ns: u64,
+    /// FUNDING_AFTER_S.
+    pub funding_after_ns: u64,
+    /// HOLD_EXPECTED_S.
+    pub hold_expected_ns: u64,
+}
+
+/// Distances to liquidation, in 10^-3 of a sigma over the time to rebalance; falling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Margin {
+    /// MARGIN_WARN_SIGMAS.
+    pub warn_milli: u32,
+    /// MARGIN_STOP_SIGMAS.
+    pub stop_milli: u32,
+    /// MARGIN_SHRINK_SIGMAS.
+    pub shrink_milli: u32,
+    /// MARGIN_FLATTEN_SIGMAS.
+    pub flatten_milli: u32,
+    /// REBALANCE_TIME_S.
+    pub rebalance_s: u64,
+    /// DELEVERAGE_RANK_STOP; 5 is off.
+    pub queue_stop: u8,
 }
 
 impl Config {
@@ -315,6 +400,11 @@ impl Config {
     /// read from file or environment.
     pub fn for_simulation(settings: Vec<(String, String)>) -> Result<Config, Faults> {
         read::config(Raw::from_settings(settings))
+    }
+
+    /// Trades on paper: a dry run that enters. Nothing is sent, no account is asked.
+    pub fn is_paper(&self) -> bool {
+        self.mode == Mode::DryRun && self.auto_execution
     }
 
     /// Whether every endpoint is an address of this machine.

@@ -48,6 +48,16 @@ pub enum Tighten {
     AtMost(&'static str),
 }
 
+impl Tighten {
+    /// The bound, if there is one.
+    pub const fn bound(self) -> Option<&'static str> {
+        match self {
+            Tighten::No => None,
+            Tighten::AtLeast(bound) | Tighten::AtMost(bound) => Some(bound),
+        }
+    }
+}
+
 const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
     Key {
         name,
@@ -79,6 +89,7 @@ pub const KEYS: &[Key] = &[
     // Mode.
     key("TRADING_MODE", "dry_run", Kind::Word(&["dry_run", "live"])),
     key("AUTO_EXECUTION_ENABLED", "false", BOOLEAN),
+    key("PAPER_EQUITY_USD", "1000", USD),
     key("CONSERVATIVE_MODE", "false", BOOLEAN),
     key("LIVE_ACK", "", Kind::Later),
     // Venue Extended.
@@ -134,6 +145,12 @@ pub const KEYS: &[Key] = &[
         Kind::Whole(10, 600_000),
         Tighten::AtMost("2000"),
     ),
+    limit(
+        "ARRIVAL_FILL_MIN_PCT",
+        "25",
+        Kind::Decimal("0", "99"),
+        Tighten::AtLeast("60"),
+    ),
     // Scanner: size.
     limit("MAX_POSITION_SIZE_USD", "500", USD, Tighten::AtMost("250")),
     limit("MAX_GROSS_USD", "2000", USD, Tighten::AtMost("1000")),
@@ -144,7 +161,52 @@ pub const KEYS: &[Key] = &[
         Tighten::AtLeast("75"),
     ),
     limit("PAIR_SLOTS", "4", Kind::Whole(1, 4), Tighten::AtMost("1")),
-    key("BALANCE_LIQUIDITY_RATIO", "0", Kind::Later),
+    limit(
+        "RAMP_PAIRS",
+        "3",
+        Kind::Whole(0, 1_000),
+        Tighten::AtLeast("10"),
+    ),
+    limit(
+        "RAMP_TOLERANCE_BPS",
+        "3",
+        BPS_POSITIVE,
+        Tighten::AtMost("1.5"),
+    ),
+    limit(
+        "EQUITY_SHARE_PCT",
+        "50",
+        Kind::Decimal("0.1", "100"),
+        Tighten::AtMost("25"),
+    ),
+    limit(
+        "BALANCE_LIQUIDITY_RATIO",
+        "0",
+        Kind::Decimal("0", "100"),
+        Tighten::AtLeast("2"),
+    ),
+    // Scanner: margin.
+    limit(
+        "REBALANCE_TIME_S",
+        "21600",
+        Kind::Whole(60, 604_800),
+        Tighten::AtLeast("86400"),
+    ),
+    limit("MARGIN_WARN_SIGMAS", "8", SIGMAS, Tighten::AtLeast("12")),
+    limit("MARGIN_STOP_SIGMAS", "5", SIGMAS, Tighten::AtLeast("8")),
+    limit("MARGIN_SHRINK_SIGMAS", "3", SIGMAS, Tighten::AtLeast("5")),
+    limit(
+        "MARGIN_FLATTEN_SIGMAS",
+        "1.5",
+        SIGMAS,
+        Tighten::AtLeast("3"),
+    ),
+    limit(
+        "DELEVERAGE_RANK_STOP",
+        "4",
+        Kind::Whole(1, 5),
+        Tighten::AtMost("3"),
+    ),
     // Scanner: legs.
     key(
         "LEG_ORDER",
@@ -170,6 +232,43 @@ pub const KEYS: &[Key] = &[
         Kind::Whole(1, 604_800),
         Tighten::AtMost("300"),
     ),
+    // Circuit breakers, and the rest of a market that loses.
+    limit(
+        "DAILY_LOSS_MAX_USD",
+        "25",
+        Kind::Decimal("0.1", "1000000"),
+        Tighten::AtMost("10"),
+    ),
+    limit(
+        "MAX_DRAWDOWN_PCT",
+        "10",
+        Kind::Decimal("0.1", "90"),
+        Tighten::AtMost("5"),
+    ),
+    limit(
+        "UNWINDS_IN_A_ROW_MAX",
+        "5",
+        Kind::Whole(1, 1_000),
+        Tighten::AtMost("3"),
+    ),
+    limit(
+        "MISSES_IN_A_ROW_MAX",
+        "30",
+        Kind::Whole(1, 10_000),
+        Tighten::AtMost("15"),
+    ),
+    limit(
+        "LOSING_RUN_MAX",
+        "4",
+        Kind::Whole(1, 1_000),
+        Tighten::AtMost("3"),
+    ),
+    limit(
+        "LOSING_REST_S",
+        "3600",
+        Kind::Whole(1, 604_800),
+        Tighten::AtLeast("14400"),
+    ),
     // Scanner: fair basis.
     key("FAIR_WINDOW_S", "600", Kind::Whole(1, 86_400)),
     limit(
@@ -179,10 +278,36 @@ pub const KEYS: &[Key] = &[
         Tighten::AtLeast("600"),
     ),
     key("REGIME_AFTER_S", "60", Kind::Whole(1, 86_400)),
+    key("FAIR_FAST_S", "60", Kind::Whole(1, 86_400)),
+    // Scanner: what edges are made of.
+    limit("COMMON_MODE_BPS", "5", BPS_POSITIVE, Tighten::AtMost("3")),
+    limit(
+        "IMPLAUSIBLE_REST_S",
+        "60",
+        Kind::Whole(0, 86_400),
+        Tighten::AtLeast("300"),
+    ),
+    key("EXTENDED_FUNDING_AT_S", "0", Kind::Whole(0, 3_599)),
+    key("LIGHTER_FUNDING_AT_S", "0", Kind::Whole(0, 3_599)),
+    limit(
+        "FUNDING_BEFORE_S",
+        "10",
+        Kind::Whole(0, 1_500),
+        Tighten::AtLeast("60"),
+    ),
+    limit(
+        "FUNDING_AFTER_S",
+        "10",
+        Kind::Whole(0, 1_500),
+        Tighten::AtLeast("60"),
+    ),
+    key("HOLD_EXPECTED_S", "300", Kind::Whole(1, 604_800)),
     // Start and end of a run.
     key("ON_START", "repair", Kind::Word(&["repair", "refuse"])),
     key("ON_DRAIN", "flatten", Kind::Word(&["flatten", "hold"])),
     key("DRAIN_S", "60", Kind::Whole(1, 3_600)),
+    // What runs leave for each other.
+    key("STATE_DIR", "", Kind::Text),
     // Treasury.
     key("AUTO_REBALANCE", "false", Kind::Later),
 ];
@@ -190,6 +315,7 @@ pub const KEYS: &[Key] = &[
 const BPS: Kind = Kind::Decimal("0", "1000");
 const BPS_SIGNED: Kind = Kind::Decimal("-1000", "1000");
 const BPS_POSITIVE: Kind = Kind::Decimal("0.1", "10000");
+const SIGMAS: Kind = Kind::Decimal("0.1", "100");
 const USD: Kind = Kind::Decimal("1", "1000000");
 
 // Main network of each venue. Sources: Extended's Python SDK, `x10.config` (version 2.6.0), and

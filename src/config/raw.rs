@@ -16,6 +16,9 @@ pub struct Raw {
     values: BTreeMap<&'static str, Secret>,
     /// Faults found while reading.
     pub faults: Vec<Fault>,
+    /// Where this user's programs keep their state: XDG_STATE_HOME, or `.local/state` at home (XDG
+    /// Base Directory Specification 0.8). `None` where settings were given without an environment.
+    pub state_home: Option<PathBuf>,
 }
 
 impl Raw {
@@ -24,6 +27,7 @@ impl Raw {
         let mut raw = Raw {
             values: BTreeMap::new(),
             faults: Vec::new(),
+            state_home: None,
         };
         for (name, value) in settings {
             raw.add(&name, Secret::new(value), "");
@@ -37,6 +41,7 @@ impl Raw {
         if let Some(path) = file {
             raw.read_file(path);
         }
+        raw.state_home = state_home(&process);
         for (name, value) in process {
             let value = Secret::new(value);
             match names::find(&name) {
@@ -115,6 +120,15 @@ impl Raw {
 pub fn default_file() -> Option<PathBuf> {
     let path = PathBuf::from(".env");
     path.exists().then_some(path)
+}
+
+/// A relative path in XDG_STATE_HOME counts as none, by the specification.
+fn state_home(process: &[(String, String)]) -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let (_, value) = process.iter().find(|(other, _)| other == name)?;
+        Some(PathBuf::from(value)).filter(|path| path.is_absolute())
+    };
+    absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))
 }
 
 /// The process environment, as far as it is text.

@@ -6,14 +6,17 @@
 use crate::config::fault::Faults;
 use crate::config::names::LIVE_MUST_HAVE;
 use crate::config::raw::Raw;
+use crate::config::relations;
 use crate::config::values::{Reader, known};
 use crate::config::{
-    Accounts, Config, Extended, ExtendedAccount, LegOrder, Lighter, LighterAccount, LighterKey,
-    Limits, Markets, Mode, OnDrain, OnStart, STAGE_COUNT, Seats, StarknetChain,
+    Accounts, Config, EdgeLimits, Extended, ExtendedAccount, LegOrder, Lighter, LighterAccount,
+    LighterKey, Limits, Margin, Markets, Mode, OnDrain, OnStart, Place, STAGE_COUNT, Seats,
+    StarknetChain,
 };
 use crate::keys;
-use crate::market::units::{MS, SCALE, SECOND};
+use crate::market::units::{Bps, MS, SCALE, SECOND};
 use crate::market::{INSTRUMENTS_MAX, Name};
+use std::path::{Path, PathBuf};
 
 /// Least time of Lighter's dead man's switch: the venue's five minutes, and half of one for clocks
 /// that disagree.
@@ -36,16 +39,15 @@ pub fn config(mut raw: Raw) -> Result<Config, Faults> {
         _ => Mode::DryRun,
     };
     let auto_execution = reader.word("AUTO_EXECUTION_ENABLED") == "true";
-    if mode == Mode::DryRun && auto_execution {
-        reader.refuse_paper();
-    }
-    let is_signing = mode == Mode::Live || auto_execution;
+    // On paper a throwaway key signs where there is no other.
+    let is_signing = mode == Mode::Live;
     let extended = reader.extended(is_signing);
     let lighter = reader.lighter(is_signing);
     let markets = reader.markets();
     let seats = reader.seats();
     let extra_root_pem = reader.extra_root();
     let limits = reader.limits(auto_execution);
+    let paper_equity = reader.usd("PAPER_EQUITY_USD");
     let on_start = match reader.word("ON_START") {
         "refuse" => OnStart::Refuse,
         _ => OnStart::Repair,
@@ -55,6 +57,11 @@ pub fn config(mut raw: Raw) -> Result<Config, Faults> {
         _ => OnDrain::Flatten,
     };
     let drain_s = reader.count("DRAIN_S");
+    relations::check(&mut reader, &limits, drain_s);
+    if mode == Mode::DryRun && auto_execution {
+        reader.note_paper(on_drain);
+    }
+    let state_dir = reader.state_dir(&extended, &lighter);
     reader.note_unused();
     // Without its addresses there is no `Config` to judge further.
     let (Some(extended), Some(lighter)) = (extended, lighter) else {
@@ -70,9 +77,11 @@ pub fn config(mut raw: Raw) -> Result<Config, Faults> {
         extended,
         lighter,
         limits,
+        paper_equity,
         on_start,
         on_drain,
         drain_s,
+        state_dir,
         notes: std::mem::take(&mut reader.notes),
     };
     if mode == Mode::Live && !config.is_loopback() {
@@ -105,6 +114,25 @@ pub fn accounts(mut raw: Raw) -> Result<Accounts, Faults> {
             lighter,
         }),
         _ => Err(Faults(reader.faults)),
+    }
+}
+
+/// Reads where state is kept, and of which mode.
+pub fn place(mut raw: Raw) -> Result<Place, Faults> {
+    let faults = std::mem::take(&mut raw.faults);
+    let mut reader = Reader {
+        raw,
+        faults,
+        notes: Vec::new(),
+        is_conservative: false,
+    };
+    let is_paper = reader.word("TRADING_MODE") != "live";
+    let extended = reader.extended(false);
+    let lighter = reader.lighter(false);
+    let dir = reader.state_dir(&extended, &lighter);
+    match reader.faults.is_empty() {
+        true => Ok(Place { dir, is_paper }),
+        false => Err(Faults(reader.faults)),
     }
 }
 
@@ -269,17 +297,50 @@ impl Reader {
         None
     }
 
+    /// STATE_DIR as it stands; else a folder of this account's own, so that what one account did
+    /// never stops another.
+    fn state_dir(
+        &mut self,
+        extended: &Option<Extended>,
+        lighter: &Option<Lighter>,
+    ) -> Option<PathBuf> {
+        let text = self.text("STATE_DIR");
+        if !text.is_empty() {
+            if !Path::new(&text).is_absolute() {
+                let wrong = format!("is {text:?}, which depends on where parallax is started");
+                self.fault("STATE_DIR", &wrong, "write the whole path, from / on");
+            }
+            return Some(PathBuf::from(text));
+        }
+        let (extended, lighter) = (extended.as_ref()?, lighter.as_ref()?);
+        let vault = extended.account.as_ref().map(|account| account.vault);
+        let index = lighter.account.as_ref().map(|account| account.index);
+        let number = |number: Option<u64>| number.map_or("none".to_owned(), |n| n.to_string());
+        let name = format!(
+            "{}-{}-{}-{}",
+            extended.chain.name(),
+            number(vault.map(u64::from)),
+            lighter.chain_id,
+            number(index)
+        );
+        Some(self.raw.state_home.as_ref()?.join("parallax").join(name))
+    }
+
     /// Every limit of the scanner, each in the unit the scanner wants. The bounds of the table keep
     /// all conversions below in range.
     fn limits(&mut self, entries_enabled: bool) -> Limits {
-        let limits = Limits {
+        let hold_max_ns = self.count("HOLD_MAX_S") * SECOND;
+        Limits {
             entries_enabled,
             gross_min: self.bps("MIN_EXECUTION_SPREAD_BPS"),
             net_min: self.bps("MIN_NET_EDGE_BPS"),
             exit_over_fair: self.bps("EXIT_BPS"),
             position_max: self.usd("MAX_POSITION_SIZE_USD"),
             gross_max: self.usd("MAX_GROSS_USD"),
-            depth_haircut_e4: (self.number("DEPTH_HAIRCUT_PCT") * 100 / SCALE) as u32,
+            equity_share_e4: self.per_cent_e4("EQUITY_SHARE_PCT"),
+            balance_ratio_e4: ratio_e4(self.number("BALANCE_LIQUIDITY_RATIO")),
+            margin: self.margin(),
+            depth_haircut_e4: self.per_cent_e4("DEPTH_HAIRCUT_PCT"),
             plausible_max: self.bps("EDGE_PLAUSIBLE_MAX_BPS"),
             stale_after_ns: self.count("STALE_AFTER_MS") * MS,
             slippage: self.bps("SLIPPAGE_BPS"),
@@ -288,7 +349,7 @@ impl Reader {
             fair_samples_min: self.count("FAIR_SAMPLES_MIN") as u32,
             regime_after_ns: self.count("REGIME_AFTER_S") * SECOND,
             stop: self.bps("STOP_LOSS_BPS"),
-            hold_max_ns: self.count("HOLD_MAX_S") * SECOND,
+            hold_max_ns,
             slots: self.count("PAIR_SLOTS") as u8,
             leg_order: match self.word("LEG_ORDER") {
                 "slow-first" => LegOrder::SlowFirst,
@@ -306,35 +367,50 @@ impl Reader {
                 self.count("EXTENDED_ORDERS_PER_MIN") as u32,
                 self.count("LIGHTER_ORDERS_PER_MIN") as u32,
             ],
-        };
-        self.check_relations(&limits);
-        limits
+            fill_min_e4: self.per_cent_e4("ARRIVAL_FILL_MIN_PCT"),
+            daily_loss_max: self.usd("DAILY_LOSS_MAX_USD"),
+            drawdown_max: Bps::whole(self.per_cent_e4("MAX_DRAWDOWN_PCT") as i32),
+            unwinds_max: self.count("UNWINDS_IN_A_ROW_MAX") as u16,
+            misses_max: self.count("MISSES_IN_A_ROW_MAX") as u16,
+            ramp_pairs: self.count("RAMP_PAIRS") as u16,
+            ramp_tolerance: self.bps("RAMP_TOLERANCE_BPS"),
+            losing_run_max: self.count("LOSING_RUN_MAX") as u16,
+            losing_rest_ns: self.count("LOSING_REST_S") * SECOND,
+            edge: self.edge_limits(hold_max_ns),
+        }
     }
 
-    /// Limits that are each in bounds and still make no sense together.
-    fn check_relations(&mut self, limits: &Limits) {
-        if limits.position_max > limits.gross_max {
-            self.fault(
-                "MAX_GROSS_USD",
-                "is below MAX_POSITION_SIZE_USD, so that limit could never be reached",
-                "raise it, or lower MAX_POSITION_SIZE_USD",
-            );
+    /// The distances to liquidation at which something is done.
+    fn margin(&mut self) -> Margin {
+        let sigmas = |reader: &mut Reader, name| (reader.number(name) / (SCALE / 1_000)) as u32;
+        Margin {
+            warn_milli: sigmas(self, "MARGIN_WARN_SIGMAS"),
+            stop_milli: sigmas(self, "MARGIN_STOP_SIGMAS"),
+            shrink_milli: sigmas(self, "MARGIN_SHRINK_SIGMAS"),
+            flatten_milli: sigmas(self, "MARGIN_FLATTEN_SIGMAS"),
+            rebalance_s: self.count("REBALANCE_TIME_S"),
+            queue_stop: self.count("DELEVERAGE_RANK_STOP") as u8,
         }
-        if limits.gross_min >= limits.plausible_max {
-            self.fault(
-                "EDGE_PLAUSIBLE_MAX_BPS",
-                "is not above MIN_EXECUTION_SPREAD_BPS, so every edge would be refused",
-                "raise it, or lower MIN_EXECUTION_SPREAD_BPS",
-            );
-        }
-        // A sample every 100 ms: a window of n seconds never holds more than 10 n of them.
-        let samples_max = limits.fair_window_ns / (100 * MS);
-        if u64::from(limits.fair_samples_min) > samples_max {
-            self.fault(
-                "FAIR_SAMPLES_MIN",
-                "is more than FAIR_WINDOW_S can hold at ten a second, so no fair is ever known",
-                &format!("use at most {samples_max}, or a longer FAIR_WINDOW_S"),
-            );
+    }
+
+    /// Limits on what edges are made of.
+    fn edge_limits(&mut self, hold_max_ns: u64) -> EdgeLimits {
+        let hold_expected_ns = self.count("HOLD_EXPECTED_S") * SECOND;
+        EdgeLimits {
+            fair_fast_ns: self.count("FAIR_FAST_S") * SECOND,
+            common_max: self.bps("COMMON_MODE_BPS"),
+            absurd_rest_ns: self.count("IMPLAUSIBLE_REST_S") * SECOND,
+            funding_at_ns: [
+                self.count("EXTENDED_FUNDING_AT_S") * SECOND,
+                self.count("LIGHTER_FUNDING_AT_S") * SECOND,
+            ],
+            funding_before_ns: self.count("FUNDING_BEFORE_S") * SECOND,
+            funding_after_ns: self.count("FUNDING_AFTER_S") * SECOND,
+            // A default never contradicts what was set beside it.
+            hold_expected_ns: match self.raw.value("HOLD_EXPECTED_S") {
+                Some(_) => hold_expected_ns,
+                None => hold_expected_ns.min(hold_max_ns),
+            },
         }
     }
 
@@ -355,14 +431,12 @@ impl Reader {
         }
     }
 
-    /// `dry_run` with entries is paper trading. Until it exists, a run that entered nothing would
-    /// look like one that found nothing.
-    fn refuse_paper(&mut self) {
-        self.fault(
-            "AUTO_EXECUTION_ENABLED",
-            "is true with TRADING_MODE=dry_run: paper trading is not available in this version",
-            "set it to false, or remove it",
-        );
+    /// What has no meaning on paper.
+    fn note_paper(&mut self, on_drain: OnDrain) {
+        if on_drain == OnDrain::Hold {
+            let note = "ON_DRAIN is hold; a run on paper ends flat: its accounts end with it";
+            self.notes.push(note.to_owned());
+        }
     }
 
     /// Live trading beyond loopback. What would be missing is told along with the refusal, so that
@@ -409,6 +483,12 @@ fn parse_lighter_keys(text: &str) -> Result<Vec<LighterKey>, String> {
     Ok(keys)
 }
 
+/// A ratio in 10^-4, rounded up: what is set is never off.
+fn ratio_e4(ratio: i64) -> u32 {
+    let e4 = SCALE.unsigned_abs() / 10_000;
+    ratio.unsigned_abs().div_ceil(e4) as u32
+}
+
 /// Cores a host can have in a core list; larger is a slip.
 const CORES_MAX: usize = 1024;
 /// Largest API key index on Lighter; 255 means "all" in its queries (apidocs.lighter.xyz, apikeys).
@@ -419,7 +499,7 @@ const PEM_MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::units::{Bps, Notional};
+    use crate::market::units::Notional;
 
     fn settings(list: &[(&str, &str)]) -> Result<Config, Faults> {
         let own = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
@@ -451,6 +531,15 @@ mod tests {
         assert_eq!(limits.gross_min, Bps::from_milli(3000));
         assert_eq!(limits.exit_over_fair, Bps::from_milli(500));
         assert_eq!(limits.position_max, Notional::from_usd(500));
+        assert_eq!(
+            (limits.equity_share_e4, limits.balance_ratio_e4),
+            (5_000, 0)
+        );
+        assert_eq!((ratio_e4(1), ratio_e4(SCALE * 2)), (1, 20_000));
+        let margin = limits.margin;
+        assert_eq!((margin.warn_milli, margin.stop_milli), (8_000, 5_000));
+        assert_eq!((margin.shrink_milli, margin.flatten_milli), (3_000, 1_500));
+        assert_eq!((margin.rebalance_s, margin.queue_stop), (21_600, 4));
         assert_eq!(limits.depth_haircut_e4, 5000);
         assert_eq!(limits.stale_after_ns, 5_000_000_000);
         assert_eq!(limits.orders_per_minute, [800, 40]);
@@ -548,28 +637,6 @@ mod tests {
                 found.iter().any(|line| line.starts_with(name)),
                 "{name}: {found:?}"
             );
-        }
-    }
-
-    #[test]
-    fn relations() {
-        for (list, name) in [
-            (
-                [("MAX_GROSS_USD", "400"), ("SEATS", "auto")],
-                "MAX_GROSS_USD",
-            ),
-            (
-                [("EDGE_PLAUSIBLE_MAX_BPS", "3"), ("SEATS", "auto")],
-                "EDGE_PLAUSIBLE_MAX_BPS",
-            ),
-            (
-                [("FAIR_WINDOW_S", "10"), ("FAIR_SAMPLES_MIN", "101")],
-                "FAIR_SAMPLES_MIN",
-            ),
-        ] {
-            let found = wrongs(&list);
-            assert_eq!(found.len(), 1, "{found:?}");
-            assert!(found[0].starts_with(name));
         }
     }
 

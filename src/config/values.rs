@@ -114,6 +114,11 @@ impl Reader {
         Notional::from_nano(self.number(name))
     }
 
+    /// A percentage in 10^-4, what is finer cut off.
+    pub fn per_cent_e4(&mut self, name: &str) -> u32 {
+        (self.number(name) * 100 / SCALE) as u32
+    }
+
     pub fn refuse_later_settings(&mut self) {
         for key in names::KEYS.iter().filter(|key| key.kind == Kind::Later) {
             let text = self.raw.value(key.name).map(str::trim);
