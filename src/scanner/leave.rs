@@ -5,25 +5,34 @@
 //! missed once and the cause is not convergence, both legs go at once.
 //!
 //! Promises: every order here is reduce-only; an exit that misses leaves an even pair behind.
-//! Refuses: to call a pair converged on a stale, crossed or thin book.
+//! Refuses: to call a pair converged on a stale, crossed or thin book. A stop works with one book
+//! gone; with a venue gone that takes no orders nothing is sent, since half an exit is a lone leg.
 
 use crate::market::book::Side;
-use crate::market::event::{ExitCause, PairEnd};
-use crate::market::units::Nanos;
+use crate::market::event::{ExitCause, PairEnd, Reason};
+use crate::market::units::{Bps, Nanos, Price, SECOND};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
 use crate::scanner::board::Board;
+use crate::scanner::funding::HOUR_NS;
 use crate::scanner::hedge::{advance, tell};
 use crate::scanner::pair::{Pair, Role, State};
 use crate::scanner::risk::Limits;
-use crate::scanner::send::{Scene, Wish, close, place};
+use crate::scanner::send::{Scene, Wish, close, executable, place};
 use crate::scanner::spread::{Haircut, Taken, take};
 use crate::scanner::table::When;
+
+/// A pair that is to be out before funding leaves so long before nothing may be ended any more.
+/// Larger: leaves more convergence behind. Smaller: an exit that misses is charged all the same.
+const FUNDING_EXIT_NS: u64 = 30 * SECOND;
 
 /// Starts to leave a hedged pair. What the ladders give for it now becomes the promise its fills
 /// are booked against; with a book missing, the last touch stands in.
 pub fn leave(pair: &mut Pair, cause: ExitCause, scene: &mut Scene<'_>) {
     tell(pair, When::ExitDue, &scene.desk.rules);
     pair.cause = cause;
+    // An exit that asked for what was seen may miss, and counts no try: that says nothing of one
+    // that must go, which would stand alone for the slow venue's delay if both legs went at once.
+    pair.exit_missed &= pair.close_tries > 0;
     pair.close_tries = 0;
     let quote = promise_exit(pair, scene.board);
     // While late fills may come, a leg may hold less than it seems to.
@@ -32,8 +41,10 @@ pub fn leave(pair: &mut Pair, cause: ExitCause, scene: &mut Scene<'_>) {
         pair.keeps_even(*lead, false, size)
     });
     pair.in_turn = lead.is_some();
-    // A converged pair is in no hurry: its leading leg asks for what was seen, and may miss.
-    if let (ExitCause::Converged, Some(lead), Some(quote)) = (cause, lead, quote) {
+    // A converged pair is in no hurry: its leading leg asks for what was seen, and may miss. Nor is
+    // one that gives way to an edge: that is gone too where this misses.
+    let is_calm = matches!(cause, ExitCause::Converged | ExitCause::Opposite);
+    if let (true, Some(lead), Some(quote)) = (is_calm, lead, quote) {
         let side = pair.opening_side(lead).other();
         let worst = quote[lead.idx()].worst;
         let wish = Wish {
@@ -76,10 +87,12 @@ pub(super) fn promise_exit(pair: &mut Pair, board: &Board) -> Option<[Taken; VEN
 /// does so once; what must go and has missed goes both at once.
 fn leading(pair: &Pair) -> Option<Venue> {
     match pair.cause {
-        ExitCause::Converged => pair.lead,
-        ExitCause::Stop | ExitCause::Time | ExitCause::Drain => {
-            pair.lead.filter(|_| !pair.exit_missed)
-        }
+        ExitCause::Converged | ExitCause::Opposite => pair.lead,
+        ExitCause::Stop
+        | ExitCause::Time
+        | ExitCause::Drain
+        | ExitCause::Funding
+        | ExitCause::Margin => pair.lead.filter(|_| !pair.exit_missed),
         ExitCause::Forced | ExitCause::NotHedged => None,
     }
 }
@@ -131,25 +144,76 @@ pub fn exit_quote(pair: &Pair, board: &Board) -> Option<[Taken; VENUE_COUNT]> {
 }
 
 /// Whether a hedged pair should be left now, judged on executable prices and its own fair. Time
-/// needs no book; convergence and stop are not believed on a stale one.
-pub fn exit_cause(pair: &Pair, board: &Board, limits: &Limits, now: Nanos) -> Option<ExitCause> {
+/// needs no book; convergence is not believed on a stale one, and a stop takes what is known.
+/// `funding`: what the payments just ahead would cost, where leaving now would spare them.
+pub fn exit_cause(
+    pair: &Pair,
+    board: &Board,
+    limits: &Limits,
+    funding: Option<Bps>,
+    now: Nanos,
+) -> Option<ExitCause> {
     if now.since(pair.t_entry) >= limits.hold_max_ns {
         return Some(ExitCause::Time);
     }
-    if board.doubt(now, limits.stale_after_ns).is_some() {
-        return None;
+    if let Some(quote) = exit_quote(pair, board)
+        && board.doubt(now, limits.stale_after_ns).is_none()
+    {
+        let (long, short) = (pair.long.idx(), pair.long.other().idx());
+        let got = quote[long].average(pair.legs[long].held);
+        let paid = quote[short].average(pair.legs[short].held);
+        // The way back seen as an edge: what buying back costs over what selling brings.
+        let back = pair.yardstick.gross(pair.long, got, paid);
+        if pair.knows_fair && back <= limits.exit_over_fair {
+            return Some(ExitCause::Converged);
+        }
+        // All that waiting can still bring is the way back to its fair.
+        if pair.knows_fair && funding.is_some_and(|cost| cost > back - limits.exit_over_fair) {
+            return Some(ExitCause::Funding);
+        }
     }
-    let quote = exit_quote(pair, board)?;
-    let (long, short) = (pair.long.idx(), pair.long.other().idx());
-    let got = quote[long].average(pair.legs[long].held);
-    let paid = quote[short].average(pair.legs[short].held);
-    // The way back seen as an edge: what buying back costs over what selling brings.
-    if pair.knows_fair && pair.yardstick.gross(pair.long, got, paid) <= limits.exit_over_fair {
-        return Some(ExitCause::Converged);
-    }
+    let [long, short] = [pair.long, pair.long.other()];
+    let got = stop_price(pair, board, long, limits, now)?;
+    let paid = stop_price(pair, board, short, limits, now)?;
     // The stop compares with what was really paid, fees left out: they are lost either way.
-    let bought = pair.legs[long].entry_average();
-    let sold = pair.legs[short].entry_average();
+    let bought = pair.legs[long.idx()].entry_average();
+    let sold = pair.legs[short.idx()].entry_average();
     let made = (sold - bought) + (got - paid);
     (made <= -limits.stop.of_price(bought)).then_some(ExitCause::Stop)
+}
+
+/// What the next payments of both venues cost a pair, when they are close enough that it has to
+/// leave now to be spared them, and not so close that its legs might be charged one by one.
+pub fn funding_ahead(pair: &Pair, board: &Board, limits: &Limits, now: Nanos) -> Option<Bps> {
+    let hours = &limits.edge.hours;
+    let due = now.plus(hours.before_ns + FUNDING_EXIT_NS);
+    let is_due = |venue| hours.crossed(venue, now, due) > 0;
+    if !VENUES.into_iter().any(is_due) || hours.is_between(now) {
+        return None;
+    }
+    // The two payments of one hour are at most half of it apart.
+    let both = due.plus(HOUR_NS / 2);
+    let cost = hours.cost(&board.mirrors, pair.long, (now, both));
+    (cost > Bps::ZERO).then_some(cost)
+}
+
+/// The price at which the stop takes a leg to be closed. A book that is believed gives what its
+/// ladder does, or its touch where that is too thin. One that has been silent for too long gives
+/// its last good touch: the other venue's prices go on, and a pair that loses by all that is known
+/// is better left than watched with one eye. A book that has just come back, or comes late, is
+/// given the moment it needs: `None`.
+fn stop_price(
+    pair: &Pair,
+    board: &Board,
+    venue: Venue,
+    limits: &Limits,
+    now: Nanos,
+) -> Option<Price> {
+    let side = pair.opening_side(venue).other();
+    let mirror = &board.mirrors[venue.idx()];
+    match mirror.doubt(now, limits.stale_after_ns) {
+        None => executable(board, venue, side, pair.legs[venue.idx()].held),
+        Some(Reason::StaleBook) => Some(mirror.touch_last()?.against(side)),
+        Some(_) => None,
+    }
 }

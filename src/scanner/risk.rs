@@ -6,10 +6,13 @@
 //!
 //! Refuses: to know books, edges or pairs; those are other rooms.
 
+use crate::market::book::Side;
 use crate::market::event::Reason;
 use crate::market::order::{Report, ReportKind};
 use crate::market::units::{Bps, MS, Nanos, Notional, Price, SECOND, Size};
-use crate::market::{InstrumentId, VENUE_COUNT, Venue};
+use crate::market::{InstrumentId, Market, VENUE_COUNT, Venue};
+use crate::scanner::margin::{Equity, Levels};
+use crate::scanner::{breaker, edge, ramp};
 
 /// Most pair slots per instrument.
 pub const SLOTS_MAX: usize = 4;
@@ -62,6 +65,13 @@ pub struct Limits {
     pub position_max: Notional,
     /// Most notional over all markets and both venues.
     pub gross_max: Notional,
+    /// Most notional per market and venue, 10^-4 of the smaller venue's equity.
+    pub equity_share_e4: u32,
+    /// Free balance that each venue must have for every dollar of liquidity taken there, 10^-4; 0
+    /// is off. Larger: smaller pairs, more in reserve for what comes after.
+    pub balance_ratio_e4: u32,
+    /// Distances to liquidation, and what is done at each.
+    pub margin: Levels,
     /// How much of a visible level does not count, in 10^-4. Smaller: bigger pairs, more slippage.
     pub depth_haircut_e4: u32,
     /// An edge above this is not believed.
@@ -95,6 +105,14 @@ pub struct Limits {
     pub cooldown_ns: u64,
     /// Orders a minute each venue takes from us, by venue. Kept over a sliding minute.
     pub orders_per_minute: [u32; VENUE_COUNT],
+    /// Least probability that an entry's first order fills at its limit, in 10^-4; 0 asks for none.
+    pub fill_min_e4: u32,
+    /// What opens the circuit breakers.
+    pub breaker: breaker::Limits,
+    /// How a market's size is earned.
+    pub ramp: ramp::Limits,
+    /// What edges are made of.
+    pub edge: edge::Settings,
 }
 
 impl Default for Limits {
@@ -109,6 +127,9 @@ impl Default for Limits {
             exit_over_fair: Bps::from_milli(500),
             position_max: Notional::from_usd(500),
             gross_max: Notional::from_usd(2_000),
+            equity_share_e4: 10_000,
+            balance_ratio_e4: 0,
+            margin: Levels::default(),
             depth_haircut_e4: 5_000,
             plausible_max: Bps::from_milli(100_000),
             stale_after_ns: 5 * SECOND,
@@ -125,6 +146,10 @@ impl Default for Limits {
             order_timeout_ns: 3 * SECOND,
             cooldown_ns: SECOND,
             orders_per_minute: [800, 40],
+            fill_min_e4: 0,
+            breaker: breaker::Limits::default(),
+            ramp: ramp::Limits::default(),
+            edge: edge::Settings::DEFAULT,
         }
     }
 }
@@ -182,7 +207,10 @@ pub struct Account {
     pub is_up: bool,
     /// Money free for new positions; `None` before the venue's first word.
     pub available: Option<Notional>,
+    /// Collateral and unrealised profit.
+    pub equity: Equity,
     positions: Box<[Option<Size>]>,
+    queue: Box<[u8]>,
 }
 
 impl Account {
@@ -191,7 +219,9 @@ impl Account {
         Account {
             is_up: false,
             available: None,
+            equity: Equity::default(),
             positions: vec![None; instruments].into_boxed_slice(),
+            queue: vec![0; instruments].into_boxed_slice(),
         }
     }
 
@@ -199,11 +229,25 @@ impl Account {
     pub fn hear(&mut self, report: &Report) {
         match report.kind {
             ReportKind::Up => self.is_up = true,
-            ReportKind::Down => self.is_up = false,
-            ReportKind::Balance { available, .. } => self.available = Some(available),
+            ReportKind::Down => {
+                self.is_up = false;
+                self.equity.lose();
+            }
+            ReportKind::Balance { equity, available } => {
+                self.available = Some(available);
+                self.equity.hear(equity, report.t);
+            }
+            ReportKind::Queue { rank } => {
+                if let Some(known) = self.queue.get_mut(report.instrument.idx()) {
+                    *known = rank;
+                }
+            }
             ReportKind::Position { size } => {
-                if let Some(position) = self.positions.get_mut(report.instrument.idx()) {
+                let idx = report.instrument.idx();
+                if let Some(position) = self.positions.get_mut(idx) {
                     *position = Some(size);
+                    // Who holds nothing stands in no queue.
+                    self.queue[idx] *= u8::from(size.0 != 0);
                 }
             }
             ReportKind::Sent
@@ -212,6 +256,7 @@ impl Account {
             | ReportKind::Rejected { .. }
             | ReportKind::Fill { .. }
             | ReportKind::Forced { .. }
+            | ReportKind::Funding { .. }
             | ReportKind::Closed { .. }
             | ReportKind::State { .. } => {}
         }
@@ -223,97 +268,221 @@ impl Account {
         let flat = self.available.map(|_| Size::ZERO);
         self.positions.get(instrument.idx()).copied()?.or(flat)
     }
+
+    /// Our place in the venue's deleveraging queue on a market: 1 to 4, 4 is taken first; 0 where
+    /// the venue says nothing.
+    pub fn queue_rank(&self, instrument: InstrumentId) -> u8 {
+        self.queue.get(instrument.idx()).copied().unwrap_or(0)
+    }
 }
 
-/// Exposure that stands against the limits, worst case.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Exposure {
-    /// Size open or on its way on this market, by venue.
-    pub market: [Size; VENUE_COUNT],
-    /// Notional on its way in on this venue, not yet taken from the free margin, by venue.
-    pub pending: [Notional; VENUE_COUNT],
+/// What an entry on one market stands on; arrays are by venue.
+pub struct Ground<'a> {
+    /// The market on each venue.
+    pub markets: &'a [Market; VENUE_COUNT],
+    /// The side on which each leg opens.
+    pub sides: [Side; VENUE_COUNT],
+    /// The venue's own mark, where it is known.
+    pub marks: [Option<Price>; VENUE_COUNT],
+    /// Size open or on its way on this market, worst case.
+    pub open: [Size; VENUE_COUNT],
     /// Notional open or on its way over all markets and both venues.
     pub gross: Notional,
+    /// Free margin, less what is on its way and not yet taken from it.
+    pub free: [Notional; VENUE_COUNT],
+    /// The share of the smaller venue's equity that one market may have on either.
+    pub share: Notional,
+    /// Equity that no position needs at the distance where entries stop, 10^-27 of a dollar, and
+    /// what a position takes of it for each 10^-18 of its value.
+    pub spare_e9: [(i128, i64); VENUE_COUNT],
+}
+
+/// The smallest of several limits, and which it was.
+#[derive(Clone, Copy)]
+struct Least {
+    room: Notional,
+    reason: Reason,
+}
+
+impl Least {
+    #[inline]
+    fn bind(&mut self, room: Notional, reason: Reason) {
+        if room < self.room {
+            *self = Least { room, reason };
+        }
+    }
+
+    #[inline]
+    fn bind_some(&mut self, room: Option<Notional>, reason: Reason) {
+        if let Some(room) = room {
+            self.bind(room, reason);
+        }
+    }
 }
 
 /// Largest size that every limit allows at these prices (the worst ones the orders may pay), and
-/// the limit that bound it. The free margin must carry the whole notional: a higher leverage at
-/// the venue is reserve, not room.
-pub fn room(
-    limits: &Limits,
-    accounts: &[Account; VENUE_COUNT],
-    exposure: &Exposure,
-    prices: [Price; VENUE_COUNT],
-) -> (Size, Reason) {
+/// the limit that bound it; of equal ones the first. The free margin must carry the whole notional:
+/// a higher leverage at the venue is reserve, not room.
+///
+/// All limits of a venue are amounts of money, so that one division a venue turns the smallest of
+/// them into a size, and none where the other venue has bound more tightly already.
+pub fn room(limits: &Limits, ground: &Ground<'_>, prices: [Price; VENUE_COUNT]) -> (Size, Reason) {
     let mut best = (Size(i64::MAX), Reason::MaxPosition);
-    let mut bound = |room: Notional, price: i64, reason: Reason| {
-        let size = room.0.max(0).checked_div(i128::from(price)).unwrap_or(0);
-        let size = Size(i64::try_from(size).unwrap_or(i64::MAX));
-        if size < best.0 {
-            best = (size, reason);
+    let mut bound = |least: Least, price: i64| {
+        if i128::from(price) * i128::from(best.0.0) > least.room.0 {
+            let size = least.room.0.max(0).checked_div(i128::from(price));
+            best = (Size(size.unwrap_or(0) as i64), least.reason);
         }
     };
-    for idx in 0..VENUE_COUNT {
-        let open = prices[idx] * exposure.market[idx];
-        bound(
-            limits.position_max - open,
-            prices[idx].0,
-            Reason::MaxPosition,
-        );
-        let free = accounts[idx].available.unwrap_or(Notional::ZERO) - exposure.pending[idx];
-        bound(free, prices[idx].0, Reason::Margin);
+    for (idx, price) in prices.into_iter().enumerate() {
+        let bounds = &ground.markets[idx].bounds;
+        let takes = |mark| bounds.takes_price(ground.sides[idx], price, mark);
+        if !ground.marks[idx].is_none_or(takes) {
+            return (Size::ZERO, Reason::OpenInterest);
+        }
+        let open = price * ground.open[idx];
+        let mut least = Least {
+            room: limits.position_max - open,
+            reason: Reason::MaxPosition,
+        };
+        least.bind(ground.free[idx], Reason::Margin);
+        least.bind(ground.share - open, Reason::EquityShare);
+        if limits.balance_ratio_e4 > 0 {
+            let carried = ground.free[idx].0 / i128::from(limits.balance_ratio_e4) * 10_000;
+            least.bind(Notional(carried), Reason::BalanceRatio);
+        }
+        least.bind_some(bounds.order_value_max, Reason::OpenInterest);
+        let position_left = bounds.position_value_max.map(|most| most - open);
+        least.bind_some(position_left, Reason::OpenInterest);
+        least.bind_some(bounds.open_interest_left, Reason::OpenInterest);
+        // What the position takes of the margin, against what there is; no more than the limits
+        // before allow, so that the product stays in range.
+        let (spare_e9, rate) = ground.spare_e9[idx];
+        if least.room.0.max(0) * i128::from(rate) > spare_e9 {
+            let spare = spare_e9.checked_div(rate.into()).unwrap_or(0);
+            least.bind(Notional(spare), Reason::MarginDistance);
+        }
+        bound(least, price.0);
     }
-    let both = prices[0].0.saturating_add(prices[1].0);
-    bound(limits.gross_max - exposure.gross, both, Reason::MaxGross);
+    let gross = Least {
+        room: limits.gross_max - ground.gross,
+        reason: Reason::MaxGross,
+    };
+    bound(gross, prices[0].0.saturating_add(prices[1].0));
     best
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::{Bounds, Name, VENUES};
     use proptest::prelude::*;
 
     const USD_100: Price = Price(100_000_000_000);
+    const UNIT: i64 = 1_000_000_000;
 
-    fn accounts(available: [i64; 2]) -> [Account; 2] {
-        available.map(|usd| {
-            let mut account = Account::new(1);
-            account.available = Some(Notional::from_usd(usd));
-            account
+    fn usd(usd: i64) -> Notional {
+        Notional::from_usd(usd)
+    }
+
+    fn markets(bounds: [Bounds; VENUE_COUNT]) -> [Market; VENUE_COUNT] {
+        VENUES.map(|venue| Market {
+            venue,
+            instrument: InstrumentId(0),
+            name: Name::new("BTC").unwrap(),
+            venue_market: 1,
+            tick: Price(1),
+            lot: Size(1),
+            size_min: Size(1),
+            notional_min: Notional::ZERO,
+            fee_taker: Bps::ZERO,
+            fee_maker: Bps::ZERO,
+            bounds: bounds[venue.idx()],
         })
     }
 
+    /// Nothing open, money enough for anything, no limit of any venue.
+    fn ground(markets: &[Market; VENUE_COUNT]) -> Ground<'_> {
+        Ground {
+            markets,
+            sides: [Side::Bid, Side::Ask],
+            marks: [None; VENUE_COUNT],
+            open: [Size::ZERO; VENUE_COUNT],
+            gross: Notional::ZERO,
+            free: [usd(9_000); VENUE_COUNT],
+            share: usd(9_000),
+            spare_e9: [(usd(9_000).0 * i128::from(UNIT), UNIT); VENUE_COUNT],
+        }
+    }
+
+    /// Each limit alone, on either venue: the size that it leaves, and its name.
     #[test]
     fn the_tightest_limit_binds_and_is_named() {
-        let limits = Limits::default();
-        let none = Exposure::default();
-        let open = Exposure {
-            market: [Size(1_000_000_000), Size(2_000_000_000)],
-            pending: [Notional::ZERO, Notional::from_usd(50)],
-            gross: Notional::from_usd(300),
-        };
-        let crowded = Exposure {
-            gross: Notional::from_usd(1_900),
-            ..none
-        };
-        let over = Exposure {
-            gross: Notional::from_usd(2_900),
-            ..none
-        };
-        for (available, exposure, size, reason) in [
-            ([9_000, 9_000], none, 5_000_000_000, Reason::MaxPosition),
-            ([9_000, 9_000], open, 3_000_000_000, Reason::MaxPosition),
-            ([9_000, 200], none, 2_000_000_000, Reason::Margin),
-            ([9_000, 200], open, 1_500_000_000, Reason::Margin),
-            ([9_000, 9_000], crowded, 500_000_000, Reason::MaxGross),
-            ([9_000, 9_000], over, 0, Reason::MaxGross),
-        ] {
-            let bound = room(&limits, &accounts(available), &exposure, [USD_100; 2]);
-            assert_eq!(bound, (Size(size), reason));
+        type Change = fn(&mut Limits, &mut Ground<'_>, &mut [Bounds; VENUE_COUNT]);
+        let cases: [(Change, i64, Reason); 14] = [
+            (|_, _, _| {}, 5_000, Reason::MaxPosition),
+            (
+                |_, g, _| g.open[1] = Size(2 * UNIT),
+                3_000,
+                Reason::MaxPosition,
+            ),
+            (|_, g, _| g.free[1] = usd(200), 2_000, Reason::Margin),
+            (|_, g, _| g.free[0] = usd(-5), 0, Reason::Margin),
+            (|_, g, _| g.gross = usd(1_900), 500, Reason::MaxGross),
+            (|_, g, _| g.gross = usd(2_900), 0, Reason::MaxGross),
+            (|_, g, _| g.share = usd(100), 1_000, Reason::EquityShare),
+            (
+                |l, g, _| (l.balance_ratio_e4, g.free[0]) = (40_000, usd(600)),
+                1_500,
+                Reason::BalanceRatio,
+            ),
+            (
+                |_, _, b| b[1].order_value_max = Some(usd(70)),
+                700,
+                Reason::OpenInterest,
+            ),
+            (
+                |_, g, b| {
+                    b[0].position_value_max = Some(usd(300));
+                    g.open[0] = Size(UNIT);
+                },
+                2_000,
+                Reason::OpenInterest,
+            ),
+            (
+                |_, _, b| b[0].open_interest_left = Some(usd(9)),
+                90,
+                Reason::OpenInterest,
+            ),
+            (
+                |_, g, b| {
+                    b[0].price_cap_e9 = Some(UNIT / 20);
+                    g.marks[0] = Some(Price(95 * UNIT));
+                },
+                0,
+                Reason::OpenInterest,
+            ),
+            (
+                |_, g, _| g.spare_e9[1] = (usd(40).0 * i128::from(UNIT), UNIT / 10),
+                4_000,
+                Reason::MarginDistance,
+            ),
+            (|_, g, _| g.spare_e9[0].0 = -1, 0, Reason::MarginDistance),
+        ];
+        for (change, milli, reason) in cases {
+            let mut limits = Limits::default();
+            let mut bounds = [Bounds::default(); VENUE_COUNT];
+            let unbound = markets(bounds);
+            let mut unbound = ground(&unbound);
+            change(&mut limits, &mut unbound, &mut bounds);
+            let markets = markets(bounds);
+            let changed = Ground {
+                markets: &markets,
+                ..unbound
+            };
+            let bound = room(&limits, &changed, [USD_100; 2]);
+            assert_eq!(bound, (Size(milli * UNIT / 1_000), reason));
         }
-        let unheard = [Account::new(1), Account::new(1)];
-        let bound = room(&limits, &unheard, &none, [USD_100; 2]);
-        assert_eq!(bound, (Size::ZERO, Reason::Margin));
     }
 
     #[test]
@@ -419,6 +588,52 @@ mod tests {
                 let kept = TOKENS_KEPT * (out + awaited) + awaited;
                 prop_assert!(left(&sent) >= kept, "{} left, {} kept", left(&sent), kept);
             }
+        }
+
+        /// Beside floats that divide at every limit: the size is the largest that all allow.
+        #[test]
+        fn the_room_is_the_smallest_of_all_limits(
+            cents in prop::array::uniform2(1_i64..10_000_000),
+            open_milli in prop::array::uniform2(0_i64..3_000),
+            usd_of in prop::collection::vec(-50_i64..2_000, 8),
+            ratio_e4 in 0_u32..50_000,
+            rate in 1_000_000_i64..2_000_000_000,
+        ) {
+            let mut bounds = [Bounds::default(); VENUE_COUNT];
+            bounds[0].order_value_max = Some(usd(usd_of[0].abs() + 1));
+            bounds[1].open_interest_left = Some(usd(usd_of[1].abs()));
+            let markets = markets(bounds);
+            let limits = Limits { balance_ratio_e4: ratio_e4, ..Limits::default() };
+            let prices = cents.map(|cents| Price(cents * UNIT / 100));
+            let ground = Ground {
+                open: open_milli.map(|milli| Size(milli * UNIT / 1_000)),
+                gross: usd(usd_of[2]),
+                free: [usd(usd_of[3]), usd(usd_of[4])],
+                share: usd(usd_of[5]),
+                spare_e9: [6, 7].map(|at| (usd(usd_of[at]).0 * i128::from(UNIT), rate)),
+                ..ground(&markets)
+            };
+            let (size, reason) = room(&limits, &ground, prices);
+
+            let mut naive = vec![(2_000.0 - usd_of[2] as f64)
+                / cents.iter().map(|cents| *cents as f64 / 100.0).sum::<f64>()];
+            for idx in 0..VENUE_COUNT {
+                let price = cents[idx] as f64 / 100.0;
+                let open = price * open_milli[idx] as f64 / 1_000.0;
+                let free = usd_of[3 + idx] as f64;
+                naive.push((500.0 - open) / price);
+                naive.push((usd_of[5] as f64 - open) / price);
+                naive.push(free / price);
+                if ratio_e4 > 0 {
+                    naive.push(free / (f64::from(ratio_e4) / 10_000.0) / price);
+                }
+                naive.push(usd_of[6 + idx] as f64 / (rate as f64 / 1e9) / price);
+            }
+            naive.push((usd_of[0].abs() + 1) as f64 / (cents[0] as f64 / 100.0));
+            naive.push(usd_of[1].abs() as f64 / (cents[1] as f64 / 100.0));
+            let naive = naive.into_iter().fold(f64::MAX, f64::min).max(0.0);
+            let ours = size.0 as f64 / 1e9;
+            prop_assert!((ours - naive).abs() <= 2e-9 + naive * 1e-9, "{ours} {naive} {reason:?}");
         }
     }
 }
