@@ -7,6 +7,7 @@
 
 pub mod ceremony;
 pub mod onboarding;
+pub mod throwaway;
 
 use std::fmt;
 use zeroize::Zeroize;
