@@ -23,6 +23,8 @@ pub struct Alone {
     t: Nanos,
     /// USD-seconds so far.
     pub usd_s: Notional,
+    /// Most that stood alone at any moment.
+    pub most: Notional,
     /// Least it was worth against its basis; zero when it was never looked at.
     pub worst: Notional,
     /// Most.
@@ -39,12 +41,14 @@ impl Alone {
         }
         self.size = size;
         self.basis = basis;
+        self.note_most();
     }
 
     /// Its book gives this for it now, closing on `side`.
     pub fn look(&mut self, t: Nanos, price: Price, side: Side) {
         self.pass(t);
         self.price = price;
+        self.note_most();
         let better = match side {
             Side::Ask => price - self.basis,
             Side::Bid => self.basis - price,
@@ -61,6 +65,10 @@ impl Alone {
     /// How much stands alone.
     pub fn size(&self) -> Size {
         self.size
+    }
+
+    fn note_most(&mut self) {
+        self.most = Notional(self.most.0.max((self.price * self.size).0));
     }
 
     /// Counts what has stood until now. A billionth of a dollar is not carried on: so a day of ten
@@ -93,6 +101,7 @@ mod tests {
         alone.set(at(50), Size::ZERO, price(100));
         let usd_s = 2 * 100 + 2 * 101 + 2 * 2 * 97 + 103;
         assert_eq!(alone.usd_s, Notional::from_usd(usd_s));
+        assert_eq!(alone.most, Notional::from_usd(2 * 101));
         assert_eq!(alone.worst, Notional::from_usd(-6));
         assert_eq!(alone.best, Notional::from_usd(3));
         let mut short = Alone::default();

@@ -46,9 +46,12 @@ impl Scanner {
             let instrument = self.boards[idx].instrument.id;
             for venue in VENUES {
                 let drift = self.drift(instrument, venue);
-                if self.follow_shrunk(instrument, venue, drift, now, Source::Beat) {
+                if let Some(drift) = drift
+                    && self.follow_shrunk(instrument, venue, drift, now, Source::Beat)
+                {
                     continue;
                 }
+                let drift = drift.unwrap_or(Size::ZERO);
                 let board = &mut self.boards[idx];
                 let since = &mut board.drift_since[venue.idx()];
                 if drift.0 == 0 {
@@ -67,27 +70,30 @@ impl Scanner {
     pub(super) fn is_reconciled(&self) -> bool {
         let is_up = self.desk.accounts.iter().all(|account| account.is_up);
         let mut ids = self.boards.iter().map(|board| board.instrument.id);
-        let is_even = |id| VENUES.into_iter().all(|venue| self.drift(id, venue).0 == 0);
+        let is_even = |id| {
+            VENUES
+                .into_iter()
+                .all(|venue| self.drift(id, venue).is_none_or(|drift| drift.0 == 0))
+        };
         self.pairs_made == 0 || (is_up && ids.all(is_even))
     }
 
-    /// The venue's word less everything that explains it; zero while something is under way, or
-    /// while the venue can't be heard.
-    pub(super) fn drift(&self, instrument: InstrumentId, venue: Venue) -> Size {
+    /// The venue's word less everything that explains it. `None` while something is under way
+    /// there, or while the venue can't be heard: that proves nothing, and disproves nothing.
+    pub(super) fn drift(&self, instrument: InstrumentId, venue: Venue) -> Option<Size> {
         let account = &self.desk.accounts[venue.idx()];
         let position = account.position(instrument).filter(|_| account.is_up);
-        let Some(mut drift) = position else {
-            return Size::ZERO;
-        };
+        let mut drift = position?;
         drift -= self.boards[instrument.idx()].base[venue.idx()];
-        for pair in &self.pairs[self.slots_of(instrument)] {
-            if pair.is_moving() || (pair.is_active() && pair.may_fill_late()) {
-                return Size::ZERO;
+        let pairs = self.pairs[self.slots_of(instrument)].iter();
+        for pair in pairs.filter(|pair| pair.is_active()) {
+            // What is under way on the other venue moves nothing here.
+            let leg = &pair.legs[venue.idx()];
+            if leg.order.is_some() || leg.may_fill_late() {
+                return None;
             }
-            if pair.is_active() {
-                drift -= pair.position(venue);
-            }
+            drift -= pair.position(venue);
         }
-        drift
+        Some(drift)
     }
 }

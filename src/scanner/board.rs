@@ -5,16 +5,20 @@
 //! they can be prices of one asset, and what sizes both venues take. Refuses: to decide anything.
 
 use crate::market::book::{Book, Delta, Side};
-use crate::market::event::Reason;
+use crate::market::event::{ExitCause, PairEnd, Reason, Terms};
+use crate::market::lasting::Standing;
 use crate::market::reference::ReferenceKind;
 use crate::market::units::{Bps, Nanos, Price, Size};
 use crate::market::{Instrument, Market, VENUE_COUNT, Venue};
+use crate::scanner::edge;
 use crate::scanner::fair::Fair;
+use crate::scanner::impact::Own;
 use crate::scanner::lattice::Lattice;
 use crate::scanner::mirror::Mirror;
 pub use crate::scanner::mirror::Touch;
-use crate::scanner::order_of_legs::OrderOfLegs;
+use crate::scanner::pair::Pair;
 use crate::scanner::risk::{Limits, SLOW};
+use crate::scanner::spread::{Haircut, within};
 
 /// The gross edge must stay below half of its minimum this long before an episode is over.
 /// Larger: fewer, longer episodes.
@@ -38,12 +42,28 @@ pub struct Board {
     pub episodes: [Episode; VENUE_COUNT],
     /// Which sizes both venues take.
     pub lattice: Lattice,
-    /// Which leg goes first.
-    pub legs: OrderOfLegs,
+    /// How far a slow leg that follows the fast one may go, by the venue where the pair is long.
+    pub bands: [Bps; VENUE_COUNT],
+    /// Deviation of the slow venue's price over its delay, as edges of this direction have shown
+    /// it; `None` while unknown.
+    pub deviations: [Option<Bps>; VENUE_COUNT],
+    /// From sending to match, by venue, nanoseconds.
+    pub delays_ns: [u64; VENUE_COUNT],
     /// The venues' market lists allow entries; `Control::Entries` says when they don't.
     pub entries_on: bool,
     /// No entry before this.
     pub t_rest: Nanos,
+    /// What its pairs have earned it.
+    pub standing: Standing,
+    /// An edge beyond belief was seen: no entry, and nothing learned, before this.
+    pub t_absurd: Nanos,
+    /// In which stretch of the fair a pair was entered whose edge has not come back since, by the
+    /// venue where it buys.
+    pub entered: [Option<u32>; VENUE_COUNT],
+    /// What our own fills and pairs have taught.
+    pub own: Own,
+    /// Most that rounding takes from a pair.
+    pub rounding: Bps,
     /// Position on each venue that no pair of ours explains (it was there before).
     pub base: [Size; VENUE_COUNT],
     /// Since when a venue's position has been another than what explains it.
@@ -57,16 +77,19 @@ impl Board {
         Board {
             instrument: *instrument,
             mirrors: [Mirror::new(extended.tick), Mirror::new(lighter.tick)],
-            fair: Fair::new(
-                limits.fair_window_ns,
-                limits.fair_samples_min,
-                limits.regime_after_ns,
-            ),
+            fair: Fair::new(limits),
             episodes: [Episode::default(); VENUE_COUNT],
             lattice: Lattice::new(&instrument.markets),
-            legs: OrderOfLegs::new(instrument, limits),
+            bands: [limits.hedge_band; VENUE_COUNT],
+            deviations: [None; VENUE_COUNT],
+            delays_ns: limits.match_delay_ns,
             entries_on: true,
             t_rest: Nanos::ZERO,
+            standing: Standing::default(),
+            t_absurd: Nanos::ZERO,
+            entered: [None; VENUE_COUNT],
+            own: Own::new(limits.slippage, limits.edge.hold_expected_ns),
+            rounding: edge::rounding(&instrument.markets),
             base: [Size::ZERO; VENUE_COUNT],
             drift_since: [None; VENUE_COUNT],
         }
@@ -121,6 +144,36 @@ impl Board {
             || apart(mid_theirs, theirs, MIDS_APART)
     }
 
+    /// What lies within an order's limit now, haircut taken off: at least so much, up to `enough`.
+    pub fn within(&self, venue: Venue, order: (Side, Price), cut: Haircut, enough: Size) -> Size {
+        let levels = self.book(venue).levels(order.0.other());
+        within(levels, order, cut, enough)
+    }
+
+    /// What the basis is right now, edges included; `None` while a book is not good.
+    pub fn basis_now(&self) -> Option<Bps> {
+        self.touches().and_then(|_| self.fair.raw())
+    }
+
+    /// A pair is over: it teaches how long pairs are held, and where its edge has come back, or it
+    /// never stood, the direction may be entered again.
+    pub fn own_pair_over(&mut self, pair: &Pair, now: Nanos) {
+        if pair.end == PairEnd::Closed {
+            self.own.learn_pair(pair.t_entry, now);
+        }
+        if pair.end != PairEnd::Closed || pair.cause == ExitCause::Converged {
+            self.entered[pair.long.idx()] = None;
+        }
+    }
+
+    /// The account's tier has changed: every edge, way and order of legs is reckoned anew.
+    #[cold]
+    pub fn set_terms(&mut self, terms: &Terms) {
+        let market = &mut self.instrument.markets[terms.venue.idx()];
+        (market.fee_taker, market.fee_maker) = (terms.fee_taker, terms.fee_maker);
+        self.delays_ns[terms.venue.idx()] = terms.match_delay_ns;
+    }
+
     /// One of the markets.
     pub fn market(&self, venue: Venue) -> &Market {
         &self.instrument.markets[venue.idx()]
@@ -134,9 +187,9 @@ impl Board {
 
     /// How far a hedge may go beyond the touch: what was learned where the slow leg follows the
     /// fast one, else the limit.
-    pub fn hedge_band(&self, lead: Option<Venue>, long: Venue, now: Nanos, most: Bps) -> Bps {
+    pub fn hedge_band(&self, lead: Option<Venue>, long: Venue, most: Bps) -> Bps {
         match lead == Some(SLOW.other()) {
-            true => self.legs.band(long, now),
+            true => self.bands[long.idx()].min(most),
             false => most,
         }
     }
@@ -165,7 +218,7 @@ impl Board {
 pub struct Episode {
     is_open: bool,
     low_since: Option<Nanos>,
-    refused: u32,
+    refused: u64,
     tries: u8,
     is_taken: bool,
 }
@@ -196,7 +249,7 @@ impl Episode {
 
     /// True the first time this episode is refused for this reason.
     pub fn refuse(&mut self, reason: Reason) -> bool {
-        let bit = 1 << (reason as u32);
+        let bit = 1_u64 << (reason as u32);
         let first = self.refused & bit == 0;
         self.refused |= bit;
         first
@@ -225,7 +278,7 @@ mod tests {
     use super::*;
     use crate::market::book::flags;
     use crate::market::units::{MS, Notional, SCALE};
-    use crate::market::{InstrumentId, Name};
+    use crate::market::{Bounds, InstrumentId, Name};
     use proptest::prelude::*;
 
     fn instrument() -> Instrument {
@@ -240,6 +293,7 @@ mod tests {
             notional_min: Notional::from_usd(10),
             fee_taker: Bps::from_milli(2_500),
             fee_maker: Bps::ZERO,
+            bounds: Bounds::default(),
         };
         Instrument {
             id: InstrumentId(0),

@@ -3,16 +3,21 @@
 //! Promises: nothing here blocks or waits. A full journal link drops the record and counts it; a
 //! full order link hands the refusal to the caller, who knows whether it may be dropped.
 
-use crate::market::event::{Event, HaltCause};
+use crate::market::event::{Event, HaltCause, PairSummary};
 use crate::market::order::{Action, Order};
-use crate::market::units::Nanos;
+use crate::market::units::{Nanos, SECOND};
 use crate::market::{VENUE_COUNT, Venue};
+use crate::scanner::breaker::Breakers;
 use crate::scanner::pair::LATE_FILL_NS;
 use crate::scanner::risk::{Account, Budget};
 use crate::scanner::strikes::Strikes;
 use crate::scanner::table::{RULES, Rules};
 use crate::stage::halt::Halt;
 use crate::stage::link::Tx;
+
+/// No entry for so long after a gateway has held an order back for its budget. Larger: edges are
+/// missed. Smaller: legs stand alone while their hedges wait for their turn.
+const SHORT_NS: u64 = SECOND;
 
 /// The outward side of the scanner.
 pub struct Desk {
@@ -28,6 +33,10 @@ pub struct Desk {
     pub is_closed: [bool; VENUE_COUNT],
     /// When each venue's streams last came up.
     pub t_up: [Nanos; VENUE_COUNT],
+    /// What stops all entries until a human says otherwise.
+    pub breakers: Breakers,
+    /// When each gateway last held an order back for its budget.
+    pub t_short: [Option<Nanos>; VENUE_COUNT],
     /// Markets that refuse our orders.
     pub strikes: Strikes,
     /// What the hedge machine executes.
@@ -45,6 +54,7 @@ pub struct Desk {
     journal: Tx<Event>,
     halt: Halt,
     halted: bool,
+    why_halted: Option<HaltCause>,
 }
 
 impl Desk {
@@ -54,7 +64,7 @@ impl Desk {
         orders: [Tx<Order>; VENUE_COUNT],
         journal: Tx<Event>,
         halt: Halt,
-        (budgets, accounts): ([Budget; VENUE_COUNT], [Account; VENUE_COUNT]),
+        (budgets, accounts, breakers): ([Budget; VENUE_COUNT], [Account; VENUE_COUNT], Breakers),
     ) -> Desk {
         Desk {
             run,
@@ -63,6 +73,8 @@ impl Desk {
             accounts,
             is_closed: [false; VENUE_COUNT],
             t_up: [Nanos::ZERO; VENUE_COUNT],
+            breakers,
+            t_short: [None; VENUE_COUNT],
             strikes: Strikes::new(),
             rules: RULES,
             #[cfg(test)]
@@ -74,6 +86,7 @@ impl Desk {
             journal,
             halt,
             halted: false,
+            why_halted: None,
         }
     }
 
@@ -92,6 +105,14 @@ impl Desk {
         self.is_closed[venue.idx()] || !self.accounts[venue.idx()].is_up
     }
 
+    /// A gateway has just held an order back for its budget: the hedge of a new pair would wait
+    /// behind those that wait already.
+    #[inline]
+    pub fn is_short(&self, now: Nanos) -> bool {
+        let mut short = self.t_short.iter().flatten();
+        short.any(|at| now.since(*at) < SHORT_NS)
+    }
+
     /// Fills expected until then can't come any more: the venue has been heard for long enough,
     /// and without a break.
     pub fn is_past_late(&self, venue: Venue, t_late: Nanos, now: Nanos) -> bool {
@@ -107,10 +128,22 @@ impl Desk {
         }
     }
 
+    /// A pair is over: counted, judged and told.
+    pub fn end(&mut self, summary: PairSummary) {
+        self.pairs_done += 1;
+        self.breakers.end(&summary);
+        self.note(Event::Pair(summary));
+    }
+
     /// Someone has raised halt.
     #[inline]
     pub fn is_halted(&self) -> bool {
         self.halted
+    }
+
+    /// Why the scanner first raised it; `None`: another stage did.
+    pub fn why_halted(&self) -> Option<HaltCause> {
+        self.why_halted
     }
 
     /// Reads the shared flag: once a turn, so that a turn decides on one state of it.
@@ -124,6 +157,7 @@ impl Desk {
     pub fn raise(&mut self, why: HaltCause) {
         self.halt.raise();
         self.halted = true;
+        self.why_halted.get_or_insert(why);
         self.note(Event::Halt { why });
     }
 }

@@ -5,27 +5,35 @@
 //! the corridor: is it true, does it pay, may we, how much. The first "no" is the reason given,
 //! once per episode and reason.
 
-use crate::market::event::{Event, Reason, Step};
-use crate::market::units::{Bps, Nanos, Notional, Price, Size};
+use crate::market::book::Side;
+use crate::market::edge::Parts;
+use crate::market::event::{Event, Level, Reason, Step};
+use crate::market::units::{Bps, Nanos, Price, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
-use crate::scanner::Scanner;
+use crate::scanner::arrival::key::Key;
 use crate::scanner::board::Touch;
 use crate::scanner::fair::Edge;
 use crate::scanner::hedge::{self, Plan};
 use crate::scanner::pair::{Pair, State};
-use crate::scanner::risk::{Exposure, LegOrder, room};
+use crate::scanner::risk::{Account, room};
 use crate::scanner::send::Scene;
-use crate::scanner::spread::{Haircut, Terms, Walk, Yardstick, half_spread};
+use crate::scanner::spread::{Haircut, Terms, Walk, Yardstick, take};
+use crate::scanner::{Scanner, edge, ramp};
+
+/// More than any size: all depth within a limit is counted.
+const DEPTH_MAX: Size = Size(i64::MAX / 4);
 
 /// One direction of one instrument whose edge stands out.
 #[derive(Clone, Copy)]
-struct Chance {
-    instrument: InstrumentId,
-    long: Venue,
+pub(super) struct Chance {
+    pub(super) instrument: InstrumentId,
+    pub(super) long: Venue,
     touches: [Touch; VENUE_COUNT],
     yardstick: Yardstick,
     t_tick: Nanos,
-    now: Nanos,
+    pub(super) now: Nanos,
+    /// Which kind of edge; known once it stands above the minimum.
+    pub(super) key: Key,
 }
 
 impl Chance {
@@ -37,13 +45,29 @@ impl Chance {
     }
 
     /// Whether the touch alone stands this far over the fair. No division.
-    fn pays(&self, edge: Bps) -> bool {
+    pub(super) fn pays(&self, edge: Bps) -> bool {
         let (ask, bid) = self.ask_bid();
         self.yardstick.pays(self.long, ask, bid, edge)
     }
 
+    /// Whether the way back, a pair's other two legs at the touch, costs at least so much over the
+    /// fair. No division.
+    fn costs_over(&self, edge: Bps) -> bool {
+        let got = self.touches[self.long.idx()].bid;
+        let paid = self.touches[self.long.other().idx()].ask;
+        self.yardstick.pays(self.long, got, paid, edge)
+    }
+
+    /// The side that opens on a venue.
+    pub fn side(&self, venue: Venue) -> Side {
+        match venue == self.long {
+            true => Side::Bid,
+            false => Side::Ask,
+        }
+    }
+
     /// How far the touch stands over the fair, for the journal. Divides.
-    fn gross(&self) -> Bps {
+    pub(super) fn gross(&self) -> Bps {
         let (ask, bid) = self.ask_bid();
         self.yardstick.gross(self.long, ask, bid)
     }
@@ -53,9 +77,8 @@ impl Scanner {
     /// Looks at an instrument after a whole message has been applied to one of its books.
     /// The fair is asked before it is taught: an edge is judged by what was known before it came.
     pub(super) fn look(&mut self, instrument: InstrumentId, t_tick: Nanos, now: Nanos) {
-        let board = &mut self.boards[instrument.idx()];
-        let touches = board.touches();
-        board.legs.observe(now, touches);
+        let touches = self.boards[instrument.idx()].touches();
+        self.observe(instrument, touches, now);
         let Some(touches) = touches else {
             return;
         };
@@ -63,21 +86,7 @@ impl Scanner {
         let pinned = self.pairs[self.slots_of(instrument)]
             .iter()
             .any(Pair::is_active);
-        // While the fair is not known yet, its provisional median still shows what would be seen,
-        // so that a refusal for warm-up is counted like any other.
-        let chances = self.boards[instrument.idx()]
-            .fair
-            .provisional()
-            .map(|fair| {
-                VENUES.map(|long| Chance {
-                    instrument,
-                    long,
-                    touches,
-                    yardstick: Yardstick::new(fair),
-                    t_tick,
-                    now,
-                })
-            });
+        let chances = self.chances(instrument, t_tick, now);
         let half = Bps::from_bits(self.limits.gross_min.bits() / 2);
         let stands = |edge: Bps| chances.is_some_and(|both| both.iter().any(|c| c.pays(edge)));
         let edge = match (stands(self.limits.gross_min), stands(half)) {
@@ -85,8 +94,16 @@ impl Scanner {
             (false, true) => Edge::Some,
             (false, false) => Edge::Calm,
         };
-        let fair = &mut self.boards[instrument.idx()].fair;
-        fair.observe(now, mids, edge, pinned);
+        let is_absurd = edge == Edge::High && stands(self.limits.plausible_max);
+        let board = &mut self.boards[instrument.idx()];
+        if is_absurd && board.fair.known().is_some() {
+            board.t_absurd = now.plus(self.limits.edge.absurd_rest_ns);
+        }
+        let edge = match now < board.t_absurd {
+            true => Edge::Absurd,
+            false => edge,
+        };
+        board.fair.observe(now, mids, edge, pinned);
         // Close before open: an exit frees its slot, its margin and its direction.
         if pinned {
             for slot in self.slots_of(instrument) {
@@ -94,7 +111,47 @@ impl Scanner {
             }
         }
         for chance in chances.into_iter().flatten() {
+            self.release(&chance);
             self.follow(&chance, half);
+        }
+    }
+
+    /// Both directions of an instrument, by the venue where each buys; `None` while a book is not
+    /// good or nothing at all is known of the fair. While it is not known well, its provisional
+    /// median still shows what would be seen, so that a refusal for warm-up is counted like any
+    /// other.
+    pub(super) fn chances(
+        &self,
+        instrument: InstrumentId,
+        t_tick: Nanos,
+        now: Nanos,
+    ) -> Option<[Chance; VENUE_COUNT]> {
+        let board = &self.boards[instrument.idx()];
+        let (touches, fair) = (board.touches()?, board.fair.provisional()?);
+        Some(VENUES.map(|long| Chance {
+            instrument,
+            long,
+            touches,
+            yardstick: Yardstick::new(fair),
+            t_tick,
+            now,
+            key: Key::default(),
+        }))
+    }
+
+    /// A direction may be entered again once its edge has come back to where a pair made of it
+    /// would be left, whatever became of the pair. One look is enough, as it is for the pair; an
+    /// episode still takes longer to end.
+    fn release(&mut self, chance: &Chance) {
+        let board = &mut self.boards[chance.instrument.idx()];
+        if board.entered[chance.long.idx()].is_some()
+            && !chance.costs_over(self.limits.exit_over_fair)
+            && chance.now >= board.t_absurd
+            && board
+                .doubt(chance.now, self.limits.stale_after_ns)
+                .is_none()
+        {
+            board.entered[chance.long.idx()] = None;
         }
     }
 
@@ -107,72 +164,61 @@ impl Scanner {
         let (instrument, long, t) = (chance.instrument, chance.long, chance.now);
         let episode = &mut self.boards[instrument.idx()].episodes[long.idx()];
         if episode.follow(t, above, low) {
-            let gross = chance.gross();
-            self.teach(chance, gross);
+            self.arrival.begin(instrument, long);
             self.desk.note(Event::Seen {
                 instrument,
                 long,
-                gross,
+                gross: chance.gross(),
                 t,
             });
         }
-        let is_ripe = self.boards[instrument.idx()].episodes[long.idx()].is_ripe();
-        if !above || !is_ripe {
+        if !above {
+            self.arrival.part(instrument, long);
             return;
         }
-        if let Err(reason) = self.enter(chance) {
-            let episode = &mut self.boards[instrument.idx()].episodes[long.idx()];
-            if episode.refuse(reason) {
-                self.desk.note(Event::Refused {
-                    instrument,
-                    long,
-                    reason,
-                    t,
-                });
-            }
+        let (chance, is_border) = self.meet(chance);
+        let is_ripe = self.boards[instrument.idx()].episodes[long.idx()].is_ripe();
+        let reason = is_ripe.then(|| self.enter(&chance)).and_then(Result::err);
+        let episode = &mut self.boards[instrument.idx()].episodes[long.idx()];
+        let is_first = match reason {
+            Some(reason) => episode.refuse(reason),
+            None => is_ripe,
+        };
+        if let Some(reason) = reason.filter(|_| is_first) {
+            self.desk.note(Event::Refused {
+                instrument,
+                long,
+                reason,
+                t,
+            });
         }
-    }
-
-    /// An edge begins, taken or not: what follows tells which leg should have gone first. One that
-    /// is not believed teaches nothing. Slippage is not taken off, since it is what will be seen.
-    fn teach(&mut self, chance: &Chance, gross: Bps) {
-        let net = gross + self.limits.slippage - self.costs(chance);
-        let is_believed = !chance.pays(self.limits.plausible_max);
-        let board = &mut self.boards[chance.instrument.idx()];
-        let doubt = board.doubt(chance.now, self.limits.stale_after_ns);
-        if is_believed && doubt.is_none() && board.fair.known().is_some() {
-            board.legs.trigger(chance.long, net, chance.now);
-        }
-    }
-
-    /// Which leg goes first: as set, or as learned.
-    fn lead(&self, chance: &Chance) -> Option<Venue> {
-        match self.limits.leg_order {
-            LegOrder::Auto => {
-                let legs = &self.boards[chance.instrument.idx()].legs;
-                legs.lead(chance.long, chance.now)
-            }
-            set => set.lead(),
+        if is_border || is_first {
+            self.follow_on(&chance, (reason, is_first), is_border);
         }
     }
 
     /// Enters, or says which limit stood in the way. The time that limits and sizing take is noted
     /// as its own step of the corridor, apart from the walk of an edge that does not pay anyway.
     fn enter(&mut self, chance: &Chance) -> Result<(), Reason> {
-        let edge_min = self.edge_wanted(chance)?;
+        let (edge_min, costs) = self.edge_wanted(chance)?;
         let t_risk = self.clock.now();
-        let answer = self.plan(chance, edge_min);
+        let answer = self.plan(chance, edge_min, &costs);
+        if matches!(answer, Err(Reason::NoSlot)) {
+            self.give_way(chance);
+        }
         let ns = self.clock.now().since(t_risk);
         self.desk.note(Event::Latency {
             step: Step::Risk,
             ns,
         });
-        let (slot, plan) = answer?;
+        let (slot, mut plan) = answer?;
+        self.cut_to_depth(chance, &mut plan)?;
         self.take(chance, slot, &plan)
     }
 
-    /// Is the edge true and does its first piece pay? Gives the gross edge every piece must have.
-    fn edge_wanted(&self, chance: &Chance) -> Result<Bps, Reason> {
+    /// Is the edge true and does its first piece pay? Gives the gross edge every piece must have,
+    /// and what goes off it.
+    pub(super) fn edge_wanted(&self, chance: &Chance) -> Result<(Bps, Parts), Reason> {
         let board = &self.boards[chance.instrument.idx()];
         if let Some(doubt) = board.doubt(chance.now, self.limits.stale_after_ns) {
             return Err(doubt);
@@ -180,7 +226,7 @@ impl Scanner {
         if board.is_divergent(&chance.touches) {
             return Err(Reason::Divergent);
         }
-        if chance.pays(self.limits.plausible_max) {
+        if chance.now < board.t_absurd || chance.pays(self.limits.plausible_max) {
             return Err(Reason::Implausible);
         }
         if board.fair.known().is_none() {
@@ -189,39 +235,52 @@ impl Scanner {
                 false => Reason::FairWarmup,
             });
         }
+        if board.entered[chance.long.idx()] == Some(board.fair.stretch()) {
+            return Err(Reason::RegimeChange);
+        }
+        if self.common.is_moving() {
+            return Err(Reason::CommonMode);
+        }
         // Both minima in one threshold on the gross edge: the walk then has one number to hold.
-        let edge_min = self
-            .limits
-            .gross_min
-            .max(self.limits.net_min + self.costs(chance));
-        match chance.pays(edge_min) {
-            true => Ok(edge_min),
-            false => Err(Reason::NetBelowMin),
+        let costs = self.costs(chance);
+        let edge_min = self.limits.net_min + costs.costs();
+        let edge_min = self.limits.gross_min.max(edge_min);
+        if !chance.pays(edge_min) {
+            return Err(match chance.pays(edge_min - costs.uncertainty) {
+                true => Reason::Uncertain,
+                false => Reason::NetBelowMin,
+            });
+        }
+        match self.limits.edge.hours.is_between(chance.now) {
+            true => Err(Reason::FundingWindow),
+            false => Ok((edge_min, costs)),
         }
     }
 
-    /// What a pair costs on the way: the fees of all four legs, both half spreads when closing, and
-    /// slippage. Each entry leg may slip by the allowance and is expected to use half of it. The
-    /// entry's own half spreads are in the walk already: it buys at asks and sells at bids.
-    /// Open: funding for the payment instants that will be crossed, once a feed reports the rates.
-    fn costs(&self, chance: &Chance) -> Bps {
+    /// What a pair costs on the way. The entry's own half spreads are in the walk already: it buys
+    /// at asks and sells at bids.
+    pub(super) fn costs(&self, chance: &Chance) -> Parts {
         let board = &self.boards[chance.instrument.idx()];
-        let [extended, lighter] = chance
-            .touches
-            .map(|touch| half_spread(touch.bid, touch.ask));
-        board.fees_round() + extended + lighter + self.limits.slippage
+        let direction = (chance.long, &chance.touches);
+        edge::costs(board, &self.limits.edge.hours, direction, chance.now)
     }
 
     /// May we, and how much? The size is bound three times: by the limits at the touch, by what the
     /// ladders hold, and by the limits again at the worst price walked.
-    fn plan(&mut self, chance: &Chance, edge_min: Bps) -> Result<(usize, Plan), Reason> {
+    pub(super) fn plan(
+        &mut self,
+        chance: &Chance,
+        edge_min: Bps,
+        costs: &Parts,
+    ) -> Result<(usize, Plan), Reason> {
         let slot = self.permit(chance)?;
-        // What is held and what is under way, as if all of it had filled.
-        let exposure = self.exposure(chance.instrument);
+        let ground = self.ground(chance);
         let board = &self.boards[chance.instrument.idx()];
-        let accounts = &self.desk.accounts;
         let touch_prices = self.limit_prices(chance, chance.touches.map(|t| (t.ask, t.bid)));
-        let (cap, bound) = room(&self.limits, accounts, &exposure, touch_prices);
+        let bids = chance.touches.map(|touch| touch.bid);
+        let size_min = board.lattice.size_min(bids);
+        let earned = ramp::left(board, &self.limits.ramp, (size_min, &ground));
+        let (cap, bound) = earned.or(room(&self.limits, &ground, touch_prices));
         let terms = Terms {
             yardstick: chance.yardstick,
             long: chance.long,
@@ -230,8 +289,6 @@ impl Scanner {
             cap,
             step: board.lattice.step(),
         };
-        let bids = chance.touches.map(|touch| touch.bid);
-        let size_min = board.lattice.size_min(bids);
         if terms.step.0 == 0 {
             return Err(Reason::SizeBelowMin);
         }
@@ -243,12 +300,10 @@ impl Scanner {
         let walk = Walk::new(books, &terms).ok_or(Reason::SizeBelowMin)?;
         // Deeper levels cost more than the touch: the limits are held at the worst price as well.
         let worst = walk.taken.map(|taken| (taken.worst, taken.worst));
-        let (cap, bound) = room(
-            &self.limits,
-            accounts,
-            &exposure,
-            self.limit_prices(chance, worst),
-        );
+        let room = room(&self.limits, &ground, self.limit_prices(chance, worst));
+        let (cap, bound) = earned.or(room);
+        let is_bound =
+            walk.size > cap.floor_to(terms.step) || walk.size == terms.cap.floor_to(terms.step);
         let walk = match walk.size > cap {
             true => Walk::sized(books, &terms, cap).ok_or(bound)?,
             false => walk,
@@ -258,16 +313,25 @@ impl Scanner {
         }
         let worst = walk.taken.map(|taken| (taken.worst, taken.worst));
         let gross = walk.gross(&terms);
+        let parts = Parts { gross, ..*costs };
+        let seen = self.seen_net(chance, gross);
+        let key = chance.key;
+        let expected = self
+            .arrival
+            .admit(chance.instrument, key, seen, chance.now)?;
         let plan = Plan {
             number: self.pairs_made.wrapping_add(1) & 0xFF_FFFF,
             long: chance.long,
-            lead: self.lead(chance),
+            lead: expected.lead,
             yardstick: chance.yardstick,
             size: walk.size,
             taken: walk.taken,
             prices: self.limit_prices(chance, worst),
             gross,
-            net: gross - self.costs(chance),
+            net: expected.edge,
+            parts,
+            foreseen: Default::default(),
+            bound: is_bound.then_some(bound),
             t_tick: chance.t_tick,
         };
         Ok((slot, plan))
@@ -280,74 +344,52 @@ impl Scanner {
         if !(self.limits.entries_enabled && self.entries_on) || self.desk.is_halted() {
             return Err(Reason::EntriesOff);
         }
+        if let Some(reason) = self.desk.breakers.refusal() {
+            return Err(reason);
+        }
         if !self.boards[chance.instrument.idx()].entries_on {
             return Err(Reason::MarketOff);
         }
         if !self.desk.accounts.iter().all(|account| account.is_up) {
             return Err(Reason::GatewayDown);
         }
+        if self.desk.is_short(chance.now) {
+            return Err(Reason::RateBudget);
+        }
+        let is_queued = |account: &Account| {
+            account.queue_rank(chance.instrument) >= self.limits.margin.queue_stop
+        };
+        if self.margin.worst() >= Level::Stop || self.desk.accounts.iter().any(is_queued) {
+            return Err(Reason::MarginDistance);
+        }
         if chance.now < self.boards[chance.instrument.idx()].t_rest {
             return Err(Reason::Cooldown);
         }
+        if chance.now < self.boards[chance.instrument.idx()].standing.t_rest {
+            return Err(Reason::LosingRun);
+        }
         let slots = self.slots_of(chance.instrument);
-        let mut free = None;
+        let (mut free, mut opposed) = (None, false);
         for slot in slots {
             let pair = &self.pairs[slot];
             if !pair.is_active() {
                 free = free.or(Some(slot));
             } else if pair.long != chance.long {
-                // The venues net what we hold there: a pair the other way round would turn its
-                // reduce-only exits away. Close before open.
-                return Err(Reason::NoSlot);
+                opposed = true;
             }
         }
-        let slot = free.ok_or(Reason::NoSlot)?;
+        let slot = free.filter(|_| !opposed).ok_or(Reason::NoSlot)?;
         match self.has_tokens(chance.now) {
             true => Ok(slot),
             false => Err(Reason::RateBudget),
         }
     }
 
-    /// Whether both venues' budgets carry one more pair. A following leg that has not filled is
-    /// still to be sent, or sent again: that order is spoken for.
+    /// Whether both venues' budgets carry one more pair.
     fn has_tokens(&mut self, now: Nanos) -> bool {
-        let active = || self.pairs.iter().filter(|pair| pair.is_active());
-        let pairs_open = active().count();
-        let awaits = |pair: &Pair, venue: Venue| {
-            let leg = &pair.legs[venue.idx()];
-            let follows = pair.lead.is_some_and(|lead| lead != venue);
-            follows && pair.is_moving() && leg.order.is_none() && leg.opened.0 == 0
-        };
-        let awaited = VENUES.map(|venue| active().filter(|pair| awaits(pair, venue)).count());
-        let mut budgets = self.desk.budgets.iter_mut().zip(awaited);
+        let mut budgets = self.desk.budgets.iter_mut().zip(self.tally.awaited);
+        let pairs_open = self.tally.active;
         budgets.all(|(budget, awaited)| budget.allows_entry(now, pairs_open, awaited))
-    }
-
-    /// Everything open or on its way, worst case. On this market the larger of two views counts:
-    /// what the pairs explain (with what was there before), and what the venue says.
-    fn exposure(&self, instrument: InstrumentId) -> Exposure {
-        let mut exposure = Exposure::default();
-        for pair in self.pairs.iter().filter(|pair| pair.is_active()) {
-            for venue in VENUES {
-                let idx = venue.idx();
-                let (leg, size) = (&pair.legs[idx], pair.exposure(venue));
-                exposure.gross += leg.entry_promise * size;
-                exposure.pending[idx] += leg.entry_promise * (size - leg.held);
-                if pair.instrument == instrument {
-                    exposure.market[idx] += size;
-                }
-            }
-        }
-        for venue in VENUES {
-            let idx = venue.idx();
-            let base = self.boards[instrument.idx()].base[idx];
-            let by_venue = self.desk.accounts[idx].position(instrument);
-            let by_venue = Size(by_venue.unwrap_or(Size::ZERO).0.abs());
-            exposure.market[idx] += Size(base.0.abs());
-            exposure.market[idx] = exposure.market[idx].max(by_venue);
-            exposure.pending[idx] = exposure.pending[idx].max(Notional::ZERO);
-        }
-        exposure
     }
 
     /// Worst prices the entry orders may pay, from (ask, bid) of each venue.
@@ -359,12 +401,45 @@ impl Scanner {
         let board = &self.boards[chance.instrument.idx()];
         VENUES.map(|venue| {
             let (ask, bid) = prices[venue.idx()];
-            let (side, price) = match venue == chance.long {
-                true => (crate::market::book::Side::Bid, ask),
-                false => (crate::market::book::Side::Ask, bid),
+            let side = chance.side(venue);
+            let price = match side {
+                Side::Bid => ask,
+                Side::Ask => bid,
             };
             board.limit(venue, side, price, self.limits.slippage)
         })
+    }
+
+    /// The liquidity as it stands at the moment of sending: the size is never more than what lies
+    /// within the orders' limits on either book, haircut taken off, whatever became of the books
+    /// since the plan. The rule binds entries; a hedge goes out whatever is there, since the leg
+    /// that stands alone is the greater risk.
+    fn cut_to_depth(&self, chance: &Chance, plan: &mut Plan) -> Result<(), Reason> {
+        let board = &self.boards[chance.instrument.idx()];
+        let haircut = Haircut::cut_e4(self.limits.depth_haircut_e4);
+        let depths = VENUES.map(|venue| {
+            let order = (chance.side(venue), plan.prices[venue.idx()]);
+            board.within(venue, order, haircut, DEPTH_MAX)
+        });
+        let [extended, lighter] = depths;
+        let size = plan.size.min(extended).min(lighter);
+        if size < plan.size {
+            let size = size.floor_to(board.lattice.step());
+            let bids = chance.touches.map(|touch| touch.bid);
+            if size < board.lattice.size_min(bids) {
+                return Err(Reason::SizeBelowMin);
+            }
+            plan.size = size;
+            for venue in VENUES {
+                let levels = board.book(venue).levels(chance.side(venue).other());
+                let taken = take(levels, haircut, size).ok_or(Reason::SizeBelowMin)?;
+                plan.taken[venue.idx()] = taken;
+            }
+        }
+        let direction = (chance.long, &chance.touches);
+        plan.foreseen = edge::foreseen(direction, plan.size, &plan.taken, depths);
+        plan.parts.impact_e4 = board.own.score_e4(&plan.foreseen, plan.parts.closing);
+        Ok(())
     }
 
     /// Sends the entry. A full order link drops it: an opportunity is not worth waiting for.
@@ -382,7 +457,10 @@ impl Scanner {
         // From here on the pair is the hedge machine's, whatever becomes of its first order.
         debug_assert_eq!(self.pairs[slot].state, State::Entering);
         self.pairs_made = plan.number;
-        self.boards[chance.instrument.idx()].episodes[chance.long.idx()].take();
+        self.tally.count(slot, &self.pairs[slot]);
+        let board = &mut self.boards[chance.instrument.idx()];
+        board.episodes[chance.long.idx()].take();
+        board.entered[chance.long.idx()] = Some(board.fair.stretch());
         self.desk.note(Event::Taken {
             pair: plan.number,
             instrument: chance.instrument,
@@ -391,6 +469,8 @@ impl Scanner {
             size: plan.size,
             gross: plan.gross,
             net: plan.net,
+            parts: plan.parts,
+            bound: plan.bound,
             t: chance.now,
         });
         Ok(())

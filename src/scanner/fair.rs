@@ -1,9 +1,9 @@
-//! The fair basis of one instrument: the exact median of the mid basis on a fixed time grid.
+//! The fair basis of one instrument: medians of the mid basis on a fixed time grid, slow and fast.
 //!
 //! Two perpetuals of one asset differ for reasons that last; only what stands *over* that is an
-//! edge. Each 100 ms the basis that held then is one sample, so the median is weighted by time and
-//! a burst of messages weighs nothing. Samples lie in a ring and in counting bins of 1/32 bps; a
-//! pointer at the median moves by a few bins per sample.
+//! edge. Each 100 ms the basis that held then is one sample, so the medians are weighted by time
+//! and a burst of messages weighs nothing. The slow median is the fair; the fast one, and the
+//! spread of the slow one, say how far it may be wrong.
 //!
 //! Promises: no allocation after `new`; an edge never teaches (sampling is frozen while one
 //! stands or a pair is open); a jump that stays is learned anew with entries stopped meanwhile.
@@ -11,21 +11,28 @@
 
 use crate::market::VENUE_COUNT;
 use crate::market::units::{Bps, MS, Nanos, Price, SECOND};
+use crate::scanner::median::Median;
+use crate::scanner::risk::Limits;
 use crate::scanner::spread::basis;
+
+// The uncertainty of the fair is what two independent errors make together, added in squares:
+//   drift   |fast - slow|: the slow median is where the basis was half a window ago
+//   chance  IQR / sqrt(n): the error of a median of n independent samples. For a normal
+//           distribution it is 1.2533 sigma / sqrt(n), and sigma = IQR / 1.349: 0.93 IQR / sqrt(n).
+// Samples 100 ms apart are not independent: a hundred count as one (`SAMPLES_PER_EFFECTIVE`).
 
 /// Time between samples. Larger: coarser weighting. Smaller: a longer ring for the same window.
 const GRID_NS: u64 = 100 * MS;
-/// Units of 2^-16 bps in a bin: 1/32 bps. Larger: coarser fair. Smaller: longer moves.
-const BIN_BITS: i64 = 1 << 11;
-/// Bins on either side of zero: 256 bps.
-const BINS_HALF: i64 = 256 * 32;
-const BINS_LEN: usize = 2 * BINS_HALF as usize;
-/// Most samples in a ring, so that a bin's count fits 16 bits: 100 minutes.
-const SAMPLES_MAX: u64 = 60_000;
 /// A basis older than this is no sample: the books were not both live.
 const HOLD_NS_MAX: u64 = 5 * SECOND;
 /// The edge must be gone this long before the clock of a regime change starts anew.
 const CALM_NS: u64 = SECOND;
+/// Samples that say as much as one independent one: ten seconds. Larger: more uncertain for longer.
+/// Smaller: a fair of two minutes passes for exact.
+const SAMPLES_PER_EFFECTIVE: u64 = 100;
+/// Window of what the basis is right now, edges included. Larger: a common move is seen later.
+/// Smaller: an edge of a second passes for one.
+const RAW_NS: u64 = 5 * SECOND;
 
 /// How far the executable spread stands over the fair, in the better direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,19 +43,21 @@ pub enum Edge {
     Some,
     /// Enough to freeze the fair.
     High,
+    /// Beyond belief, or not long ago: it teaches nothing, and is no regime.
+    Absurd,
 }
 
 /// The fair basis of one instrument.
 pub struct Fair {
-    ring: Box<[u16]>,
-    bins: Box<[u16]>,
-    len: usize,
-    next_idx: usize,
-    median_bin: usize,
-    below: usize,
+    slow: Median,
+    fast: Median,
+    /// Of everything, frozen or not.
+    raw: Median,
+    uncertainty: Bps,
     held: Option<Held>,
     high_since: Option<Nanos>,
     calm_since: Option<Nanos>,
+    stretch: u32,
     samples_min: usize,
     regime_after_ns: u64,
     relearning: bool,
@@ -64,21 +73,22 @@ struct Held {
 }
 
 impl Fair {
-    /// An unknown fair over a window, known after `samples_min` samples.
-    pub fn new(window_ns: u64, samples_min: u32, regime_after_ns: u64) -> Fair {
-        let samples = (window_ns / GRID_NS).clamp(1, SAMPLES_MAX) as usize;
+    /// An unknown fair over the windows of these limits, known after their least samples.
+    pub fn new(limits: &Limits) -> Fair {
+        let over = |window_ns: u64| Median::new((window_ns / GRID_NS) as usize);
+        let slow = over(limits.fair_window_ns);
+        let samples_min = (limits.fair_samples_min as usize).clamp(1, slow.capacity());
         Fair {
-            ring: vec![0; samples].into_boxed_slice(),
-            bins: vec![0; BINS_LEN].into_boxed_slice(),
-            len: 0,
-            next_idx: 0,
-            median_bin: BINS_HALF as usize,
-            below: 0,
+            slow,
+            fast: over(limits.edge.fair_fast_ns),
+            raw: over(RAW_NS),
+            uncertainty: Bps::ZERO,
             held: None,
             high_since: None,
             calm_since: None,
-            samples_min: (samples_min as usize).clamp(1, samples),
-            regime_after_ns,
+            stretch: 0,
+            samples_min,
+            regime_after_ns: limits.regime_after_ns,
             relearning: false,
         }
     }
@@ -86,7 +96,7 @@ impl Fair {
     /// The fair, once there are enough samples.
     #[inline]
     pub fn known(&self) -> Option<Bps> {
-        if self.len < self.samples_min {
+        if self.slow.count() < self.samples_min {
             return None;
         }
         self.provisional()
@@ -95,14 +105,32 @@ impl Fair {
     /// The median of whatever samples there are: good for showing, not for trading.
     #[inline]
     pub fn provisional(&self) -> Option<Bps> {
-        let inside = (1..BINS_LEN - 1).contains(&self.median_bin);
-        let bits = (self.median_bin as i64 - BINS_HALF) * BIN_BITS + BIN_BITS / 2;
-        (self.len > 0 && inside).then_some(Bps::from_bits(bits))
+        self.slow.value()
+    }
+
+    /// How far the fair may be wrong, in either direction.
+    #[inline]
+    pub fn uncertainty(&self) -> Bps {
+        self.uncertainty
+    }
+
+    /// What the basis has been in the last seconds, edges included; `None` before they are over.
+    pub fn raw(&self) -> Option<Bps> {
+        self.raw
+            .value()
+            .filter(|_| self.raw.count() == self.raw.capacity())
     }
 
     /// The basis has moved for good and is being learned anew.
     pub fn is_relearning(&self) -> bool {
-        self.relearning && self.len < self.samples_min
+        self.relearning && self.slow.count() < self.samples_min
+    }
+
+    /// Number of the stretch of time since edges were last gone for a calm second. An edge that
+    /// came and never left is in one stretch, however often it flickers.
+    #[inline]
+    pub fn stretch(&self) -> u32 {
+        self.stretch
     }
 
     /// Takes what the basis was before the run for known, until samples outvote it.
@@ -112,6 +140,7 @@ impl Fair {
         for _ in 0..self.samples_min {
             self.add(basis);
         }
+        self.judge_uncertainty();
     }
 
     /// These are both venues' mids from `now` on. `edge` is what stands over the fair now; `pinned`
@@ -120,8 +149,12 @@ impl Fair {
     pub fn observe(&mut self, now: Nanos, mids: [Price; VENUE_COUNT], edge: Edge, pinned: bool) {
         self.catch_up(now);
         self.judge_regime(now, edge);
-        let known = self.len >= self.samples_min;
-        let frozen = known && (pinned || edge == Edge::High);
+        let known = self.slow.count() >= self.samples_min;
+        let frozen = match edge {
+            Edge::Absurd => true,
+            Edge::High => known,
+            Edge::Some | Edge::Calm => known && pinned,
+        };
         let t_sample = self.held.map_or(now, |held| held.t_sample);
         self.held = Some(Held {
             mids,
@@ -134,16 +167,26 @@ impl Fair {
     /// Samples the grid up to `now` with the basis that held.
     fn catch_up(&mut self, now: Nanos) {
         let Some(mut held) = self.held else { return };
-        // After a silence nobody knows what held meanwhile: the grid starts anew.
+        if held.t_sample >= now {
+            return;
+        }
+        // After a silence nobody knows what held meanwhile: the grid starts anew, and so does the
+        // clock of a regime change. An edge that stood before is still the same stretch.
         if now.since(held.t) > HOLD_NS_MAX {
             held.t_sample = now;
+            self.high_since = self.high_since.map(|_| now);
+            self.calm_since = None;
         }
         while held.t_sample < now {
-            if let Some(basis) = basis(held.mids).filter(|_| !held.frozen) {
-                self.add(basis);
+            if let Some(basis) = basis(held.mids) {
+                self.raw.add(basis);
+                if !held.frozen {
+                    self.add(basis);
+                }
             }
             held.t_sample = held.t_sample.plus(GRID_NS);
         }
+        self.judge_uncertainty();
         self.held = Some(held);
     }
 
@@ -152,8 +195,12 @@ impl Fair {
         match edge {
             Edge::High => {
                 self.calm_since = None;
+                if self.high_since.is_none() {
+                    self.stretch = self.stretch.wrapping_add(1);
+                }
                 let since = *self.high_since.get_or_insert(now);
-                if now.since(since) >= self.regime_after_ns && self.len >= self.samples_min {
+                let is_long = now.since(since) >= self.regime_after_ns;
+                if is_long && self.slow.count() >= self.samples_min {
                     self.reset();
                     self.relearning = true;
                 }
@@ -165,55 +212,50 @@ impl Fair {
                     self.high_since = None;
                 }
             }
+            Edge::Absurd => (self.high_since, self.calm_since) = (None, None),
         }
     }
 
-    /// Forgets every sample; the pointer stays, an empty ring has no median.
+    /// Forgets every sample of the fair.
     fn reset(&mut self) {
-        self.bins.fill(0);
-        self.len = 0;
-        self.next_idx = 0;
-        self.below = 0;
+        self.slow.clear();
+        self.fast.clear();
         self.high_since = None;
         self.calm_since = None;
     }
 
-    /// One sample in, the oldest out when the ring is full.
     fn add(&mut self, basis: Bps) {
-        let bin = (basis.bits().div_euclid(BIN_BITS) + BINS_HALF).clamp(0, BINS_LEN as i64 - 1);
-        let bin = bin as usize;
-        if self.len == self.ring.len() {
-            let old = usize::from(self.ring[self.next_idx]);
-            self.bins[old] -= 1;
-            self.below -= usize::from(old < self.median_bin);
-        } else {
-            self.len += 1;
-        }
-        self.ring[self.next_idx] = bin as u16;
-        self.next_idx = (self.next_idx + 1) % self.ring.len();
-        self.bins[bin] += 1;
-        self.below += usize::from(bin < self.median_bin);
-        self.settle();
+        self.slow.add(basis);
+        self.fast.add(basis);
     }
 
-    /// Moves the pointer until exactly the lower median's rank lies in its bin.
-    fn settle(&mut self) {
-        let rank = (self.len - 1) / 2;
-        while self.below > rank {
-            self.median_bin -= 1;
-            self.below -= usize::from(self.bins[self.median_bin]);
-        }
-        while self.below + usize::from(self.bins[self.median_bin]) <= rank {
-            self.below += usize::from(self.bins[self.median_bin]);
-            self.median_bin += 1;
-        }
+    /// Drift and chance together; see above.
+    fn judge_uncertainty(&mut self) {
+        let (Some(fast), Some(slow)) = (self.fast.value(), self.slow.value()) else {
+            return;
+        };
+        let drift = (fast - slow).bits();
+        let effective = (self.slow.count() as u64).max(SAMPLES_PER_EFFECTIVE) << 16;
+        let root = (effective / SAMPLES_PER_EFFECTIVE).isqrt() as i64;
+        let chance = (self.slow.quartile_range().bits() << 8) / root;
+        // Both are below 2^26: their squares fit.
+        let square = drift * drift + chance * chance;
+        self.uncertainty = Bps::from_bits(square.isqrt());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+
+    fn fair(window_s: u64, samples_min: u32, regime_after_s: u64) -> Fair {
+        Fair::new(&Limits {
+            fair_window_ns: window_s * SECOND,
+            fair_samples_min: samples_min,
+            regime_after_ns: regime_after_s * SECOND,
+            ..Limits::default()
+        })
+    }
 
     fn at(ms: u64) -> Nanos {
         Nanos(1_000 * SECOND + ms * MS)
@@ -230,7 +272,7 @@ mod tests {
 
     #[test]
     fn warms_up_in_samples_of_time() {
-        let mut fair = Fair::new(600 * SECOND, 10, 60 * SECOND);
+        let mut fair = fair(600, 10, 60);
         let five = mids(5_000);
         for _ in 0..1_000 {
             fair.observe(at(0), five, Edge::Calm, false);
@@ -241,14 +283,14 @@ mod tests {
         fair.observe(at(1_001), five, Edge::Calm, false);
         assert!(near(fair.known(), 5.0));
         // A silence is not a sample.
-        let before = fair.len;
+        let before = fair.slow.count();
         fair.observe(at(60_000), five, Edge::Calm, false);
-        assert_eq!(fair.len, before);
+        assert_eq!(fair.slow.count(), before);
     }
 
     #[test]
     fn an_edge_does_not_teach_but_a_new_regime_does() {
-        let mut fair = Fair::new(600 * SECOND, 100, 60 * SECOND);
+        let mut fair = fair(600, 100, 60);
         fair.seed(Bps::from_milli(2_000));
         let jumped = mids(9_000);
         let mut ms = 0;
@@ -257,6 +299,10 @@ mod tests {
             ms += 50;
         }
         assert!(near(fair.known(), 2.0) && !fair.is_relearning());
+        assert!(
+            near(fair.raw(), 9.0),
+            "what it is now is known all the same"
+        );
         while ms < 62_000 {
             fair.observe(at(ms), jumped, Edge::High, false);
             ms += 50;
@@ -271,7 +317,7 @@ mod tests {
 
     #[test]
     fn an_open_pair_pins_the_fair() {
-        let mut fair = Fair::new(10 * SECOND, 5, 60 * SECOND);
+        let mut fair = fair(10, 5, 60);
         fair.seed(Bps::ZERO);
         for step in 0..200 {
             fair.observe(at(step * 100), mids(1_500), Edge::Some, true);
@@ -284,25 +330,75 @@ mod tests {
     }
 
     #[test]
-    fn a_basis_beyond_belief_is_no_fair() {
-        let mut fair = Fair::new(10 * SECOND, 5, 60 * SECOND);
-        fair.seed(Bps::from_milli(400_000));
-        assert_eq!(fair.known(), None);
+    fn what_is_beyond_belief_is_no_regime() {
+        let mut fair = fair(600, 10, 2);
+        fair.seed(Bps::ZERO);
+        for step in 0..600 {
+            fair.observe(at(step * 100), mids(150_000), Edge::Absurd, false);
+        }
+        assert!(near(fair.known(), 0.0));
     }
 
-    proptest! {
-        #[test]
-        fn the_median_is_exact(samples in prop::collection::vec(-3_000_i64..3_000, 1..200)) {
-            let mut fair = Fair::new(5 * SECOND, 1, 60 * SECOND);
-            for sample in &samples {
-                fair.add(Bps::from_bits(sample * 64));
-            }
-            let window = &samples[samples.len().saturating_sub(50)..];
-            let bin = |sample: &i64| (sample * 64).div_euclid(BIN_BITS);
-            let mut sorted: Vec<i64> = window.iter().map(bin).collect();
-            sorted.sort_unstable();
-            let expected = sorted[(sorted.len() - 1) / 2] * BIN_BITS + BIN_BITS / 2;
-            prop_assert_eq!(fair.provisional(), Some(Bps::from_bits(expected)));
+    #[test]
+    fn a_silence_is_neither_a_regime_nor_a_calm_second() {
+        let mut fair = fair(600, 100, 60);
+        fair.seed(Bps::ZERO);
+        fair.observe(at(0), mids(9_000), Edge::High, false);
+        // An hour in which nothing was heard.
+        fair.observe(at(3_600_000), mids(9_000), Edge::High, false);
+        assert!(near(fair.known(), 0.0) && !fair.is_relearning());
+        fair.observe(at(3_600_100), mids(0), Edge::Calm, false);
+        fair.observe(at(3_610_000), mids(0), Edge::Calm, false);
+        fair.observe(at(3_610_100), mids(9_000), Edge::High, false);
+        assert_eq!(fair.stretch(), 1);
+        for ms in (0..62_000).step_by(50) {
+            let t = at(3_611_000 + ms);
+            fair.observe(t, mids(9_000), Edge::High, false);
         }
+        assert!(fair.is_relearning(), "it has stood for a minute by now");
+    }
+
+    #[test]
+    fn a_stretch_ends_with_a_calm_second() {
+        let mut fair = fair(600, 10, 60);
+        fair.seed(Bps::ZERO);
+        let mut seen = Vec::new();
+        for (ms, edge) in [
+            (0, Edge::High),
+            (500, Edge::Calm),
+            (1_400, Edge::Some),
+            (1_500, Edge::High),
+            (2_000, Edge::Calm),
+            (3_000, Edge::Calm),
+            (3_100, Edge::High),
+        ] {
+            fair.observe(at(ms), mids(6_000), edge, false);
+            seen.push(fair.stretch());
+        }
+        assert_eq!(seen, [1, 1, 1, 1, 1, 1, 2]);
+    }
+
+    /// The judge: the formula in floats, on a fair that drifts and one that scatters.
+    #[test]
+    fn uncertainty_is_drift_and_chance() {
+        let mut steady = fair(600, 100, 60);
+        steady.seed(Bps::whole(3));
+        assert_eq!(steady.uncertainty(), Bps::ZERO);
+        // Eight minutes at 0, then two at 4: the fast median has gone, the slow one has not.
+        let mut moved = fair(600, 100, 60);
+        for step in 0..6_001_u64 {
+            let milli = if step < 4_800 { 0 } else { 4_000 };
+            moved.observe(at(step * 100), mids(milli), Edge::Calm, false);
+        }
+        assert!(near(moved.known(), 0.0) && near(Some(moved.uncertainty()), 4.0));
+        // Evenly over 4 bps: quartiles 2 bps apart, 6,000 samples as good as 60.
+        let mut wide = fair(600, 100, 60);
+        for step in 0..6_001_u64 {
+            let milli = (step * 1_237 % 4_000) as i64;
+            wide.observe(at(step * 100), mids(milli), Edge::Calm, false);
+        }
+        let expected = 2.0 / 60.0_f64.sqrt();
+        let told = wide.uncertainty().to_f64();
+        assert!((told - expected).abs() < 0.07, "{told} {expected}");
     }
 }

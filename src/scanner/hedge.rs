@@ -12,11 +12,13 @@
 //! Refuses: to act on words alone. Only fills move money; an order is over only when word and
 //! fills agree, else it is asked about and finally judged by the venue's position.
 
-use crate::market::event::{Adopted, Event, ExitCause, HaltCause, PairEnd};
+use crate::market::edge::Parts;
+use crate::market::event::{Adopted, Event, ExitCause, HaltCause, PairEnd, Reason};
 use crate::market::order::{OrderId, OrderState, Refusal, Report, ReportKind};
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
 use crate::scanner::board::Board;
+use crate::scanner::impact::Foreseen;
 use crate::scanner::leave::{close_both, end_of_left, promise_exit};
 use crate::scanner::pair::{Fill, Pair, Role, State};
 use crate::scanner::send::{Scene, Wish, close, count_try, executable, place, settle_order};
@@ -53,6 +55,12 @@ pub struct Plan {
     pub gross: Bps,
     /// Net edge.
     pub net: Bps,
+    /// What both are made of.
+    pub parts: Parts,
+    /// What each order is foreseen to pay beyond its touch.
+    pub foreseen: [Foreseen; VENUE_COUNT],
+    /// The limit that bound the size; `None`: the books did.
+    pub bound: Option<Reason>,
     /// When the bytes behind it were read.
     pub t_tick: Nanos,
 }
@@ -66,6 +74,7 @@ pub fn open(pair: &mut Pair, plan: &Plan, scene: &mut Scene<'_>) -> bool {
     fresh.yardstick = plan.yardstick;
     fresh.size = plan.size;
     (fresh.gross, fresh.net) = (plan.gross, plan.net);
+    fresh.foreseen = plan.foreseen;
     (fresh.t_entry, fresh.t_tick) = (scene.now, plan.t_tick);
     // Room on both links before either leg is sent: the second leg must not be the one to find out.
     let room = |venue: Venue| scene.desk.orders[venue.idx()].room() > 0;
@@ -177,8 +186,10 @@ pub fn hear(pair: &mut Pair, report: &Report, rules: &Rules) {
         ReportKind::Sent => order.has_left = true,
         ReportKind::Fill { .. }
         | ReportKind::Position { .. }
+        | ReportKind::Queue { .. }
         | ReportKind::Balance { .. }
         | ReportKind::Forced { .. }
+        | ReportKind::Funding { .. }
         | ReportKind::Closed { .. }
         | ReportKind::Up
         | ReportKind::Down => {}
@@ -311,7 +322,10 @@ fn rest(pair: &mut Pair, from: State, scene: &mut Scene<'_>) {
     if from == State::Leaving {
         pair.exit_missed = true;
         // What must go is tried again at once.
-        if matches!(pair.cause, ExitCause::Converged | ExitCause::NotHedged) {
+        if matches!(
+            pair.cause,
+            ExitCause::Converged | ExitCause::Opposite | ExitCause::NotHedged
+        ) {
             pair.t_retry = scene.now.plus(scene.limits.cooldown_ns);
         }
     }
@@ -327,9 +341,7 @@ fn rest(pair: &mut Pair, from: State, scene: &mut Scene<'_>) {
 fn finish(pair: &mut Pair, end: PairEnd, scene: &mut Scene<'_>) {
     pair.state = State::Flat;
     pair.end = end;
-    scene.desk.pairs_done += 1;
-    let summary = pair.summary(end, scene.now);
-    scene.desk.note(Event::Pair(summary));
+    scene.desk.end(pair.summary(end, scene.now));
 }
 
 /// The machine can't settle it: halt, and leave the pair for a human. The slot stays taken and its
@@ -338,9 +350,7 @@ fn finish(pair: &mut Pair, end: PairEnd, scene: &mut Scene<'_>) {
 pub(super) fn give_up(pair: &mut Pair, scene: &mut Scene<'_>, why: HaltCause) {
     pair.state = State::Stuck;
     pair.end = PairEnd::Stuck;
-    scene.desk.pairs_done += 1;
-    let summary = pair.summary(PairEnd::Stuck, scene.now);
-    scene.desk.note(Event::Pair(summary));
+    scene.desk.end(pair.summary(PairEnd::Stuck, scene.now));
     scene.desk.raise(why);
 }
 
@@ -375,6 +385,8 @@ fn tell_evenness(pair: &mut Pair, scene: &mut Scene<'_>) {
             pair: pair.number,
             ns: until.since(since),
             usd_s: pair.alone.usd_s,
+            most: pair.alone.most,
+            is_forced: pair.cause == ExitCause::Forced,
             worst: pair.alone.worst,
             best: pair.alone.best,
         });

@@ -144,7 +144,7 @@ fn smallest_worth(notional: Notional, price: Price) -> Size {
 mod tests {
     use super::*;
     use crate::market::units::SCALE;
-    use crate::market::{InstrumentId, Name};
+    use crate::market::{Bounds, InstrumentId, Name};
     use proptest::prelude::*;
 
     fn market(venue: Venue, lot: i64, size_min: i64, notional_min: Notional) -> Market {
@@ -159,6 +159,7 @@ mod tests {
             notional_min,
             fee_taker: Bps::ZERO,
             fee_maker: Bps::ZERO,
+            bounds: Bounds::default(),
         }
     }
 

@@ -9,19 +9,37 @@
 //! Refuses: to know sockets, signatures, or how a venue spells anything.
 
 mod alone;
+pub mod arrival;
+mod arrive;
 mod audit;
 mod board;
+pub mod breaker;
+pub mod common_mode;
 mod desk;
+pub mod edge;
 mod enter;
 pub mod fair;
+pub mod funding;
 mod gone;
+mod ground;
+mod guard;
 mod hedge;
+mod holes;
+pub mod impact;
 pub mod lattice;
 mod leave;
+pub mod margin;
+mod matches;
+pub mod median;
 mod mirror;
 pub mod order_of_legs;
 mod outside;
 mod pair;
+mod paper;
+mod payments;
+mod purse;
+pub mod ramp;
+mod ranking;
 mod repair;
 pub mod risk;
 mod send;
@@ -30,6 +48,7 @@ mod slots;
 pub mod spread;
 mod strikes;
 mod table;
+mod tally;
 #[cfg(test)]
 mod tests_explore;
 #[cfg(test)]
@@ -38,16 +57,27 @@ mod working;
 
 use crate::market::book::Delta;
 use crate::market::event::{Control, Event, Status, Step};
-use crate::market::order::{Order, OrderId, Report, ReportKind};
+use crate::market::order::{Order, OrderId, Refusal, Report, ReportKind};
+use crate::market::ranking::Ranked;
 use crate::market::reference::Reference;
 use crate::market::units::Nanos;
 use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, VENUE_COUNT, VENUES, Venue};
+use crate::scanner::arrival::Arrival;
+use crate::scanner::arrival::table::Table;
 use crate::scanner::board::Board;
+use crate::scanner::breaker::Breakers;
+use crate::scanner::common_mode::Common;
 use crate::scanner::desk::Desk;
 use crate::scanner::gone::Gone;
+use crate::scanner::guard::Shrinking;
+use crate::scanner::margin::Margin;
+use crate::scanner::matches::Matches;
 use crate::scanner::outside::Watch;
 use crate::scanner::pair::{Pair, State};
+use crate::scanner::paper::Paper;
+use crate::scanner::ranking::Ranking;
 use crate::scanner::risk::{Account, Budget, SLOTS_MAX};
+use crate::scanner::tally::Tally;
 use crate::stage::Stage;
 use crate::stage::clock::Clock;
 use crate::stage::halt::Halt;
@@ -83,6 +113,8 @@ pub struct Ends {
     pub status: Tx<Status>,
     /// Everything worth keeping.
     pub journal: Tx<Event>,
+    /// The ranked opportunities, for whoever reads them.
+    pub board: Tx<Ranked>,
     /// The halt flag.
     pub halt: Halt,
     /// Stamps latencies; decisions use `now`.
@@ -92,6 +124,8 @@ pub struct Ends {
 /// The scanner stage.
 pub struct Scanner {
     boards: Box<[Board]>,
+    /// What is expected at arrival.
+    arrival: Arrival,
     /// `limits.slots` for each instrument, in its order.
     pairs: Box<[Pair]>,
     limits: Limits,
@@ -101,21 +135,33 @@ pub struct Scanner {
     reports: [Rx<Report>; VENUE_COUNT],
     control: Rx<Control>,
     status: Tx<Status>,
+    ranking: Ranking,
     clock: Clock,
     /// What is noticed of each instrument's positions beside its pairs.
     watches: Box<[Watch]>,
+    /// What all pairs together stand for.
+    tally: Tally,
+    /// How far each venue is from liquidating us.
+    margin: Margin,
+    shrinking: Shrinking,
     /// Pairs that were over not long ago.
     gone: Box<Gone>,
     /// Slots with news since they were last advanced.
     dirty: [u64; DIRTY_LEN],
     /// Instruments on which a leg stands alone.
     uneven: [u64; UNEVEN_LEN],
+    /// Whether all markets move together.
+    common: Common,
+    /// Fills of this turn.
+    matches: Matches,
     /// Number of the last pair made.
     pairs_made: u32,
     /// `Control::EntriesOff` and `Control::Drain` clear it for good.
     entries_on: bool,
     /// Every pair is being left.
     draining: bool,
+    /// The matcher of a run on paper.
+    paper: Option<Box<Paper>>,
 }
 
 impl Scanner {
@@ -135,14 +181,20 @@ impl Scanner {
         limits.slots = limits.slots.clamp(1, SLOTS_MAX);
         let account = || Account::new(instruments.len());
         let [extended, lighter] = limits.orders_per_minute.map(Budget::new);
-        let outside = ([extended, lighter], [account(), account()]);
+        let breakers = Breakers::new(limits.breaker);
+        let outside = ([extended, lighter], [account(), account()], breakers);
+        let bounds = |instrument: &Instrument| instrument.markets.map(|market| market.bounds);
         let slots = |instrument: &Instrument| [Pair::new(instrument.id); SLOTS_MAX];
         Scanner {
             boards: instruments.iter().map(|i| Board::new(i, &limits)).collect(),
+            arrival: Arrival::new(instruments, &limits),
             pairs: instruments
                 .iter()
                 .flat_map(|instrument| slots(instrument).into_iter().take(limits.slots))
                 .collect(),
+            tally: Tally::new(instruments.len() * limits.slots),
+            margin: Margin::new(limits.margin, instruments.iter().map(bounds)),
+            shrinking: Shrinking::default(),
             limits,
             desk: Desk::new(run, ends.orders, ends.journal, ends.halt, outside),
             deltas: ends.deltas,
@@ -150,15 +202,25 @@ impl Scanner {
             reports: ends.reports,
             control: ends.control,
             status: ends.status,
+            ranking: Ranking::new(instruments, ends.board),
             clock: ends.clock,
             watches: instruments.iter().map(|_| Watch::default()).collect(),
             gone: Box::new(Gone::new()),
             dirty: [0; DIRTY_LEN],
             uneven: [0; UNEVEN_LEN],
+            common: Common::new(limits.edge.common_max),
+            matches: Matches::default(),
             pairs_made: 0,
             entries_on: true,
             draining: false,
+            paper: None,
         }
+    }
+
+    /// Begins with what was learned before, of the same instruments.
+    pub fn learned(mut self, table: Table) -> Scanner {
+        self.arrival.learned(table);
+        self
     }
 
     /// Indexes of an instrument's slots in `pairs`.
@@ -184,6 +246,7 @@ impl Scanner {
         }
         if work > 0 {
             self.advance_dirty(now);
+            self.weigh_matches();
         }
         work
     }
@@ -192,6 +255,7 @@ impl Scanner {
     /// runs are not ours to act on.
     fn hear(&mut self, venue: Venue, report: &Report, now: Nanos) {
         self.desk.accounts[venue.idx()].hear(report);
+        self.desk.breakers.hear(report);
         match report.kind {
             ReportKind::Position { size } => {
                 self.note_base(venue, report.instrument, size);
@@ -201,21 +265,31 @@ impl Scanner {
                 self.hear_of_venue(venue, &report.kind, now);
             }
             ReportKind::Forced { .. } => self.hear_forced(venue, report, now),
+            ReportKind::Funding { .. } => self.hear_funding(venue, report),
             ReportKind::Fill { .. } => self.desk.strikes.wipe(venue, report.instrument),
-            ReportKind::Sent
+            ReportKind::NotSent {
+                why: Refusal::RateBudget,
+            } => self.desk.t_short[venue.idx()] = Some(now),
+            ReportKind::Balance { .. } => self.hear_equity(venue),
+            ReportKind::Queue { .. }
+            | ReportKind::Sent
             | ReportKind::NotSent { .. }
             | ReportKind::Acknowledged
             | ReportKind::Rejected { .. }
-            | ReportKind::State { .. }
-            | ReportKind::Balance { .. } => {}
+            | ReportKind::State { .. } => {}
         }
         if report.order == OrderId::NONE || report.order.run() != self.desk.run {
             return self.hear_of_stranger(report);
         }
         match self.slot_of(report) {
             Some(slot) => {
+                self.note_match(slot, report);
+                self.measure(slot, report);
                 hedge::hear(&mut self.pairs[slot], report, &self.desk.rules);
                 self.dirty[slot / 64] |= 1 << (slot % 64);
+                if report.kind == ReportKind::Sent {
+                    self.await_match(slot, report);
+                }
             }
             None => self.hear_of_nobody(report),
         }
@@ -240,6 +314,21 @@ impl Scanner {
                     let is_out = self.desk.strikes.is_out(instrument);
                     if let Some(board) = self.boards.get_mut(instrument.idx()) {
                         board.entries_on = allowed && !is_out;
+                    }
+                }
+                Some(Control::Breakers(kept)) => self.desk.breakers.restore(&kept),
+                Some(Control::Standing {
+                    instrument,
+                    standing,
+                }) => {
+                    if let Some(board) = self.boards.get_mut(instrument.idx()) {
+                        board.standing = standing;
+                    }
+                }
+                Some(Control::Terms(terms)) => {
+                    if let Some(board) = self.boards.get_mut(terms.instrument.idx()) {
+                        board.set_terms(&terms);
+                        self.arrival.set_terms(&terms);
                     }
                 }
                 Some(Control::Adopt(adopted)) => self.adopt(&adopted, now),
@@ -283,6 +372,9 @@ impl Scanner {
                     continue;
                 };
                 if board.apply(&delta) {
+                    if let Some(paper) = &mut self.paper {
+                        paper.look(board, delta.venue);
+                    }
                     let idx = delta.instrument.idx();
                     if self.uneven[idx / 64] & (1 << (idx % 64)) != 0 {
                         self.look_at_uneven(delta.instrument, now);
@@ -331,6 +423,7 @@ impl Scanner {
                 (false, false) => moving == 0,
                 (false, true) => false,
             },
+            breakers: self.desk.breakers.state(),
         }
     }
 }
@@ -347,7 +440,8 @@ impl Stage for Scanner {
     /// exposure.
     fn turn(&mut self, now: Nanos) -> usize {
         self.desk.look_at_halt();
-        let rare = self.take_reports(now) + self.take_control(now) + self.take_references();
+        let heard = self.take_reports(now) + self.match_paper(now);
+        let rare = heard + self.take_control(now) + self.take_references();
         rare + self.take_deltas(now)
     }
 
@@ -355,17 +449,22 @@ impl Stage for Scanner {
     /// come, exits by time or drain, the audit. None of it waits longer than a beat.
     fn housekeeping(&mut self, now: Nanos) {
         self.desk.look_at_halt();
+        self.beat_paper(now);
+        self.guard(now);
         for slot in 0..self.pairs.len() {
             if self.pairs[slot].is_active() {
                 self.act(slot, now, hedge::advance);
                 self.look_at_exit(slot, now);
             }
         }
-        for board in &mut self.boards {
-            board.legs.observe(now, board.touches());
-        }
+        self.look_at_ages(now);
+        let bases = self.boards.iter().map(Board::basis_now);
+        self.common.beat(now, bases);
         self.audit(now);
         self.advance_dirty(now);
+        self.look_at_breakers(now);
+        debug_assert!(self.tally.is_of(&self.pairs), "who changed was counted");
+        self.beat_ranking(now);
         let status = self.status_now();
         // A full link means that `main` is behind; the next beat brings fresher news than this.
         let _ = self.status.push(status);

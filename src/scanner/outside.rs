@@ -2,9 +2,9 @@
 //! takes away, and hands that are not ours.
 //!
 //! A leg is known to be taken away by the venue's own word (a forced trade), or by its position:
-//! smaller than our fills explain, said twice some time apart, or once for as long as a late fill
-//! may take. Then the other leg is closed at once and the market rests; what no trade of the venue
-//! tells halts as well.
+//! smaller than our fills explain, said twice some time apart, or once and standing for seconds.
+//! Then the other leg is closed at once and the market rests; what no trade of the venue tells
+//! halts as well.
 //!
 //! Promises: nothing here trades; it tells the pairs and raises halt.
 //! Refuses: to guess. One position report is one source at one time.
@@ -17,12 +17,17 @@ use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::Scanner;
 use crate::scanner::gone::Late;
 use crate::scanner::hedge;
-use crate::scanner::pair::{Fill, LATE_FILL_NS};
+use crate::scanner::pair::Fill;
 use crate::scanner::send::Scene;
 
 /// Two reports of one smaller position agree when they are this far apart. Larger: later. Smaller:
 /// a burst of reports about one moment counts as two.
 const APART_NS: u64 = SECOND;
+
+/// A position that is smaller without another report of it is believed after this time: longer than
+/// a stream that died between a trade and its position is taken for alive. Larger: the other leg
+/// stands alone for longer. Smaller: a dead stream closes legs that stand.
+const SHRUNK_NS: u64 = 5 * SECOND;
 
 /// A market rests for so long after a venue took a leg there. Larger: edges missed. Smaller: a new
 /// pair stands on a margin that is still being taken apart.
@@ -82,6 +87,7 @@ impl Scanner {
             now,
         };
         hedge::adopt(&mut self.pairs[slot], adopted, number, &mut scene);
+        self.tally.count(slot, &self.pairs[slot]);
         // What was heard of the position before took all of it for a stranger's.
         for venue in VENUES {
             if self.watches[instrument.idx()].is_heard[venue.idx()] {
@@ -143,6 +149,7 @@ impl Scanner {
                     &self.desk.rules,
                 );
                 self.dirty[slot / 64] |= 1 << (slot % 64);
+                self.tally.count(slot, &self.pairs[slot]);
                 self.uneven[instrument.idx() / 64] |= 1 << (instrument.idx() % 64);
             }
             Late::Strange => self.desk.raise(HaltCause::Unexplained),
@@ -180,8 +187,9 @@ impl Scanner {
 
     /// A position was reported: has it become smaller than the pairs explain?
     pub(super) fn look_at_position(&mut self, venue: Venue, at: InstrumentId, now: Nanos) {
-        if self.boards.get(at.idx()).is_some() {
-            let drift = self.drift(at, venue);
+        if self.boards.get(at.idx()).is_some()
+            && let Some(drift) = self.drift(at, venue)
+        {
             self.follow_shrunk(at, venue, drift, now, Source::Report);
         }
     }
@@ -212,7 +220,7 @@ impl Scanner {
         }
         let stood_ns = now.since(seen.1);
         let is_told_twice = source == Source::Report && stood_ns >= APART_NS;
-        if is_told_twice || stood_ns >= LATE_FILL_NS {
+        if is_told_twice || stood_ns >= SHRUNK_NS {
             *seen = (Size::ZERO, now);
             self.book_shrunk(instrument, venue, drift, now);
         }

@@ -15,6 +15,7 @@ use crate::market::order::OrderId;
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::alone::Alone;
+use crate::scanner::impact::Foreseen;
 use crate::scanner::spread::Yardstick;
 
 pub use crate::scanner::table::State;
@@ -49,7 +50,7 @@ pub struct Leg {
     pub exit_promise: Price,
     /// Everything opened so far, and what it cost.
     pub opened: Size,
-    opened_notional: Notional,
+    pub opened_notional: Notional,
     assumed: [Option<Assumed>; ASSUMED_MAX],
     /// Number of an order that never left its gateway: free to be used again.
     pub spare: Option<u8>,
@@ -123,6 +124,7 @@ struct Money {
     edge: Notional,
     slippage: Notional,
     fees: Notional,
+    funding: Notional,
     repair: Notional,
 }
 
@@ -157,6 +159,8 @@ pub struct Pair {
     pub gross: Bps,
     /// Net edge at the decision.
     pub net: Bps,
+    /// What each entry was foreseen to pay beyond the touch, by venue.
+    pub foreseen: [Foreseen; VENUE_COUNT],
     /// When the entry was decided.
     pub t_entry: Nanos,
     /// When the bytes that caused the last decision were read.
@@ -208,6 +212,7 @@ impl Pair {
             matched: Size::ZERO,
             gross: Bps::ZERO,
             net: Bps::ZERO,
+            foreseen: [Foreseen::default(); VENUE_COUNT],
             t_entry: Nanos::ZERO,
             t_tick: Nanos::ZERO,
             cause: ExitCause::NotHedged,
@@ -400,6 +405,17 @@ impl Pair {
         })
     }
 
+    /// What it would have made if what it holds were closed at these prices, by venue.
+    pub fn worth(&self, prices: [Price; VENUE_COUNT]) -> Notional {
+        let money = &self.money;
+        let mut worth = money.edge + money.slippage - money.fees + money.repair;
+        for venue in VENUES {
+            let close = self.opening_side(venue).other();
+            worth += signed(close, prices[venue.idx()] * self.legs[venue.idx()].held);
+        }
+        worth
+    }
+
     /// Splits what moved into the promise and the deviation from it.
     fn book(&mut self, fill: &Fill, promise: Price, planned: bool) {
         let deviation = signed(fill.side, (fill.price - promise) * fill.size);
@@ -433,6 +449,11 @@ impl Pair {
         self.alone.set(t, excess, basis);
     }
 
+    /// Funding was received for what it holds; negative: paid.
+    pub fn take_funding(&mut self, amount: Notional) {
+        self.money.funding += amount;
+    }
+
     /// The account at the end. What is left on a leg (dust) is carried at its promised price, so
     /// that it makes neither profit nor loss here.
     pub fn summary(&self, end: PairEnd, t_end: Nanos) -> PairSummary {
@@ -460,9 +481,9 @@ impl Pair {
             edge: money.edge,
             slippage: money.slippage,
             fees: money.fees,
-            funding: Notional::ZERO,
+            funding: money.funding,
             repair: money.repair,
-            total: money.edge + money.slippage - money.fees + money.repair,
+            total: money.edge + money.slippage - money.fees + money.funding + money.repair,
         }
     }
 }

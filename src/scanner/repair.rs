@@ -2,18 +2,29 @@
 //!
 //! What the lone leg cost is spent either way; compared is what comes after. Completing buys the
 //! edge that is left at the prices of this moment, against the pair's own fair, and owes the small
-//! leg's way in and both legs' way out. Taking back owes the large leg's way out alone, now.
+//! leg's way in and both legs' way out. Taking back owes the large leg's way out alone, and the
+//! time that it stands alone beyond what was planned ([`time_alone`]).
 //!
 //! Promises: prices are what the ladders give for the whole excess, not their best level.
 //! Refuses: to decide without both books; then the hedge is tried, as the lone leg is the risk.
 
 use crate::market::Venue;
 use crate::market::book::Side;
-use crate::market::units::{Bps, Price, Size};
+use crate::market::units::{Bps, Price, SECOND, Size};
 use crate::scanner::board::Board;
 use crate::scanner::lattice::Remedy;
+use crate::scanner::order_of_legs::DEVIATIONS;
 use crate::scanner::pair::Pair;
+use crate::scanner::risk::SLOW;
 use crate::scanner::spread::{Haircut, half_spread, ratio, take};
+
+/// Deviation of a price in a second, bps, while no edge of this market and direction has taught it:
+/// at 27 edges of the built-in scenario Lighter's price moved by 5.9 bps (root mean square) over
+/// the 350 ms that followed, which is 10 bps in a second. That is far above a calm market's 1 bps,
+/// and must be: a leg stands alone just after a price has moved. Larger: a pair that no longer pays
+/// is completed all the same, for the fees. Smaller: a leg stands alone for the slow venue's delay
+/// to save a fee.
+const DEVIATION_PER_SECOND: Bps = Bps::whole(10);
 
 /// How a lone leg is dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +60,20 @@ pub fn cheaper(pair: &Pair, board: &Board, large: Venue, excess: Size) -> Way {
                 let touch = touches[venue.idx()];
                 half_spread(touch.bid, touch.ask)
             };
-            let spreads = half(large) + half(small);
-            let hedged = if_hedged(pair, board, (large, small_price)) - spreads;
-            match hedged >= if_unwound(pair, board, (large, large_price)) {
+            let stands = pair.legs[large.idx()].entry_average();
+            let (ask, bid) = match large == pair.long {
+                true => (stands, small_price),
+                false => (small_price, stands),
+            };
+            // Completing brings the edge between what stands and the small leg's price, less three
+            // fees (the large leg's first is paid) and the closing half spreads. Taking back brings
+            // the move, less one fee, which both owe. So what the edge must make good is:
+            let fee = board.market(small).fee_taker;
+            let moved = moved(pair, large, (stands, large_price));
+            let needed = moved + fee + fee + half(large) + half(small);
+            let pays = |edge: Bps| pair.yardstick.pays(pair.long, ask, bid, edge);
+            // Time is only ever on the hedge's side: mostly it need not be reckoned.
+            match pays(needed) || pays(needed - time_alone(pair, board, large)) {
                 true => Way::Hedge,
                 false => Way::Unwind,
             }
@@ -61,34 +83,46 @@ pub fn cheaper(pair: &Pair, board: &Board, large: Venue, excess: Size) -> Way {
     }
 }
 
-/// What completing brings from here on: the edge over the pair's fair between what the large leg
-/// cost and this price on the small one, less three fees (the large leg's first is paid). Closing
-/// half spreads are the caller's.
-fn if_hedged(pair: &Pair, board: &Board, (large, price): (Venue, Price)) -> Bps {
-    let stands = pair.legs[large.idx()].entry_average();
-    let (ask, bid) = match large == pair.long {
-        true => (stands, price),
-        false => (price, stands),
-    };
-    let fee = |venue: Venue| board.market(venue).fee_taker;
-    let small = fee(large.other());
-    pair.yardstick.gross(pair.long, ask, bid) - small - small - fee(large)
-}
-
-/// What taking the large leg back at this price brings: its move since it filled, less one fee.
-fn if_unwound(pair: &Pair, board: &Board, (large, price): (Venue, Price)) -> Bps {
-    let stands = pair.legs[large.idx()].entry_average();
+/// The large leg's move since it filled, in our favour, if it is taken back at this price.
+fn moved(pair: &Pair, large: Venue, (stands, price): (Price, Price)) -> Bps {
     let better = match pair.opening_side(large) {
         Side::Bid => price - stands,
         Side::Ask => stands - price,
     };
-    ratio(better.0.into(), stands.0.into()) - board.market(large).fee_taker
+    ratio(better.0.into(), stands.0.into())
+}
+
+/// What standing alone until the large leg's venue has matched costs beyond standing alone until
+/// the small one's has: three deviations of the price over the one delay, less the same over the
+/// other. The first hedge's own time was planned, and weighed when the order of legs was chosen, so
+/// that taking back where it is faster earns nothing then; a hedge that has missed is to be weighed
+/// with the time that another takes.
+///
+/// `3 * deviation * (sqrt(delay of large) - sqrt(delay of small))`, where the deviation is that of
+/// a second: the slow venue's over its delay, as the edges here have shown it, divided by the root
+/// of that delay.
+fn time_alone(pair: &Pair, board: &Board, large: Venue) -> Bps {
+    let root = |delay_ns: u64| delay_ns.isqrt() as i64;
+    let [own, other] = [large, large.other()].map(|venue| root(board.delays_ns[venue.idx()]));
+    let longer = match pair.hedge_tries {
+        0 => (own - other).max(0),
+        _ => own - other,
+    };
+    let (deviation, over) = match board.deviations[pair.long.idx()] {
+        Some(learned) => (learned, root(board.delays_ns[SLOW.idx()]).max(1)),
+        None => (DEVIATION_PER_SECOND, root(SECOND)),
+    };
+    Bps::from_bits(DEVIATIONS * deviation.bits() * longer / over)
 }
 
 /// Average price of an order of this side and size on a venue's book; `None` when it is too thin.
 fn average(board: &Board, venue: Venue, side: Side, size: Size) -> Option<Price> {
     let levels = board.book(venue).levels(side.other());
-    take(levels, Haircut::NONE, size).map(|taken| taken.average(size))
+    take(levels, Haircut::NONE, size).map(|taken| match taken.notional == taken.worst * size {
+        // The first level holds it all: nothing to divide.
+        true => taken.worst,
+        false => taken.average(size),
+    })
 }
 
 #[cfg(test)]
@@ -96,15 +130,20 @@ mod tests {
     use super::*;
     use crate::market::book::{Delta, flags};
     use crate::market::order::OrderId;
-    use crate::market::units::{Nanos, Notional, SCALE};
-    use crate::market::{Instrument, InstrumentId, Market, Name, VENUES};
+    use crate::market::units::{MS, Nanos, Notional, SCALE};
+    use crate::market::{Bounds, Instrument, InstrumentId, Market, Name, VENUES};
     use crate::scanner::pair::Fill;
     use crate::scanner::risk::Limits;
     use crate::scanner::spread::Yardstick;
     use Venue::{Extended, Lighter};
 
-    /// Prices in tenths; two units on each level; fees 2.5 and 0 bps.
+    /// Prices in tenths; two units on each level; fees 2.5 and 0 bps. Both venues match alike.
     fn board(extended: [i64; 2], lighter: [i64; 2]) -> Board {
+        board_within([350 * MS; 2], extended, lighter)
+    }
+
+    /// The same with these delays to a match.
+    fn board_within(delay_ns: [u64; 2], extended: [i64; 2], lighter: [i64; 2]) -> Board {
         let market = |venue, fee| Market {
             venue,
             instrument: InstrumentId(0),
@@ -116,13 +155,18 @@ mod tests {
             notional_min: Notional::from_usd(10),
             fee_taker: Bps::from_milli(fee),
             fee_maker: Bps::ZERO,
+            bounds: Bounds::default(),
         };
         let instrument = Instrument {
             id: InstrumentId(0),
             name: Name::new("BTC").unwrap(),
             markets: [market(Extended, 2_500), market(Lighter, 0)],
         };
-        let mut board = Board::new(&instrument, &Limits::default());
+        let limits = Limits {
+            match_delay_ns: delay_ns,
+            ..Limits::default()
+        };
+        let mut board = Board::new(&instrument, &limits);
         for (venue, [bid, ask]) in [(Extended, extended), (Lighter, lighter)] {
             for (side, price, flags) in [
                 (Side::Bid, bid, flags::CLEAR | flags::SNAPSHOT),
@@ -192,6 +236,47 @@ mod tests {
             let found = cheaper(&pair, &board, Lighter, UNIT);
             assert_eq!(found, way, "mirrored {extended:?} {lighter:?}");
         }
+    }
+
+    #[test]
+    fn taking_back_on_the_slow_venue_must_be_worth_its_time() {
+        // Alone for 350 ms and not for 10: 3 deviations of 10 bps a second, 14.7 bps.
+        let slow = |extended, lighter| board_within([10 * MS, 350 * MS], extended, lighter);
+        let pair = lone(Extended, Lighter, 10_015);
+        for (extended, lighter, way) in [
+            // The edge is gone either way round: the fees of a pair are less than that.
+            ([9_999, 10_001], [9_999, 10_001], Way::Hedge),
+            ([10_014, 10_016], [10_014, 10_016], Way::Hedge),
+            // Extended is on beyond: -14.9 against -15.7, then -15.9.
+            ([10_021, 10_023], [10_014, 10_016], Way::Hedge),
+            ([10_022, 10_024], [10_014, 10_016], Way::Unwind),
+        ] {
+            let found = cheaper(&pair, &slow(extended, lighter), Lighter, UNIT);
+            assert_eq!(found, way, "{extended:?} {lighter:?}");
+        }
+        // The leg that is taken back fast owes nothing, and gains nothing by it.
+        let mut pair = lone(Extended, Extended, 10_000);
+        for (lighter, way) in [(10_002, Way::Hedge), (9_999, Way::Unwind)] {
+            let board = slow([9_999, 10_001], [lighter - 1, lighter + 1]);
+            assert_eq!(cheaper(&pair, &board, Extended, UNIT), way, "{lighter}");
+        }
+        // Once the slow hedge has missed, the time of another counts against it.
+        pair.hedge_tries = 1;
+        for (lighter, way) in [(10_002, Way::Unwind), (10_030, Way::Hedge)] {
+            let board = slow([9_999, 10_001], [lighter - 1, lighter + 1]);
+            assert_eq!(cheaper(&pair, &board, Extended, UNIT), way, "{lighter}");
+        }
+    }
+
+    #[test]
+    fn what_the_edges_taught_is_what_a_second_alone_costs() {
+        let even = [9_999, 10_001];
+        let mut board = board_within([10 * MS, 350 * MS], even, even);
+        let pair = lone(Extended, Lighter, 10_015);
+        assert_eq!(cheaper(&pair, &board, Lighter, UNIT), Way::Hedge);
+        // After none of these edges did Lighter move.
+        board.deviations[Extended.idx()] = Some(Bps::ZERO);
+        assert_eq!(cheaper(&pair, &board, Lighter, UNIT), Way::Unwind);
     }
 
     #[test]

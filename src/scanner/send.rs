@@ -25,7 +25,10 @@ const ORDERS_MASK: u8 = 0x7F;
 /// Pause after an order that fell short, times the tries so far. Larger: longer alone. Smaller:
 /// the next try meets the same book.
 const RETRY_NS: u64 = 20 * MS;
-/// Pause after a close that was refused while the one before it may still fill.
+/// The same after a close that the venue refused: not the price is at fault, and what is may take a
+/// moment to pass. Larger: longer alone. Smaller: a few bad seconds use all tries up.
+const REFUSED_RETRY_NS: u64 = 250 * MS;
+/// Pause after a close of what seems to be gone already.
 const OVERTAKEN_RETRY_NS: u64 = 500 * MS;
 /// Pause after an order that its gateway would not send.
 const UNSENT_RETRY_NS: u64 = 100 * MS;
@@ -156,6 +159,7 @@ pub(super) fn place(pair: &mut Pair, wish: Wish, scene: &mut Scene<'_>) {
     }
     let leg = &mut pair.legs[wish.venue.idx()];
     leg.spare = None;
+    let promise = promise_of(leg, wish.role);
     leg.order = Some(Working {
         id,
         role: wish.role,
@@ -163,7 +167,12 @@ pub(super) fn place(pair: &mut Pair, wish: Wish, scene: &mut Scene<'_>) {
         price: wish.price,
         size: wish.size,
         filled: Size::ZERO,
-        promise: promise_of(leg, wish.role),
+        promise,
+        // The promise of a first order is of this moment, that of any other is not.
+        shown: match wish.role {
+            Role::Entry | Role::Exit => promise,
+            Role::Hedge | Role::Close => Price::ZERO,
+        },
         planned: wish.planned,
         state: OrderState::Sent,
         said: None,
@@ -275,7 +284,7 @@ fn end_order(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) {
     if !order.never_left && order.filled.0 == 0 && (is_refused || is_dropped) {
         strike(pair, venue, scene);
     }
-    forget_order(pair, venue, scene.now);
+    forget_order(pair, venue, scene);
 }
 
 /// The order was refused, or taken and dropped.
@@ -288,7 +297,8 @@ fn strike(pair: &Pair, venue: Venue, scene: &mut Scene<'_>) {
 }
 
 /// Clears the leg for its next order.
-fn forget_order(pair: &mut Pair, venue: Venue, now: Nanos) {
+fn forget_order(pair: &mut Pair, venue: Venue, scene: &Scene<'_>) {
+    let now = scene.now;
     let Some(order) = pair.legs[venue.idx()].order else {
         return;
     };
@@ -299,12 +309,8 @@ fn forget_order(pair: &mut Pair, venue: Venue, now: Nanos) {
         pair.unsent = 0;
     } else {
         pair.unsent = 0;
-        // Refused because the close before it did fill and has not said so yet: that says nothing
-        // about how the market takes it.
-        let is_overtaken = order.state == OrderState::Rejected
-            && !order.role.opens()
-            && pair.legs[venue.idx()].may_fill_late();
-        if is_overtaken {
+        let is_refused = order.state == OrderState::Rejected && !order.role.opens();
+        if is_refused && is_overtaken(pair, venue, scene) {
             pair.legs[venue.idx()].order = None;
             pair.t_retry = now.plus(OVERTAKEN_RETRY_NS);
             return;
@@ -315,9 +321,25 @@ fn forget_order(pair: &mut Pair, venue: Venue, now: Nanos) {
             Role::Close => pair.close_tries,
             Role::Entry | Role::Exit => 0,
         };
-        pair.t_retry = now.plus(RETRY_NS * u64::from(tries));
+        let retry_ns = match is_refused {
+            true => REFUSED_RETRY_NS,
+            false => RETRY_NS,
+        };
+        pair.t_retry = now.plus(retry_ns * u64::from(tries));
     }
     pair.legs[venue.idx()].order = None;
+}
+
+/// A close may have been refused because what it was to close is gone: the close before it filled
+/// and has not said so yet, or the venue took the leg and its position shows it already. That says
+/// nothing about how the market takes it, and the position is told about soon.
+fn is_overtaken(pair: &Pair, venue: Venue, scene: &Scene<'_>) -> bool {
+    let leg = &pair.legs[venue.idx()];
+    let shown = scene.ours[venue.idx()].map(|ours| match venue == pair.long {
+        true => ours,
+        false => -ours,
+    });
+    leg.may_fill_late() || shown.is_some_and(|shown| shown < leg.held)
 }
 
 /// Asks the venue what became of an order. Until it answers, the order counts as if it had filled
@@ -406,7 +428,7 @@ fn judge(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>) {
     } else if order.filled.0 == 0 {
         strike(pair, venue, scene);
     }
-    forget_order(pair, venue, scene.now);
+    forget_order(pair, venue, scene);
 }
 
 /// A hedge or a close fell short. First orders of an entry or an exit may miss freely.

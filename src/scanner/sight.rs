@@ -4,9 +4,9 @@
 //! what is unknown or may come late counts as the worst of both outcomes.
 //! Refuses: to change anything.
 
-use crate::market::VENUES;
 use crate::market::event::ExitCause;
-use crate::market::units::{Bps, SECOND};
+use crate::market::units::{Bps, SECOND, Size};
+use crate::market::{VENUES, Venue};
 use crate::scanner::pair::{Pair, Role, State};
 use crate::scanner::repair::Way;
 use crate::scanner::send::{Scene, Wish, is_closable, price_at_touch, widened};
@@ -50,8 +50,10 @@ pub fn is_so(when: When, pair: &Pair, scene: &Scene<'_>) -> bool {
         When::HedgePaused => wants_hedge(pair) && scene.now < pair.t_retry,
         When::SmallAway => wants_hedge(pair) && is_small_away(pair, scene),
         When::EdgeGone => is_edge_gone(pair, scene),
-        When::HedgeDoubtful => hedge_wish(pair, scene)
-            .is_some_and(|wish| !pair.keeps_even(wish.venue, true, wish.size)),
+        When::HedgeDoubtful => {
+            let (small, size) = hedge_size(pair, scene);
+            !pair.keeps_even(small, true, size) && hedge_wish(pair, scene).is_some()
+        }
         When::Hedgeable => hedge_wish(pair, scene).is_some(),
         When::Removable => is_removable(pair, scene),
         When::FlatInDoubt => pair.is_flat() && is_in_doubt(pair),
@@ -94,39 +96,46 @@ fn is_small_away(pair: &Pair, scene: &Scene<'_>) -> bool {
     scene.desk.is_away(large.other()) && (is_patient || scene.desk.is_away(large))
 }
 
-/// The hedge could go out, but to take the excess back is cheaper by now.
+/// The hedge could go out, but to take the excess back is cheaper by now. Asked in the order in
+/// which most hedges are told apart soonest.
 fn is_edge_gone(pair: &Pair, scene: &Scene<'_>) -> bool {
     let (large, excess) = pair.excess();
-    let has_choice = hedge_wish(pair, scene).is_some()
-        && !scene.desk.is_away(large)
-        && is_removable(pair, scene);
-    has_choice && (scene.desk.rules.cheaper)(pair, scene.board, large, excess) == Way::Unwind
+    !scene.desk.is_away(large)
+        && is_removable(pair, scene)
+        && (scene.desk.rules.cheaper)(pair, scene.board, large, excess) == Way::Unwind
+        && hedge_wish(pair, scene).is_some()
+}
+
+/// Where the hedge would go, and of what size: never more than one leg was planned for.
+fn hedge_size(pair: &Pair, scene: &Scene<'_>) -> (Venue, Size) {
+    let (large, excess) = pair.excess();
+    let small = large.other();
+    let excess = excess.min(pair.size - pair.legs[small.idx()].held);
+    (small, excess.floor_to(scene.board.market(small).lot))
 }
 
 /// The hedge that could go out now: never more than one leg was planned for, so that a leg which a
 /// late fill made larger is lowered and not followed. Priced from the touch of this moment, not
 /// from the promise: the promise is gone, and the lone leg is the greater risk.
 pub(super) fn hedge_wish(pair: &Pair, scene: &Scene<'_>) -> Option<Wish> {
-    let (large, excess) = pair.excess();
-    let small = large.other();
-    let excess = excess.min(pair.size - pair.legs[small.idx()].held);
+    let (small, size) = hedge_size(pair, scene);
     if pair.hedge_tries >= HEDGE_TRIES || scene.desk.is_away(small) {
         return None;
     }
     let side = pair.opening_side(small);
     let (board, most) = (scene.board, scene.limits.hedge_band);
-    let band = board.hedge_band(pair.lead, pair.long, scene.now, most);
+    let band = board.hedge_band(pair.lead, pair.long, most);
     let band = widened(band, pair.hedge_tries);
     let price = price_at_touch(scene.board, small, side, band)?;
     let wish = Wish {
         venue: small,
         side,
-        size: excess.floor_to(scene.board.market(small).lot),
+        size,
         price,
         role: Role::Hedge,
         planned: pair.lead.is_some() && pair.hedge_tries == 0,
     };
-    (scene.board.is_placeable(small, excess, price)).then_some(wish)
+    (scene.board.is_placeable(small, size, price)).then_some(wish)
 }
 
 /// There is an excess, and its venue takes it back or nothing stands beside it.
@@ -164,7 +173,13 @@ fn is_left_evenly(pair: &Pair) -> bool {
     match pair.cause {
         ExitCause::NotHedged => true,
         ExitCause::Forced => false,
-        ExitCause::Converged | ExitCause::Stop | ExitCause::Time | ExitCause::Drain => pair.in_turn,
+        ExitCause::Converged
+        | ExitCause::Stop
+        | ExitCause::Time
+        | ExitCause::Drain
+        | ExitCause::Opposite
+        | ExitCause::Funding
+        | ExitCause::Margin => pair.in_turn,
     }
 }
 

@@ -4,14 +4,14 @@
 //! pair alone; what a pair leaves behind is accounted for before the next one looks.
 //! Refuses: to decide for a pair; that is the machine in `hedge.rs`.
 
-use crate::market::event::{ExitCause, PairEnd};
+use crate::market::event::{Event, ExitCause, PairEnd};
 use crate::market::order::Report;
 use crate::market::units::{Nanos, Size};
 use crate::market::{InstrumentId, VENUES, Venue};
 use crate::scanner::pair::{Pair, State};
 use crate::scanner::send::Scene;
 use crate::scanner::spread::Yardstick;
-use crate::scanner::{DIRTY_LEN, Scanner, hedge, leave};
+use crate::scanner::{DIRTY_LEN, Scanner, hedge, leave, ramp};
 
 impl Scanner {
     /// The slot of the pair whose order a report is about: among its instrument's, or, should the
@@ -64,6 +64,7 @@ impl Scanner {
             now,
         };
         deed(pair, &mut scene);
+        self.tally.count(slot, pair);
         if self.desk.strikes.is_out(pair.instrument) {
             board.entries_on = false;
         }
@@ -71,11 +72,21 @@ impl Scanner {
             self.uneven[pair.instrument.idx() / 64] |= 1 << (pair.instrument.idx() % 64);
         }
         if pair.is_active() {
-            return;
+            return self.note_shown(slot, now);
         }
+        board.own_pair_over(pair, now);
         // The pair is gone. What it may have left on a venue (dust) is from now on accounted for as
         // a position that was there before.
         board.t_rest = now.plus(self.limits.cooldown_ns);
+        let [extended, lighter] = pair.legs.map(|leg| leg.opened_notional);
+        let summary = pair.summary(pair.end, now);
+        let notional = extended.max(lighter);
+        if ramp::learn(&mut board.standing, &self.limits.ramp, &summary, notional) {
+            self.desk.note(Event::Standing {
+                instrument: pair.instrument,
+                standing: board.standing,
+            });
+        }
         if pair.end == PairEnd::Missed {
             board.episodes[pair.long.idx()].miss();
         }
@@ -109,9 +120,11 @@ impl Scanner {
         Some(ours)
     }
 
-    /// Leaves a hedged pair when its time has come. A drain takes every pair; halt alone takes
-    /// none: a hedged pair is safe where it is, and what to do with it is a human's choice.
+    /// Leaves a hedged pair when its time has come. A drain takes every pair, and margin those that
+    /// it must; halt alone takes none: a hedged pair is safe where it is, and what to do with it is
+    /// a human's choice.
     pub(super) fn look_at_exit(&mut self, slot: usize, now: Nanos) {
+        let by_margin = self.margin_cause(slot);
         let pair = &mut self.pairs[slot];
         if self.draining && pair.state == State::Leaving && pair.cause != ExitCause::Forced {
             pair.cause = ExitCause::Drain;
@@ -132,12 +145,21 @@ impl Scanner {
         }
         let cause = match (self.draining, self.desk.is_halted()) {
             (true, _) => Some(ExitCause::Drain),
+            _ if by_margin.is_some() => by_margin,
             (false, true) => None,
+            (false, false) if self.desk.breakers.leaves() => Some(ExitCause::Stop),
             (false, false) => {
                 let board = &self.boards[pair.instrument.idx()];
-                leave::exit_cause(pair, board, &self.limits, now)
+                let funding = leave::funding_ahead(pair, board, &self.limits, now);
+                leave::exit_cause(pair, board, &self.limits, funding, now)
             }
         };
+        // Between two payments of one hour a leg that goes alone is charged for both; what must go
+        // goes all the same.
+        let may_wait = matches!(cause, Some(ExitCause::Converged | ExitCause::Time));
+        if may_wait && self.limits.edge.hours.is_between(now) {
+            return;
+        }
         if let Some(cause) = cause {
             self.act(slot, now, |pair, scene| leave::leave(pair, cause, scene));
         }

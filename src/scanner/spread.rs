@@ -20,6 +20,9 @@ use crate::market::{VENUE_COUNT, Venue};
 /// One whole (10,000 bps) in units of 2^-16 bps, the scale every factor here has.
 const WHOLE: i64 = 10_000 << 16;
 
+/// Levels that are counted within a limit. Larger: a wide limit takes longer to look through.
+const LEVELS_MAX: usize = 128;
+
 /// Makes prices of both venues comparable: value = price x factor of its venue. Built from a fair
 /// basis (Lighter mid over Extended mid), so that equal values mean "at fair".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +165,16 @@ impl Walk {
     pub fn new(books: [&Book; VENUE_COUNT], terms: &Terms) -> Option<Walk> {
         let asks = books[terms.long.idx()].levels(Side::Ask);
         let bids = books[terms.long.other().idx()].levels(Side::Bid);
-        Walk::sized(books, terms, deepest(asks, bids, terms))
+        let reach = deepest(asks, bids, terms);
+        match reach.floored(terms.step) {
+            // Mostly the floor takes back a part of the last levels only.
+            Some(walk) if terms.long == Venue::Extended => Some(walk),
+            Some(Walk { size, taken }) => Some(Walk {
+                size,
+                taken: [taken[1], taken[0]],
+            }),
+            None => Walk::sized(books, terms, reach.size),
+        }
     }
 
     /// What both ladders give for a size, floored to the step.
@@ -191,43 +203,82 @@ impl Walk {
     }
 }
 
-/// Largest size, before flooring, whose last piece still has `terms.edge_min`. Bounded by the
-/// levels that pay.
-pub fn deepest(
+/// How far both ladders can be walked: asks, then bids.
+struct Reach {
+    size: Size,
+    taken: [Taken; VENUE_COUNT],
+    /// What was taken of the last level on either side, the smaller.
+    last: Size,
+}
+
+impl Reach {
+    /// Taken back to a whole number of steps; `None` when that leaves none of a last level, or
+    /// nothing at all.
+    fn floored(&self, step: Size) -> Option<Walk> {
+        let size = self.size.floor_to(step);
+        let cut = self.size - size;
+        let taken = self.taken.map(|taken| Taken {
+            worst: taken.worst,
+            notional: taken.notional - taken.worst * cut,
+        });
+        (size.0 > 0 && cut < self.last).then_some(Walk { size, taken })
+    }
+}
+
+/// The largest size, before flooring, whose last piece still has `terms.edge_min`, and what it
+/// takes of both ladders. Bounded by the levels that pay.
+fn deepest(
     mut asks: impl Iterator<Item = Level>,
     mut bids: impl Iterator<Item = Level>,
     terms: &Terms,
-) -> Size {
+) -> Reach {
     let paid_factor = terms.yardstick.raised(terms.long, terms.edge_min);
     let got_factor = terms.yardstick.raised(terms.long.other(), Bps::ZERO);
+    let nothing = Taken {
+        worst: Price::ZERO,
+        notional: Notional::ZERO,
+    };
+    let mut reach = Reach {
+        size: Size::ZERO,
+        taken: [nothing; VENUE_COUNT],
+        last: Size::ZERO,
+    };
     let (Some(mut ask), Some(mut bid)) = (asks.next(), bids.next()) else {
-        return Size::ZERO;
+        return reach;
     };
     if terms.cap.0 <= 0 {
-        return Size::ZERO;
+        return reach;
     }
     let (mut ask_left, mut bid_left) = (terms.haircut.of(ask.size), terms.haircut.of(bid.size));
-    let mut size = Size::ZERO;
+    // Taken of the current level on either side.
+    let (mut ask_here, mut bid_here) = (Size::ZERO, Size::ZERO);
     while i128::from(bid.price.0) * got_factor >= i128::from(ask.price.0) * paid_factor {
-        let piece = ask_left.min(bid_left).min(terms.cap - size);
-        size += piece;
+        let piece = ask_left.min(bid_left).min(terms.cap - reach.size);
+        reach.size += piece;
         ask_left -= piece;
         bid_left -= piece;
-        if size >= terms.cap {
+        ask_here += piece;
+        bid_here += piece;
+        for (taken, price) in reach.taken.iter_mut().zip([ask.price, bid.price]) {
+            taken.worst = price;
+            taken.notional += price * piece;
+        }
+        reach.last = ask_here.min(bid_here);
+        if reach.size >= terms.cap {
             break;
         }
         if ask_left.0 == 0 {
             let Some(next) = asks.next() else { break };
             ask = next;
-            ask_left = terms.haircut.of(ask.size);
+            (ask_left, ask_here) = (terms.haircut.of(ask.size), Size::ZERO);
         }
         if bid_left.0 == 0 {
             let Some(next) = bids.next() else { break };
             bid = next;
-            bid_left = terms.haircut.of(bid.size);
+            (bid_left, bid_here) = (terms.haircut.of(bid.size), Size::ZERO);
         }
     }
-    size
+    reach
 }
 
 /// Takes `size` from a ladder; `None` when it does not hold that much after the haircut.
@@ -244,6 +295,28 @@ pub fn take(levels: impl Iterator<Item = Level>, haircut: Haircut, size: Size) -
         }
     }
     None
+}
+
+/// What counts of the levels no worse than `limit` for an order of this side, haircut taken off;
+/// stops once it is `enough`, or after [`LEVELS_MAX`] levels: what it gives is there at least.
+pub fn within(
+    levels: impl Iterator<Item = Level>,
+    (side, limit): (Side, Price),
+    haircut: Haircut,
+    enough: Size,
+) -> Size {
+    let mut depth = Size::ZERO;
+    for level in levels.take(LEVELS_MAX) {
+        let is_beyond = match side {
+            Side::Bid => level.price > limit,
+            Side::Ask => level.price < limit,
+        };
+        if is_beyond || depth >= enough {
+            break;
+        }
+        depth += haircut.of(level.size);
+    }
+    depth
 }
 
 /// Smallest step that is a whole number of both lots. `None` when they do not meet within range.
@@ -393,6 +466,8 @@ mod tests {
             let size = walk.map_or(0, |walk| walk.size.0);
             prop_assert_eq!(size, naive(&asks, &bids, &terms));
             let Some(walk) = walk else { return Ok(()) };
+            // One pass gives what walking each ladder to that size gives.
+            prop_assert_eq!(Walk::sized(books.each_ref(), &terms, walk.size), Some(walk));
             for rows in [&asks, &bids] {
                 let visible: i64 = rows.iter().map(|row| row.1 * 1_000_000).sum();
                 prop_assert!(walk.size <= terms.haircut.of(Size(visible)));

@@ -6,6 +6,7 @@
 //! while the streams live.
 
 use super::board::Board;
+use super::breaker::Breakers;
 use super::desk::Desk;
 use super::hedge::{self, Plan};
 use super::leave;
@@ -19,7 +20,7 @@ use crate::market::book::{Delta, Side, flags};
 use crate::market::event::{Adopted, Event, ExitCause};
 use crate::market::order::{Action, Order, OrderId, OrderState, Refusal, Report, ReportKind};
 use crate::market::units::{Bps, MS, Nanos, Notional, Price, SECOND, Size};
-use crate::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
+use crate::market::{Bounds, Instrument, InstrumentId, Market, Name, VENUES, Venue};
 use crate::stage::halt::Halt;
 use crate::stage::link::{Rx, link};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -189,7 +190,8 @@ impl Rig {
         for account in &mut accounts {
             account.is_up = true;
         }
-        let outside = ([Budget::new(9), Budget::new(9)], accounts);
+        let breakers = Breakers::new(limits.breaker);
+        let outside = ([Budget::new(9), Budget::new(9)], accounts, breakers);
         let mut desk = Desk::new(RUN, [o0.0, o1.0], journal_tx, Halt::default(), outside);
         desk.rules = Rules {
             cheaper: setup.cheaper,
@@ -217,6 +219,7 @@ fn instrument(units_min: i64) -> Instrument {
         notional_min: Notional::ZERO,
         fee_taker: Bps::ZERO,
         fee_maker: Bps::ZERO,
+        bounds: Bounds::default(),
     };
     Instrument {
         id: InstrumentId(0),
@@ -256,6 +259,9 @@ impl World {
             prices: [Price(PRICE * UNIT); 2],
             gross: Bps::ZERO,
             net: Bps::ZERO,
+            parts: Default::default(),
+            bound: None,
+            foreseen: Default::default(),
             t_tick: Nanos::ZERO,
         };
         world.deed(rig, |pair, scene| {

@@ -63,6 +63,8 @@ pub struct Working {
     pub filled: Size,
     /// What the ladder promised.
     pub promise: Price,
+    /// What the ladder showed for it when it left; zero: not looked at.
+    pub shown: Price,
     /// Part of the plan; otherwise its deviation is repair.
     pub planned: bool,
     /// By the venue.
@@ -173,6 +175,7 @@ mod tests {
             size: Size(4),
             filled: Size::ZERO,
             promise: Price(UNIT),
+            shown: Price(UNIT),
             planned: true,
             state: OrderState::Sent,
             said: None,

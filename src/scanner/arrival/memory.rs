@@ -1,0 +1,324 @@
+//! What edges of each kind became of: decayed sums, and what follows from them.
+//!
+//! Promises: integers only, fixed memory; the same lessons in the same order give the same memory,
+//! on the scanner's thread and on a cold copy beside it.
+
+use crate::market::score::ORDERS;
+use crate::market::units::{Bps, Nanos, SECOND};
+use crate::scanner::arrival::key::{KEYS, Key};
+
+// The idea. What an edge makes is its net edge when seen, plus what prices do until the orders are
+// matched: the *drift*, mostly a loss. Within a kind the drift hardly depends on the edge itself,
+// so means are kept of the drift and the edge in hand is added back. The drift counts only where
+// the first order fills, because that is the only drift that is ever paid for; how often it fills
+// is a mean of its own.
+//
+// A market's own mean is drawn towards that of all markets, this towards that of edges of the same
+// age and size whichever venue moved, and this towards edges of that age and any size, each as if
+// the wider one were `DRAWN` edges of the narrower. So a market that was never seen is judged by
+// the others, with the doubt that it may be another; and one that was seen often is judged by
+// itself.
+
+/// Memory halves in this time. Edges that pay are rare, a handful a day in a market: shorter, and
+/// it is cold when one comes; longer, and a market that has changed is believed for longer.
+pub const HALF_LIFE_NS: u64 = 4 * 3_600 * SECOND;
+/// Edges of a kind (decayed, all markets, the first order filled) that must be in memory before
+/// anything is expected of it. Larger: longer cold. Smaller: chance decides.
+pub const SAMPLES_MIN: i64 = 8;
+/// Steps of the grid in a half-life, and 2^(-1/16) in units of 2^-16.
+const GRID_STEPS: u64 = 16;
+const GRID_FACTOR: i128 = 62_757;
+/// One edge, in units of the weight.
+pub const ONE: i64 = 1 << 10;
+/// So many edges of its own outweigh the wider mean. Larger: markets are more alike.
+const DRAWN: i64 = 16;
+/// A variance of (3 bps)^2 counts for so many edges: a few that agree by chance are no certainty.
+const PRIOR_EDGES: i64 = 4;
+const PRIOR_SQUARE: i64 = 9 << (2 * SQUARE_BITS);
+/// Squares are of drifts in units of 2^-10 bps.
+const SQUARE_BITS: u32 = 10;
+/// A drift beyond this is a broken book; it counts as this much.
+const BEYOND: i64 = 1_000 << 16;
+
+/// One order of the legs, within a kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Weight of the edges whose first order filled.
+    pub filled: i64,
+    /// Their drift, in 2^-16 bps times weight.
+    pub drift: i64,
+    /// Squares of it, in 2^-20 bps^2 times weight.
+    pub square: i64,
+    /// What they made, in 2^-16 bps times weight.
+    pub made: i64,
+}
+
+/// One kind of edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// Weight of all its edges.
+    pub tries: i64,
+    /// By order of legs.
+    pub orders: [Sums; ORDERS],
+}
+
+/// All kinds, of one market or of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    cells: Box<[Cell]>,
+    /// Steps of the grid up to which it has faded.
+    grid: u64,
+    /// Grows with every lesson and every step: what was worked out from it is good while it stands.
+    version: u32,
+}
+
+/// What is known of one order of the legs, within a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Probability of the first fill, 10^-4.
+    pub fill_e4: u32,
+    /// Mean drift given that fill.
+    pub drift: Bps,
+    /// Its standard error.
+    pub error: Bps,
+    /// Edges behind it.
+    pub samples: u32,
+}
+
+impl Sums {
+    fn add(&mut self, drift: i64, made: i64) {
+        let small = drift >> (16 - SQUARE_BITS);
+        self.filled = self.filled.saturating_add(ONE);
+        self.drift = self.drift.saturating_add(drift * ONE);
+        self.square = self.square.saturating_add(small * small * ONE);
+        self.made = self.made.saturating_add(made * ONE);
+    }
+
+    fn each(&mut self, change: impl Fn(i64) -> i64) {
+        let sums = [
+            &mut self.filled,
+            &mut self.drift,
+            &mut self.square,
+            &mut self.made,
+        ];
+        sums.into_iter().for_each(|sum| *sum = change(*sum));
+    }
+}
+
+impl Cell {
+    fn each(&mut self, change: impl Fn(i64) -> i64) {
+        self.tries = change(self.tries);
+        self.orders.iter_mut().for_each(|sums| sums.each(&change));
+    }
+
+    fn plus(&self, other: &Cell) -> Cell {
+        let mut both = *self;
+        both.tries = both.tries.saturating_add(other.tries);
+        for (sums, others) in both.orders.iter_mut().zip(&other.orders) {
+            sums.filled = sums.filled.saturating_add(others.filled);
+            sums.drift = sums.drift.saturating_add(others.drift);
+            sums.square = sums.square.saturating_add(others.square);
+            sums.made = sums.made.saturating_add(others.made);
+        }
+        both
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory::new()
+    }
+}
+
+impl Memory {
+    /// Empty.
+    pub fn new() -> Memory {
+        Memory {
+            cells: vec![Cell::default(); KEYS].into_boxed_slice(),
+            grid: 0,
+            version: 0,
+        }
+    }
+
+    /// One edge more: its net when seen, and what each order of the legs would have made of it.
+    pub fn add(&mut self, now: Nanos, key: Key, net: Bps, edges: &[Option<Bps>; ORDERS]) {
+        self.fade(now);
+        self.version = self.version.wrapping_add(1);
+        let cell = &mut self.cells[key.idx()];
+        cell.tries = cell.tries.saturating_add(ONE);
+        for (sums, edge) in cell.orders.iter_mut().zip(edges) {
+            if let Some(edge) = edge {
+                sums.add(bounded(edge.bits() - net.bits()), bounded(edge.bits()));
+            }
+        }
+    }
+
+    /// Fades up to now, on a grid, so that it makes no difference in how many steps time passed.
+    #[inline]
+    pub fn fade(&mut self, now: Nanos) {
+        let grid = now.0 / (HALF_LIFE_NS / GRID_STEPS);
+        if grid > self.grid {
+            self.fade_to(grid);
+        }
+    }
+
+    /// Whole half-lives are divided out at once, so that the rest takes at most fifteen steps.
+    #[cold]
+    fn fade_to(&mut self, grid: u64) {
+        let steps = match self.grid {
+            // What is new does not remember when it was made.
+            0 => 0,
+            since => grid - since,
+        };
+        let halves = (steps / GRID_STEPS).min(62) as u32;
+        let rest = (steps % GRID_STEPS) as u32;
+        let factor = (0..rest).fold(1 << 16, |factor, _| (factor * GRID_FACTOR) >> 16);
+        for cell in &mut self.cells {
+            cell.each(|sum| ((i128::from(sum >> halves) * factor) >> 16) as i64);
+        }
+        self.grid = grid;
+        self.version = self.version.wrapping_add(1);
+    }
+
+    /// Goes on from `now` as if no more than one half-life had passed since it was put away: what
+    /// was not watched has not been contradicted.
+    #[cold]
+    pub fn resume(&mut self, now: Nanos) {
+        let grid = now.0 / (HALF_LIFE_NS / GRID_STEPS);
+        if self.grid != 0 {
+            self.grid = self.grid.clamp(grid.saturating_sub(GRID_STEPS), grid);
+        }
+        self.fade(now);
+    }
+
+    /// A kind.
+    #[inline]
+    pub fn cell(&self, idx: usize) -> &Cell {
+        &self.cells[idx]
+    }
+
+    /// Takes a kind's sums as they were put away.
+    #[cold]
+    pub fn restore(&mut self, key: Key, cell: Cell) {
+        self.cells[key.idx()] = cell;
+        self.version = self.version.wrapping_add(1);
+    }
+
+    /// Steps of the grid up to which it has faded.
+    pub fn grid(&self) -> u64 {
+        self.grid
+    }
+
+    /// As it was put away.
+    #[cold]
+    pub fn set_grid(&mut self, grid: u64) {
+        self.grid = grid;
+    }
+
+    /// What was worked out from it is good while this stands.
+    #[inline]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// All its sums are sums that lessons can have made.
+    #[cold]
+    pub fn is_sound(&self) -> bool {
+        let sound = |sums: &Sums, tries: i64| {
+            let most = (i128::from(BEYOND) + 1) * i128::from(sums.filled.max(1));
+            (0..=tries).contains(&sums.filled)
+                && sums.square >= 0
+                && i128::from(sums.drift).abs() <= most
+                && i128::from(sums.made).abs() <= most
+        };
+        let cells = &mut self.cells.iter();
+        cells.all(|cell| cell.orders.iter().all(|sums| sound(sums, cell.tries)))
+    }
+}
+
+/// What is known of a kind in a market, for each order of the legs. `None` where too little is.
+pub fn known(market: &Memory, all: &Memory, key: Key) -> [Option<Known>; ORDERS] {
+    let own = market.cell(key.idx());
+    let pool = all.cell(key.idx());
+    let wide = pool.plus(all.cell(key.twin().idx()));
+    let of_age = |key: Key| key.of_age(key.age_idx()).map(|idx| *all.cell(idx));
+    let cells = of_age(key).chain(of_age(key.twin()));
+    let any = cells.fold(Cell::default(), |sum, cell| sum.plus(&cell));
+    std::array::from_fn(|order| {
+        let of = |cell: &Cell| Mean::of(cell, order);
+        let [own, pool, wide, any] = [own, pool, &wide, &any].map(of);
+        let is_warm = any.filled >= SAMPLES_MIN * ONE;
+        is_warm.then(|| {
+            let wide = wide.drawn_to(&any);
+            own.drawn_to(&pool.drawn_to(&wide)).known(any.filled)
+        })
+    })
+}
+
+/// Means of a kind, and how many edges they are worth.
+#[derive(Clone, Copy)]
+struct Mean {
+    tries: i64,
+    filled: i64,
+    /// 2^-16.
+    fill: i64,
+    drift: i64,
+    square: i64,
+}
+
+impl Mean {
+    fn of(cell: &Cell, order: usize) -> Mean {
+        let sums = &cell.orders[order];
+        let by_weight = |sum: i64| sum.checked_div(sums.filled).unwrap_or(0);
+        Mean {
+            tries: cell.tries,
+            filled: sums.filled,
+            fill: (sums.filled << 16).checked_div(cell.tries).unwrap_or(0),
+            drift: by_weight(sums.drift),
+            square: by_weight(sums.square),
+        }
+    }
+
+    /// Drawn towards a wider mean, which counts for at most `DRAWN` edges and for less where it is
+    /// thin itself.
+    fn drawn_to(&self, wide: &Mean) -> Mean {
+        let worth = |weight: i64| {
+            let most = i128::from(DRAWN * ONE);
+            (most * i128::from(weight) / (most + i128::from(weight))) as i64
+        };
+        let mix = |own: i64, weight: i64, other: i64, drawn: i64| {
+            let sum = i128::from(own) * i128::from(weight) + i128::from(other) * i128::from(drawn);
+            let over = i128::from(weight) + i128::from(drawn);
+            sum.checked_div(over).unwrap_or(0) as i64
+        };
+        let (by_tries, by_fills) = (worth(wide.tries), worth(wide.filled));
+        Mean {
+            tries: self.tries + by_tries,
+            filled: self.filled + by_fills,
+            fill: mix(self.fill, self.tries, wide.fill, by_tries),
+            drift: mix(self.drift, self.filled, wide.drift, by_fills),
+            square: mix(self.square, self.filled, wide.square, by_fills),
+        }
+    }
+
+    /// The error is that of a mean of so many edges as it is worth.
+    fn known(&self, samples: i64) -> Known {
+        let small = self.drift >> (16 - SQUARE_BITS);
+        let spread = (self.square - small * small).max(0);
+        let edges = i128::from(self.filled.max(1));
+        let prior = i128::from(PRIOR_EDGES * ONE);
+        let square = i128::from(spread) * edges + i128::from(PRIOR_SQUARE) * prior;
+        let variance = square / (edges + prior);
+        let error = (variance * i128::from(ONE) / edges).isqrt() << (16 - SQUARE_BITS);
+        Known {
+            fill_e4: ((self.fill * 10_000) >> 16).clamp(0, 10_000) as u32,
+            drift: Bps::from_bits(self.drift),
+            error: Bps::from_bits(error as i64),
+            samples: (samples / ONE).min(i64::from(u32::MAX)) as u32,
+        }
+    }
+}
+
+fn bounded(bits: i64) -> i64 {
+    bits.clamp(-BEYOND, BEYOND)
+}
