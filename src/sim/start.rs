@@ -7,7 +7,7 @@
 use crate::market::units::{MS, Nanos};
 use crate::market::{VENUES, Venue};
 use crate::sim::SimError;
-use crate::sim::exchange::{Exchange, LighterTier, Settings};
+use crate::sim::exchange::{Exchange, HOUR_NS, LighterTier, Settings};
 use crate::sim::extended;
 use crate::sim::faults::Faults;
 use crate::sim::faults::spec::Spec;
@@ -45,6 +45,8 @@ pub struct Options {
     /// Market-data messages a second that both venues together aim at (see `tape::pace`); `None`
     /// for the tape's own speed.
     pub rate: Option<u32>,
+    /// Time between two charges of funding on both venues; the venues' own is an hour.
+    pub funding_every_ns: u64,
     /// What goes wrong between the venues and their clients; `None` for nothing.
     pub faults: Option<Spec>,
     /// Write every request received here.
@@ -68,6 +70,7 @@ impl Options {
             tape: Arc::new(Tape::embedded()),
             markets: None,
             rate: None,
+            funding_every_ns: HOUR_NS,
             faults: None,
             log: None,
             lighter_messages_per_minute: 200,
@@ -302,10 +305,11 @@ pub fn start(options: &Options) -> Result<Sim, SimError> {
 /// seed, since they agree on planted events by nothing else.
 fn open(
     options: &Options,
-    settings: Settings,
+    mut settings: Settings,
     start: Nanos,
     log: Option<RequestLog>,
 ) -> Result<Arc<Floor>, SimError> {
+    settings.funding.every_ns = options.funding_every_ns;
     let venue = settings.venue;
     let playback = FlowOptions {
         venue,

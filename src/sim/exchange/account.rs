@@ -34,6 +34,8 @@ pub struct Position {
     pub cost: Notional,
     /// Realised profit, fees not included.
     pub realised: Notional,
+    /// Funding received since it was opened; negative: paid.
+    pub funding: Notional,
 }
 
 impl Position {
@@ -57,6 +59,9 @@ impl Position {
             self.cost = Notional(self.cost.0 - share);
             self.size += closed;
         }
+        if self.size == Size::ZERO {
+            self.funding = Notional::ZERO;
+        }
         let opened = Size(change.0 - signed(side, Size(closing)).0);
         self.size += opened;
         self.cost += price * opened;
@@ -79,6 +84,7 @@ impl Position {
             size: self.size,
             entry,
             realised: self.realised,
+            funding: self.funding,
             unrealised: self.unrealised(mark),
             mark,
         }

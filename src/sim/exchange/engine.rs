@@ -8,8 +8,8 @@
 use super::account::{self, Exposure, Position};
 use super::fate::Fate;
 use super::{
-    AccountView, Happening, NewOrder, OrderView, PositionView, Reject, Rules, Settings, Status,
-    TimeInForce, Trade,
+    AccountView, Happening, NewOrder, OrderView, Payment, PositionView, Reject, Rules, Settings,
+    Status, TimeInForce, Trade,
 };
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Price, Size};
@@ -40,6 +40,8 @@ pub(super) enum Due {
     Cancel(u64),
     /// A resting order's time is over.
     Expire(u64),
+    /// Positions are charged.
+    Funding,
 }
 
 /// One simulated exchange.
@@ -52,6 +54,8 @@ pub struct Exchange {
     pub(super) live: HashMap<u64, OrderView>,
     pub(super) closed: VecDeque<Arc<OrderView>>,
     pub(super) trades: VecDeque<Arc<Trade>>,
+    pub(super) payments: VecDeque<Arc<Payment>>,
+    pub(super) payment_count: u64,
     pub(super) positions: Vec<Position>,
     pub(super) collateral: Notional,
     /// Resting orders per market, in order of arrival.
@@ -72,10 +76,13 @@ impl Exchange {
     /// Opens for business with the deposit of its settings.
     pub fn new(settings: Settings, flow: Flow) -> Exchange {
         let rules = flow.rules().to_vec();
-        Exchange {
+        let charge = settings.funding.next(flow.start());
+        let mut exchange = Exchange {
             live: HashMap::new(),
             closed: VecDeque::new(),
             trades: VecDeque::new(),
+            payments: VecDeque::new(),
+            payment_count: 0,
             positions: vec![Position::default(); rules.len()],
             collateral: settings.deposit,
             resting: vec![Vec::new(); rules.len()],
@@ -89,7 +96,9 @@ impl Exchange {
             settings,
             flow,
             rules,
-        }
+        };
+        exchange.schedule(charge, Due::Funding);
+        exchange
     }
 
     /// What it was opened with, fees as set last.
@@ -115,7 +124,7 @@ impl Exchange {
     }
 
     /// Runs everything due up to `now` in order of its own time: tape frames, planted steps,
-    /// arrivals, cancels, expiries. Happenings are appended to `out` in order.
+    /// arrivals, cancels, expiries, funding. Happenings are appended to `out` in order.
     pub fn advance(&mut self, now: Nanos, out: &mut Vec<Happening>) {
         loop {
             let own = self.next_own_due();
@@ -279,7 +288,7 @@ impl Exchange {
 
 /// Checks at the door, and the calendar.
 impl Exchange {
-    /// When the next arrival, cancel or expiry is due.
+    /// When the next arrival, cancel, expiry or charge is due.
     pub(super) fn next_own_due(&self) -> Option<Nanos> {
         self.due.peek().map(|Reverse((at, ..))| *at)
     }

@@ -62,6 +62,7 @@ impl Exchange {
     pub fn set_tier(&mut self, tier: LighterTier) {
         self.settings = Settings {
             deposit: self.settings.deposit,
+            funding: self.settings.funding,
             ..Settings::lighter(tier, self.settings.seed)
         };
     }

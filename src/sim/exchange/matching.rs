@@ -35,6 +35,7 @@ impl Exchange {
             Due::Arrive(number) => self.arrive(at, number, out),
             Due::Cancel(number) => self.give_up(at, number, Status::Cancelled, out),
             Due::Expire(number) => self.give_up(at, number, Status::Expired, out),
+            Due::Funding => self.charge(at, out),
         }
     }
 
@@ -395,6 +396,7 @@ mod tests {
                 Happening::Order(_) => "order",
                 Happening::Trade(_) => "trade",
                 Happening::Position { .. } => "position",
+                Happening::Funding(_) => "funding",
                 Happening::Account(_) => "account",
             })
             .collect();

@@ -14,11 +14,13 @@ use std::sync::Arc;
 mod account;
 mod engine;
 mod fate;
+mod funding;
 mod matching;
 pub mod rules;
 
 pub use engine::Exchange;
 pub use fate::Fate;
+pub use funding::{Funding, HOUR_NS, Payment};
 
 /// Grid and limits of one simulated market.
 #[derive(Clone, Debug)]
@@ -207,6 +209,8 @@ pub struct PositionView {
     pub entry: Price,
     /// Realised profit, fees not included.
     pub realised: Notional,
+    /// Funding received since it was opened; negative: paid. Not part of `realised`.
+    pub funding: Notional,
     /// Unrealised profit on mark.
     pub unrealised: Notional,
     /// Mark used.
@@ -216,7 +220,7 @@ pub struct PositionView {
 /// Our money.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AccountView {
-    /// Deposits and realised profit less fees.
+    /// Deposits, realised profit and funding, less fees.
     pub collateral: Notional,
     /// Collateral and unrealised profit.
     pub equity: Notional,
@@ -290,6 +294,8 @@ pub enum Happening {
         /// To what.
         position: PositionView,
     },
+    /// Funding was paid or received for a position.
+    Funding(Arc<Payment>),
     /// Our money changed.
     Account(AccountView),
 }
@@ -311,6 +317,8 @@ pub struct Settings {
     pub taker_fee_e6: u32,
     /// Maker fee, 10^-6 of notional.
     pub maker_fee_e6: u32,
+    /// Funding.
+    pub funding: Funding,
     /// Opening deposit.
     pub deposit: Notional,
     /// Seed of everything random in this exchange.
@@ -364,6 +372,7 @@ impl Settings {
             cancel_delay_ns: 4 * MS,
             taker_fee_e6: 250,
             maker_fee_e6: 0,
+            funding: Funding::of(Venue::Extended),
             deposit: DEPOSIT,
             seed,
         }
@@ -385,6 +394,7 @@ impl Settings {
             cancel_delay_ns: cancel_ms * MS,
             taker_fee_e6,
             maker_fee_e6,
+            funding: Funding::of(Venue::Lighter),
             deposit: DEPOSIT,
             seed,
         }

@@ -88,7 +88,11 @@ impl Desk {
                 (Kind::Position, data)
             }
             Happening::Account(_) => (Kind::Balance, self.balance_data(exchange, now, false)),
-            Happening::Book { .. } | Happening::PublicTrade { .. } | Happening::Mark { .. } => {
+            // No message of the stream is known to tell a payment; the balance after it follows.
+            Happening::Book { .. }
+            | Happening::PublicTrade { .. }
+            | Happening::Mark { .. }
+            | Happening::Funding(_) => {
                 return None;
             }
         };

@@ -16,6 +16,7 @@ use crate::market::units::{Nanos, Price, SECOND, Size};
 use crate::sim::decimal::{push_exact, push_whole};
 use crate::sim::exchange::{Change, Exchange, Happening};
 use crate::sim::extended::frame::{Frame, Kind, Topic};
+use crate::sim::extended::wire::padded;
 use crate::sim::extended::{Desk, Listing, venue_id};
 use crate::sim::faults::news::Courier;
 use crate::sim::server::Moment;
@@ -154,7 +155,9 @@ impl Desk {
             rack.publish(Topic::Book, instrument, || {
                 snapshot(market, exchange, moment.now)
             });
-            rack.publish(Topic::Funding, instrument, || funding(market, moment.now));
+            rack.publish(Topic::Funding, instrument, || {
+                funding(market, exchange, moment.now)
+            });
         }
     }
 
@@ -215,6 +218,7 @@ impl Desk {
             Happening::Order(_)
             | Happening::Trade(_)
             | Happening::Position { .. }
+            | Happening::Funding(_)
             | Happening::Account(_) => {}
         }
     }
@@ -294,7 +298,9 @@ impl Desk {
                     self.price_frame(exchange, topic, market.rules.instrument, (now, now))
                 })
                 .collect(),
-            Topic::Funding(one) => wanted(one).map(|market| funding(market, now)).collect(),
+            Topic::Funding(one) => wanted(one)
+                .map(|market| funding(market, exchange, now))
+                .collect(),
             Topic::Account => self.account_opening(exchange, now),
         }
     }
@@ -305,9 +311,10 @@ fn best(exchange: &Exchange, instrument: InstrumentId) -> [Option<(Price, Size)>
     [Side::Bid, Side::Ask].map(|side| exchange.flow().ladder(instrument, side).next())
 }
 
-/// Funding is not charged by the simulated venues, so the rate told is zero, once a minute.
-fn funding(market: &Listing, now: Nanos) -> Frame {
-    let data = json!({"m": market.rules.name, "f": "0.000000", "T": now.epoch_ms()});
+/// The rate of the next charge, once a minute.
+fn funding(market: &Listing, exchange: &Exchange, now: Nanos) -> Frame {
+    let rate = padded(exchange.settings().funding.rate_e9, 6);
+    let data = json!({"m": market.rules.name, "f": rate, "T": now.epoch_ms()});
     Frame::new(Kind::Funding, data.to_string(), now)
 }
 

@@ -72,9 +72,8 @@ impl Desk {
             ("GET", ["client", "info"]) => Ok(Reply::data(json!({"id": self.keys.account_id}))),
             ("GET", ["balance"]) => self.balance(),
             ("GET", ["positions"]) => Ok(Reply::data(self.positions(query).into())),
-            ("GET", ["positions", "history"] | ["funding", "history"] | ["assetOperations"]) => {
-                Ok(Reply::page(Vec::new()))
-            }
+            ("GET", ["positions", "history"] | ["assetOperations"]) => Ok(Reply::page(Vec::new())),
+            ("GET", ["funding", "history"]) => self.payments(query),
             ("GET", ["spot", "balances"]) => Ok(Reply::data(json!([]))),
             ("GET", ["orders"]) => Ok(Reply::data(self.open_orders(query).into())),
             ("GET", ["orders", "history"]) => Ok(self.orders_history(query)),
@@ -177,6 +176,18 @@ impl Desk {
         let trades = self.floor.look(Exchange::trades);
         let rows = trades.iter().map(|one| wire::trade(self, one, false));
         page(rows.collect(), query)
+    }
+
+    /// Payments of funding from a time on, which must be given. [DOC Get funding payments]
+    fn payments(&self, query: &Query) -> Result<Reply, Refusal> {
+        let from_ms: u64 = query
+            .one("fromTime")
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| Code::BadRequest.because("fromTime"))?;
+        let payments = self.floor.look(Exchange::payments);
+        let since = payments.iter().filter(|one| one.t.epoch_ms() >= from_ms);
+        let rows = since.map(|one| wire::payment(self, one)).collect();
+        Ok(page(rows, query))
     }
 
     /// By the venue's id: one object.

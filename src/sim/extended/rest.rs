@@ -7,6 +7,7 @@
 
 use crate::market::InstrumentId;
 use crate::market::book::Side;
+use crate::market::units::Nanos;
 use crate::sim::extended::private;
 use crate::sim::extended::reply::{Code, Refusal, Reply};
 use crate::sim::extended::wire;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 
 /// Longest body read, bytes; the longest order is under 4 KiB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Most rows of rates charged. [DOC Get funding rates history]
+const RATES_MAX: usize = 10_000;
 
 /// One request, as the venue sees it.
 pub struct Asked<'a> {
@@ -207,8 +210,10 @@ impl Desk {
                     _ => Err(Code::NotFound.into()),
                 }
             }
-            // Funding is not charged here, so none was.
-            [name, "funding"] if self.listing(name).is_some() => Ok(Reply::page(Vec::new())),
+            [name, "funding"] => {
+                let listing = self.listing(name).ok_or(Code::NotFound)?;
+                Ok(Reply::page(self.rates(listing, query)))
+            }
             ["settings"] => Ok(Reply::data(
                 json!({"starkExContractAddress": "0x0000000000000000000000000000000000000000"}),
             )),
@@ -221,6 +226,24 @@ impl Desk {
             ["assets"] => Ok(Reply::data(self.assets(query))),
             _ => Err(Code::NotFound.into()),
         }
+    }
+
+    /// Rates charged since the venue opened, newest first. [DOC Get funding rates history]
+    fn rates(&self, listing: &Listing, query: &Query) -> Vec<Value> {
+        let ask = |name| query.one(name).and_then(|text| text.parse::<u64>().ok());
+        let until_ms = ask("endTime").unwrap_or(u64::MAX);
+        let now_ms = self.floor.now().epoch_ms();
+        let since = Nanos(ask("startTime").unwrap_or(0).saturating_mul(1_000_000));
+        let since = since.max(self.opened);
+        let funding = self.floor.look(|exchange| exchange.settings().funding);
+        let first = Some(funding.last(Nanos(until_ms.min(now_ms) * 1_000_000)));
+        let before = |at: &Nanos| Some(Nanos(at.0.saturating_sub(funding.every_ns)));
+        let rate = wire::padded(funding.rate_e9, 6);
+        std::iter::successors(first, before)
+            .take_while(|at| *at >= since)
+            .take(RATES_MAX)
+            .map(|at| json!({"m": listing.rules.name, "T": at.epoch_ms(), "f": rate}))
+            .collect()
     }
 
     /// All markets, or those named; one unknown name refuses the whole request.

@@ -7,7 +7,7 @@ use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Price, SCALE, Size};
 use crate::sim::decimal::push_exact;
 use crate::sim::exchange::{
-    Exchange, OrderView, PositionView, Status, TimeInForce, Trade, TradeKind,
+    Exchange, OrderView, Payment, PositionView, Status, TimeInForce, Trade, TradeKind,
 };
 use crate::sim::extended::{
     COLLATERAL_RESOLUTION, Desk, LIMIT_VALUE_USD_MAX, Ledger, Listing, MARKET_VALUE_USD_MAX,
@@ -136,8 +136,7 @@ pub fn leverage_max(initial_margin_e4: u32) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-/// `/info/markets/{market}/stats`. Volumes are not modelled; funding is not charged, so its rate
-/// is zero.
+/// `/info/markets/{market}/stats`. Volumes are not modelled.
 pub fn stats(desk: &Desk, exchange: &Exchange, listing: &Listing, now: Nanos) -> Value {
     let instrument = listing.rules.instrument;
     let (mark, index) = exchange.mark(instrument);
@@ -147,7 +146,7 @@ pub fn stats(desk: &Desk, exchange: &Exchange, listing: &Listing, now: Nanos) ->
     };
     let bid = touch(Side::Bid);
     let last = desk.press.last_price(instrument).unwrap_or(bid);
-    let hour_ms = 3_600_000;
+    let funding = exchange.settings().funding;
     json!({
         "dailyVolume": "0.000000",
         "dailyVolumeBase": "0",
@@ -160,8 +159,8 @@ pub fn stats(desk: &Desk, exchange: &Exchange, listing: &Listing, now: Nanos) ->
         "bidPrice": padded(bid.0, 0),
         "markPrice": long_price(mark),
         "indexPrice": long_price(index),
-        "fundingRate": "0.000000",
-        "nextFundingRate": (now.epoch_ms() / hour_ms + 1) * hour_ms,
+        "fundingRate": padded(funding.rate_e9, 6),
+        "nextFundingRate": funding.next(now).epoch_ms(),
         "openInterest": "0.000000",
         "openInterestBase": "0",
         "deleverageLevels": {"shortPositions": [], "longPositions": []},
@@ -262,6 +261,30 @@ pub fn trade(desk: &Desk, trade: &Trade, on_stream: bool) -> Value {
     row
 }
 
+/// One payment of funding. A negative fee was paid (other clients of the venue read it so; the
+/// documentation has only a zero). [DOC Get funding payments]
+pub fn payment(desk: &Desk, payment: &Payment) -> Value {
+    let market = desk.market(payment.instrument);
+    json!({
+        "id": payment.number,
+        "accountId": desk.keys.account_id,
+        "market": market.rules.name,
+        "positionId": venue_id(u64::from(payment.instrument.0)),
+        "side": direction(payment.size),
+        "size": padded(payment.size.0.abs(), market.qty_places),
+        "value": money((payment.mark * payment.size).abs(), 8),
+        "markPrice": padded(payment.mark.0, 0),
+        "fundingFee": money(payment.amount, 6),
+        "fundingRate": padded(payment.rate_e9, 6),
+        "paidTime": payment.t.epoch_ms(),
+    })
+}
+
+/// The side of a position; a closed one counts as long.
+fn direction(size: Size) -> &'static str {
+    if size.0 < 0 { "SHORT" } else { "LONG" }
+}
+
 /// One position. `status` is what the official library asks for and no capture shows.
 pub fn position(
     desk: &Desk,
@@ -278,7 +301,7 @@ pub fn position(
         "accountId": desk.keys.account_id,
         "market": rules.name,
         "status": if view.size == Size::ZERO { "CLOSED" } else { "OPENED" },
-        "side": if view.size.0 < 0 { "SHORT" } else { "LONG" },
+        "side": direction(view.size),
         "leverage": leverage,
         "size": padded(view.size.0.abs(), listing.qty_places),
         "value": money(value, 6),

@@ -119,6 +119,11 @@ impl Flow {
         self.options.venue
     }
 
+    /// When the run started.
+    pub fn start(&self) -> Nanos {
+        self.options.start
+    }
+
     /// Every planted event that starts before `until`, from the seed alone.
     pub fn plants(&self, until: Nanos) -> Vec<PlantedEvent> {
         let start = self.options.start;

@@ -145,7 +145,8 @@ pub(super) fn snapshot(
         }
         Topic::AccountTx => json!({"txs": []}),
         _ => {
-            let mut body = all_body(exchange, account, by_id(positions(exchange)), json!({}));
+            let none = (json!({}), json!({}));
+            let mut body = all_body(exchange, account, by_id(positions(exchange)), none);
             models::join(&mut body, volumes(shelves));
             body
         }
@@ -175,12 +176,18 @@ fn market_body(
     })
 }
 
-/// Body of `account_all`: positions and trades as given, counts over the whole run.
-fn all_body(exchange: &Exchange, account: u64, positions: Value, trades: Value) -> Value {
+/// Body of `account_all`: positions, trades and payments of funding as given, counts over the whole
+/// run.
+fn all_body(
+    exchange: &Exchange,
+    account: u64,
+    positions: Value,
+    (trades, fundings): (Value, Value),
+) -> Value {
     let count = exchange.trades().len();
     json!({
         "account": account, "assets": assets(exchange), "positions": positions,
-        "trades": trades, "shares": [], "funding_histories": {},
+        "trades": trades, "shares": [], "funding_histories": fundings,
         "daily_trades_count": count, "weekly_trades_count": count,
         "monthly_trades_count": count, "total_trades_count": count,
     })
@@ -271,7 +278,8 @@ pub(super) fn frames(
         let body = json!({"stats": stats, "timestamp": now.epoch_ms()});
         tell(format!("user_stats:{account}"), body);
         let trades = models::by_market(touched.trades.clone());
-        let mut body = all_body(exchange, account, by_id(positions), trades);
+        let fundings = models::by_market(touched.fundings.clone());
+        let mut body = all_body(exchange, account, by_id(positions), (trades, fundings));
         models::join(&mut body, volumes(shelves));
         tell(format!("account_all:{account}"), body);
     }

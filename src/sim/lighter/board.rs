@@ -144,6 +144,13 @@ impl Board {
                     let market = exchange.rules()[instrument.idx()].venue_market;
                     touched.positions.insert(market);
                 }
+                Happening::Funding(payment) => {
+                    let rules = &exchange.rules()[payment.instrument.idx()];
+                    let row = models::payment(payment, rules);
+                    touched.fundings.push((rules.venue_market, row));
+                    // Taken to be told at once, as every other change of a position's figures.
+                    touched.positions.insert(rules.venue_market);
+                }
                 Happening::Account(_) => touched.money = true,
             }
         }

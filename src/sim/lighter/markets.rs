@@ -5,7 +5,7 @@
 
 use super::numbers::{fixed, usdc};
 use crate::market::units::{Nanos, Price};
-use crate::sim::exchange::Rules;
+use crate::sim::exchange::{Funding, Rules};
 use serde_json::{Map, Value, json};
 
 /// When the captured ETH market was created, epoch milliseconds.
@@ -51,6 +51,8 @@ pub struct Prices {
     pub last: Price,
     /// Between best bid and best ask; the mark where a side is empty.
     pub mid: Price,
+    /// Funding.
+    pub funding: Funding,
 }
 
 /// One row of `orderBookDetails`.
@@ -88,6 +90,7 @@ pub fn details(rules: &Rules, prices: &Prices) -> Value {
 pub fn stats(rules: &Rules, prices: &Prices, now: Nanos) -> Value {
     let price = |value: Price| fixed(value.0, rules.price_decimals);
     let last: f64 = price(prices.last).parse().unwrap_or(0.0);
+    let rate = percent(prices.funding.rate_e9);
     json!({
         "symbol": rules.name, "market_id": rules.venue_market,
         "index_price": price(prices.index), "mark_price": price(prices.mark),
@@ -95,28 +98,28 @@ pub fn stats(rules: &Rules, prices: &Prices, now: Nanos) -> Value {
         "open_interest": "0.000000", "open_interest_limit": "72057594037927936.000000",
         "funding_clamp_small": "0.0500", "funding_clamp_big": "4.0000",
         "base_interest_rate": "0.0100",
-        "current_funding_rate": FUNDING_RATE, "funding_rate": FUNDING_RATE,
-        "funding_timestamp": hour_ms(now),
+        "current_funding_rate": rate, "funding_rate": rate,
+        "funding_timestamp": prices.funding.last(now).epoch_ms(),
         "daily_base_token_volume": 0.0, "daily_quote_token_volume": 0.0,
         "daily_price_low": last, "daily_price_high": last, "daily_price_change": 0.0,
     })
 }
 
-/// The hourly rate the simulated venue quotes, per cent. It charges none: funding is not modelled.
-const FUNDING_RATE: &str = "0.0012";
-
-/// The rate of [`stats`] as `funding-rates` quotes it: eight hours, a ratio.
-const FUNDING_RATE_8H: f64 = 0.000_096;
-
-/// Payments are on the hour.
-fn hour_ms(now: Nanos) -> u64 {
-    now.epoch_ms() / 3_600_000 * 3_600_000
+/// A rate as the venue writes it: per cent.
+pub fn percent(rate_e9: i64) -> String {
+    fixed(rate_e9 * 100, 4)
 }
 
 /// Rows of `fundings`, newest last: one an hour in `[start_s, end_s]`, at most `count`.
-pub fn fundings(rules: &Rules, mark: Price, span_s: (u64, u64), count: usize) -> Vec<Value> {
-    // 0.0012 per cent of mark.
-    let value = fixed(mark.0 / 1000 * 12 / 1000, 8.min(rules.price_decimals + 6));
+pub fn fundings(
+    rules: &Rules,
+    mark: Price,
+    rate_e9: i64,
+    span_s: (u64, u64),
+    count: usize,
+) -> Vec<Value> {
+    let value = i128::from(mark.0) * i128::from(rate_e9) / 1_000_000_000;
+    let value = fixed(value as i64, 8.min(rules.price_decimals + 6));
     let first = span_s
         .0
         .div_ceil(3600)
@@ -124,18 +127,18 @@ pub fn fundings(rules: &Rules, mark: Price, span_s: (u64, u64), count: usize) ->
     (first..=span_s.1 / 3600)
         .map(|hour| {
             json!({
-                "timestamp": hour * 3600, "value": value, "rate": FUNDING_RATE,
+                "timestamp": hour * 3600, "value": value, "rate": percent(rate_e9),
                 "direction": "long",
             })
         })
         .collect()
 }
 
-/// One row of `funding-rates`.
-pub fn funding_rate(rules: &Rules) -> Value {
+/// One row of `funding-rates`: of eight hours, a ratio.
+pub fn funding_rate(rules: &Rules, rate_e9: i64) -> Value {
     json!({
         "market_id": rules.venue_market, "exchange": "lighter", "symbol": rules.name,
-        "rate": FUNDING_RATE_8H,
+        "rate": (rate_e9 * 8) as f64 / 1e9,
     })
 }
 
@@ -143,6 +146,7 @@ pub fn funding_rate(rules: &Rules) -> Value {
 mod tests {
     use super::*;
     use crate::market::InstrumentId;
+    use crate::market::Venue;
     use crate::market::units::{Notional, Size};
 
     fn eth() -> Rules {
@@ -189,6 +193,7 @@ mod tests {
             index: price,
             last: price,
             mid: price,
+            funding: Funding::of(Venue::Lighter),
         };
         let details = details(&eth(), &prices);
         assert_eq!(details["mark_price"], "2064.47");
@@ -203,7 +208,7 @@ mod tests {
     #[test]
     fn fundings_fill_the_span_by_the_hour() {
         let mark = Price::parse(b"2256").unwrap();
-        let rows = fundings(&eth(), mark, (3600 * 10, 3600 * 20), 100);
+        let rows = fundings(&eth(), mark, 12_000, (3600 * 10, 3600 * 20), 100);
         assert_eq!(rows.len(), 11);
         // Close to the documentation's own pair: 0.02707872 at about 2256.
         assert_eq!(rows[0]["value"], "0.02707200");

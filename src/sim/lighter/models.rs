@@ -4,11 +4,13 @@
 //! of the official Python library 1.1.8 require, so that REST and stream share one shape. Fields
 //! that have no meaning here (integrators, pools, isolated margin) carry the venue's nil.
 
+use super::markets;
 use super::numbers::{fixed, per_cent, usdc};
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Size};
 use crate::sim::exchange::{
-    AccountView, NewOrder, OrderView, PositionView, Rules, Status, TimeInForce, Trade, TradeKind,
+    AccountView, NewOrder, OrderView, Payment, PositionView, Rules, Status, TimeInForce, Trade,
+    TradeKind,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -278,7 +280,9 @@ pub fn join(to: &mut Value, more: Value) {
     }
 }
 
-/// One position. A flat one has sign 1 and, as captured, a value of minus zero.
+/// One position, with the funding received since it was opened (whether the venue's figure
+/// outlives the position is not known). A flat one has sign 1 and, as captured, a value of minus
+/// zero.
 pub fn position(
     position: &PositionView,
     rules: &Rules,
@@ -300,9 +304,22 @@ pub fn position(
         "position_value": if flat { "-0.000000".into() } else { usdc(value) },
         "unrealized_pnl": usdc(position.unrealised), "realized_pnl": usdc(position.realised),
         "liquidation_price": liquidation_price(position, rules, account),
-        "total_funding_paid_out": "0.000000",
+        "total_funding_paid_out": usdc(position.funding),
         "margin_mode": 0, "margin_set_flag": 1, "allocated_margin": "0.000000",
         "total_discount": "0.000000",
+    })
+}
+
+/// One payment of funding. Amounts are what came in, so that paying reads negative, as totals of
+/// live accounts were seen to; the rate is taken to be per cent, as in `fundings`.
+pub fn payment(payment: &Payment, rules: &Rules) -> Value {
+    json!({
+        "timestamp": payment.t.epoch_ms() / 1000, "market_id": rules.venue_market,
+        "funding_id": payment.number, "change": usdc(payment.amount),
+        "rate": markets::percent(payment.rate_e9),
+        "position_size": fixed(payment.size.0.abs(), rules.size_decimals),
+        "position_side": if payment.size.0 < 0 { "short" } else { "long" },
+        "discount": "0.000000",
     })
 }
 

@@ -13,6 +13,9 @@ use super::rest::{Answer, PAGE_MAX, limit, number, number_or, text};
 use crate::sim::exchange::{Exchange, LighterTier};
 use serde_json::{Value, json};
 
+/// As a market number: every market.
+const ALL_MARKETS: u64 = 255;
+
 /// Our own fills, newest first, of one order where that is asked. Foreign ones are read from
 /// `recentTrades`.
 pub fn trades(desk: &Desk, form: &Parameters) -> Answer {
@@ -243,8 +246,19 @@ pub fn account_limits(desk: &Desk, form: &Parameters) -> Answer {
     }))
 }
 
-/// None is charged.
+/// Payments of funding, newest first, of one market or (none named, or 255) of all.
 pub fn position_funding(desk: &Desk, form: &Parameters) -> Answer {
     own_account(desk, form)?;
-    Ok(json!({"code": 200, "position_fundings": []}))
+    let limit = limit(form, PAGE_MAX)?;
+    let wanted = number_or(form, "market_id", ALL_MARKETS)?;
+    desk.floor.look(|exchange| {
+        let payments = exchange.payments();
+        let rows = payments.iter().filter_map(|one| {
+            let rules = &exchange.rules()[one.instrument.idx()];
+            let is_wanted = [ALL_MARKETS, u64::from(rules.venue_market)].contains(&wanted);
+            is_wanted.then(|| models::payment(one, rules))
+        });
+        let rows: Vec<Value> = rows.take(limit).collect();
+        Ok(json!({"code": 200, "position_fundings": rows}))
+    })
 }

@@ -342,7 +342,7 @@ fn recent_trades(desk: &Desk, form: &Parameters) -> Answer {
     })
 }
 
-/// The rate quoted; nothing is charged, since a run is shorter than the hour between payments.
+/// The rate quoted, by the hour; a run is too short for it to have changed.
 fn fundings(desk: &Desk, form: &Parameters) -> Answer {
     let resolution = text(form, "resolution")?;
     if !["1h", "1d"].contains(&resolution) {
@@ -362,7 +362,8 @@ fn fundings(desk: &Desk, form: &Parameters) -> Answer {
         let mark = exchange.mark(rules.instrument).0;
         let now_s = desk.floor.now().epoch_ms() / 1000;
         let span_s = (span_s.0, span_s.1.min(now_s));
-        let rows = markets::fundings(rules, mark, span_s, count.min(PAGE_MAX));
+        let rate_e9 = exchange.settings().funding.rate_e9;
+        let rows = markets::fundings(rules, mark, rate_e9, span_s, count.min(PAGE_MAX));
         Ok(json!({"code": 200, "resolution": resolution, "fundings": rows}))
     })
 }
@@ -370,7 +371,11 @@ fn fundings(desk: &Desk, form: &Parameters) -> Answer {
 /// The same rate as the venue's comparison table quotes it; other venues' rows are left out.
 fn funding_rates(desk: &Desk, _: &Parameters) -> Answer {
     desk.floor.look(|exchange| {
-        let rows: Vec<Value> = exchange.rules().iter().map(markets::funding_rate).collect();
+        let rate_e9 = exchange.settings().funding.rate_e9;
+        let rows = exchange.rules().iter();
+        let rows: Vec<Value> = rows
+            .map(|rules| markets::funding_rate(rules, rate_e9))
+            .collect();
         Ok(json!({"code": 200, "funding_rates": rows}))
     })
 }

@@ -69,6 +69,7 @@ pub(super) struct Channels {
 pub(super) struct Touched {
     pub(super) orders: BTreeMap<u64, Arc<OrderView>>,
     pub(super) trades: Vec<(u32, Value)>,
+    pub(super) fundings: Vec<(u32, Value)>,
     pub(super) positions: BTreeSet<u32>,
     pub(super) money: bool,
 }
@@ -209,5 +210,6 @@ pub(super) fn prices(shelves: &Shelves, exchange: &Exchange, instrument: Instrum
         index,
         last: shelf.last,
         mid,
+        funding: exchange.settings().funding,
     }
 }

@@ -1,7 +1,7 @@
-//! Captures into a tape: the recorder's own (`live`), and Binance combined-stream recordings of two
-//! perpetual venues.
+//! Captures into a tape: the recorder's own (`live`), best quotes (`quotes`), and Binance
+//! combined-stream recordings of two perpetual venues.
 //!
-//! Of the latter, a line is `<receive time, ns> <JSON>`, gzipped or plain: `depthUpdate` events
+//! Of the last, a line is `<receive time, ns> <JSON>`, gzipped or plain: `depthUpdate` events
 //! chained by `pu`, one REST depth answer (`lastUpdateId`), trades; `bookTicker` is left out, since
 //! the depth stream says the same. USD-M files become Lighter's side, COIN-M files Extended's,
 //! contracts turned into coins and floored onto the lot.
@@ -10,13 +10,14 @@
 
 use super::codec::{Frame, Kind, Writer};
 use super::kept::Kept;
+use super::quotes::{self, Quotes};
 use super::{Stream, Tape, TapeError, live};
 use crate::market::book::Side;
 use crate::market::units::{Price, SCALE, Size};
 use crate::market::{VENUES, Venue};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// What was converted, for the command to print.
@@ -46,25 +47,35 @@ pub fn convert(inputs: &[PathBuf], out: &Path) -> Result<Converted, TapeError> {
         return live::convert(one, out);
     }
     let mut skipped = Vec::new();
-    let mut captures = Vec::new();
+    let (mut captures, mut quoted) = (Vec::new(), Vec::new());
     for path in list(inputs)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        match Naming::of(&name) {
-            Some(naming) => captures.push(Capture::read(&path, naming)?),
-            None if inputs.contains(&path) => return Err(TapeError::CaptureName(name.into())),
-            None => skipped.push(name.into()),
+        match (Naming::of(&name), quotes::naming(&name)) {
+            (Some(naming), _) => captures.push(Capture::read(&path, naming)?),
+            (None, Some(naming)) => quoted.push(Quotes::read(&path, naming)?),
+            (None, None) if inputs.contains(&path) => {
+                return Err(TapeError::CaptureName(name.into()));
+            }
+            (None, None) => skipped.push(name.into()),
         }
     }
     // A tape of one venue would be played by both: these recorders' venues only stand for ours.
-    let is_told = |venue| captures.iter().any(|c: &Capture| c.naming.venue == venue);
+    let of_captures = captures.iter().map(|c: &Capture| c.naming.venue);
+    let told: Vec<Venue> = of_captures
+        .chain(quoted.iter().map(Quotes::venue))
+        .collect();
+    let is_told = |venue| told.contains(&venue);
     if !VENUES.into_iter().all(is_told) {
         return Err(TapeError::Malformed("an instrument is not once per venue"));
     }
     // The order of instruments is the order of their names, whatever the folder's.
     captures.sort_by_key(|capture| (capture.naming.base.clone(), capture.naming.venue.idx()));
     // Time zero is when the last of the books was known: from there all can be shown together.
-    let zero_ns = captures.iter().map(|c| c.ready_ns).max().unwrap_or(0);
-    let streams: Vec<Stream> = captures.iter().map(|c| c.encode(zero_ns)).collect();
+    let ready = captures.iter().map(|c| c.ready_ns);
+    let zero_ns = ready.chain(quoted.iter().map(Quotes::first_ns)).max();
+    let zero_ns = zero_ns.unwrap_or(0);
+    let mut streams: Vec<Stream> = captures.iter().map(|c| c.encode(zero_ns)).collect();
+    streams.extend(quoted.iter().map(|quotes| quotes.encode(zero_ns)));
     write(&Tape::new(streams)?, (skipped, 0), out)
 }
 
@@ -104,6 +115,27 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, TapeError> {
     Ok(paths)
 }
 
+/// Tick and lot of the simulated markets, of which the captures' are multiples.
+pub(super) fn symbol_grid(base: &str) -> Option<(Price, Size)> {
+    match base {
+        "btc" => Some((Price(100_000_000), Size(10_000))),
+        "eth" => Some((Price(10_000_000), Size(100_000))),
+        _ => None,
+    }
+}
+
+/// A file to be read line by line, gzipped or plain.
+pub(super) fn opened(path: &Path) -> Result<Box<dyn BufRead>, TapeError> {
+    let bytes = std::fs::read(path).map_err(|e| TapeError::Unreadable(path.into(), e))?;
+    Ok(match bytes.starts_with(&[0x1F, 0x8B]) {
+        true => Box::new(BufReader::with_capacity(
+            1 << 16,
+            MultiGzDecoder::new(std::io::Cursor::new(bytes)),
+        )),
+        false => Box::new(std::io::Cursor::new(bytes)),
+    })
+}
+
 /// What a capture's name tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Naming {
@@ -129,12 +161,8 @@ impl Naming {
         let base = symbol
             .strip_suffix("usdt")
             .or_else(|| symbol.strip_suffix("usd"))?;
-        // Grids of the simulated markets, of which the captures' are multiples.
-        let (contract_usd, tick, lot) = match base {
-            "btc" => (100, Price(100_000_000), Size(10_000)),
-            "eth" => (10, Price(10_000_000), Size(100_000)),
-            _ => return None,
-        };
+        let (tick, lot) = symbol_grid(base)?;
+        let contract_usd = if base == "btc" { 100 } else { 10 };
         Some(Naming {
             venue,
             base: base.to_uppercase(),
@@ -228,12 +256,7 @@ impl Capture {
         let name = path.display().to_string();
         let unreadable = |error| TapeError::Unreadable(path.into(), error);
         let mut bytes = Vec::new();
-        let file = std::fs::read(path).map_err(unreadable)?;
-        let source: Box<dyn Read> = match file.starts_with(&[0x1F, 0x8B]) {
-            true => Box::new(MultiGzDecoder::new(&file[..])),
-            false => Box::new(&file[..]),
-        };
-        let mut lines = BufReader::with_capacity(1 << 16, source);
+        let mut lines = opened(path)?;
         let mut snapshot = None;
         let mut said: Vec<Said> = Vec::new();
         let mut chain = None;

@@ -15,6 +15,7 @@ mod kept;
 pub mod live;
 mod mids;
 pub mod pace;
+mod quotes;
 
 use crate::market::units::{Price, Size};
 use crate::market::{InstrumentId, VENUES, Venue};
@@ -71,8 +72,9 @@ impl std::fmt::Display for TapeError {
             TapeError::Malformed(why) => write!(f, "the tape is malformed: {why}"),
             TapeError::CaptureName(name) => write!(
                 f,
-                "the name {name} does not tell venue and instrument \
-                 (expected e.g. binance_usdm_btcusdt.gz or binance_cm_btcusd_perp.gz; captures of \
+                "the name {name} does not tell venue and instrument (expected e.g. \
+                 binance_usdm_btcusdt.gz, binance_cm_btcusd_perp.gz, or quotes_lighter_btc.csv.gz \
+                 and quotes_extended_btc.csv.gz in one folder; captures of \
                  `parallax record` are converted one by one)"
             ),
             TapeError::Capture(file, line, why) => write!(f, "{file}, line {line}: {why}"),
