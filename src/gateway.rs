@@ -187,7 +187,14 @@ impl<O: Orders> Gateway<O> {
                 Incoming::Text(bytes) => {
                     let _ = parts.orders.on_message(lane, 0, bytes, now, batch, outbox);
                 }
-                Incoming::Response { status, body } => {
+                Incoming::Response {
+                    status,
+                    body,
+                    retry_after_s,
+                } => {
+                    if let Some(seconds) = retry_after_s {
+                        parts.orders.on_retry_after(lane, seconds);
+                    }
                     let _ = parts
                         .orders
                         .on_message(lane, status, body, now, batch, outbox);
@@ -245,86 +252,15 @@ impl<O: Orders> Gateway<O> {
         }
     }
 
-    // Long: one arm a kind of report, none of them deep.
+    /// Its record, and how long its order waited for it.
     fn journal(&mut self, report: &Report) {
-        let (venue, order) = (self.venue, report.order);
-        let event = match report.kind {
-            ReportKind::Acknowledged => {
-                self.note_answer(order, report.t, true);
-                return;
-            }
-            ReportKind::Fill {
-                side,
-                price,
-                size,
-                fee,
-                ..
-            } => {
-                self.note_answer(order, report.t, false);
-                Event::Fill {
-                    venue,
-                    order,
-                    side,
-                    price,
-                    size,
-                    fee,
-                }
-            }
-            ReportKind::Rejected { code } => {
-                let state = crate::market::order::OrderState::Rejected;
-                Event::OrderState {
-                    venue,
-                    order,
-                    state,
-                    code,
-                }
-            }
-            ReportKind::State { state, .. } => Event::OrderState {
-                venue,
-                order,
-                state,
-                code: 0,
-            },
-            ReportKind::Position { size } => Event::Position {
-                venue,
-                instrument: report.instrument,
-                size,
-            },
-            ReportKind::Balance { equity, available } => Event::Balance {
-                venue,
-                equity,
-                available,
-            },
-            ReportKind::Forced {
-                side,
-                price,
-                size,
-                fee,
-                why,
-                ..
-            } => Event::Forced {
-                venue,
-                instrument: report.instrument,
-                side,
-                price,
-                size,
-                fee,
-                why,
-            },
-            ReportKind::Closed { closed } => Event::Closed { venue, closed },
-            ReportKind::Up => Event::Link {
-                venue,
-                up: true,
-                gateway: true,
-            },
-            ReportKind::Down => Event::Link {
-                venue,
-                up: false,
-                gateway: true,
-            },
-            ReportKind::Sent | ReportKind::NotSent { .. } => return,
-        };
-        let _ = self.parts.journal.push(event);
+        let is_acknowledgement = report.kind == ReportKind::Acknowledged;
+        if is_acknowledgement || matches!(report.kind, ReportKind::Fill { .. }) {
+            self.note_answer(report.order, report.t, is_acknowledgement);
+        }
+        if let Some(event) = Event::of(report) {
+            let _ = self.parts.journal.push(event);
+        }
     }
 
     fn remember(&mut self, order: OrderId, t: Nanos) {

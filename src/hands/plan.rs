@@ -329,7 +329,7 @@ const fn title(venue: Venue) -> &'static str {
 mod tests {
     use super::*;
     use crate::market::units::{Bps, Notional, Price};
-    use crate::market::{Market, Name};
+    use crate::market::{Bounds, Market, Name};
     use proptest::prelude::*;
 
     fn instrument(id: u16, base: &str, lots: [i64; 2]) -> Instrument {
@@ -348,6 +348,7 @@ mod tests {
             notional_min: Notional::ZERO,
             fee_taker: Bps::ZERO,
             fee_maker: Bps::ZERO,
+            bounds: Bounds::default(),
         };
         Instrument {
             id: InstrumentId(id),

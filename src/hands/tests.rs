@@ -8,7 +8,7 @@ use super::{Done, Hands, HandsError, Held, Resting};
 use crate::market::book::Side;
 use crate::market::order::OrderId;
 use crate::market::units::{Bps, Notional, Price, Size};
-use crate::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
+use crate::market::{Bounds, Instrument, InstrumentId, Market, Name, VENUES, Venue};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -410,6 +410,7 @@ fn instruments() -> Vec<Instrument> {
         notional_min: Notional::ZERO,
         fee_taker: Bps::ZERO,
         fee_maker: Bps::ZERO,
+        bounds: Bounds::default(),
     };
     vec![Instrument {
         id: InstrumentId(0),

@@ -34,6 +34,8 @@ pub enum Incoming<'a> {
         status: u16,
         /// Its body, which may be overwritten.
         body: &'a mut [u8],
+        /// Seconds until another request is welcome, where it says so.
+        retry_after_s: Option<u32>,
     },
     /// Not live (any more). Also said of an attempt that never came up.
     Down(DownReason),
@@ -45,7 +47,11 @@ pub enum Incoming<'a> {
 pub(super) enum Found {
     Up,
     Text(Range<usize>),
-    Response { status: u16, body: Range<usize> },
+    Response {
+        status: u16,
+        body: Range<usize>,
+        retry_after_s: Option<u32>,
+    },
     Down(DownReason),
 }
 
@@ -199,9 +205,14 @@ impl Connection {
         match found {
             Found::Up => Incoming::Up,
             Found::Text(range) => Incoming::Text(inbox.slice_mut(range)),
-            Found::Response { status, body } => Incoming::Response {
+            Found::Response {
+                status,
+                body,
+                retry_after_s,
+            } => Incoming::Response {
                 status,
                 body: inbox.slice_mut(body),
+                retry_after_s,
             },
             Found::Down(reason) => Incoming::Down(reason),
         }
@@ -337,6 +348,7 @@ impl Connection {
                     return Ok(Some(Found::Response {
                         status: response.status,
                         body,
+                        retry_after_s: response.retry_after_s,
                     }));
                 }
             }
@@ -404,6 +416,7 @@ impl Connection {
                     return Ok(Found::Response {
                         status: response.status,
                         body: start + response.body.start..start + response.body.end,
+                        retry_after_s: response.retry_after_s,
                     });
                 }
                 asked_at.is_none()
@@ -522,7 +535,7 @@ mod tests {
             self.connection.next(now).map(|incoming| match incoming {
                 Incoming::Up => Event::Up,
                 Incoming::Text(bytes) => Event::Text(bytes.to_vec()),
-                Incoming::Response { status, body } => Event::Response(status, body.to_vec()),
+                Incoming::Response { status, body, .. } => Event::Response(status, body.to_vec()),
                 Incoming::Down(reason) => Event::Down(reason),
             })
         }

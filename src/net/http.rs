@@ -44,6 +44,9 @@ pub struct Response {
     pub body: Range<usize>,
     /// Whether the connection may carry another request.
     pub is_keep_alive: bool,
+    /// Seconds until the next request is welcome (`Retry-After`, RFC 9110, part 10.2.3); `None`
+    /// when it does not say, or says it as a date, which no venue was seen to do.
+    pub retry_after_s: Option<u32>,
 }
 
 /// What [`Reader::step`] found.
@@ -77,6 +80,7 @@ pub struct Reader {
     phase: Phase,
     status: u16,
     is_keep_alive: bool,
+    retry_after_s: Option<u32>,
 }
 
 impl Reader {
@@ -87,6 +91,7 @@ impl Reader {
             phase: Phase::Head,
             status: 0,
             is_keep_alive: false,
+            retry_after_s: None,
         }
     }
 
@@ -109,6 +114,7 @@ impl Reader {
             }
             self.status = head.status;
             self.is_keep_alive = head.is_keep_alive;
+            self.retry_after_s = head.retry_after_s;
             self.phase = self.body_phase(&head)?;
         }
         match &mut self.phase {
@@ -147,6 +153,7 @@ impl Reader {
             status: self.status,
             body,
             is_keep_alive: self.is_keep_alive,
+            retry_after_s: self.retry_after_s,
         };
         (Step::Response(response), end)
     }
@@ -201,6 +208,7 @@ struct Head {
     is_chunked: bool,
     /// As announced; not yet held against the limit.
     content_length: Option<u64>,
+    retry_after_s: Option<u32>,
 }
 
 /// Reads the status line and headers. A head that comes in pieces is read again from its start
@@ -229,6 +237,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, HttpError> {
         is_keep_alive: version == 1,
         is_chunked: false,
         content_length: None,
+        retry_after_s: None,
     };
     for header in response.headers.iter() {
         read_header(&mut head, header)?;
@@ -236,7 +245,8 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, HttpError> {
     Ok(Some(head))
 }
 
-/// Takes what one header says about the body or the connection; others are of no interest.
+/// Takes what one header says about the body, the connection or the next request; others are of no
+/// interest.
 fn read_header(head: &mut Head, header: &Header<'_>) -> Result<(), HttpError> {
     let value = header.value.trim_ascii();
     if header.name.eq_ignore_ascii_case("content-length") {
@@ -256,6 +266,10 @@ fn read_header(head: &mut Head, header: &Header<'_>) -> Result<(), HttpError> {
         } else if has_token(value, b"keep-alive") {
             head.is_keep_alive = true;
         }
+    } else if header.name.eq_ignore_ascii_case("retry-after") {
+        // What can't be read is not said; a page is no worse for it.
+        let seconds = parse_length(value);
+        head.retry_after_s = seconds.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
     }
     Ok(())
 }
@@ -407,6 +421,31 @@ mod tests {
             }
         }
         Ok(None)
+    }
+
+    #[test]
+    fn row_39_when_to_come_again_is_read_and_a_date_is_not() {
+        for (value, expected) in [
+            ("7", Some(7)),
+            ("0", Some(0)),
+            ("99999999999", Some(u32::MAX)),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            let text = format!(
+                "HTTP/1.1 429 Slow\r\nretry-after: {value}\r\nContent-Length: 0\r\n\r\n\
+                 HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+            );
+            let mut bytes = text.into_bytes();
+            let mut reader = Reader::new(100);
+            let mut said = Vec::new();
+            while let (Step::Response(response), used) = reader.step(&mut bytes).unwrap() {
+                said.push(response.retry_after_s);
+                bytes.drain(..used);
+            }
+            assert_eq!(said, [expected, None], "{value}");
+        }
     }
 
     #[test]

@@ -189,6 +189,9 @@ pub trait Orders {
     fn on_unsent(&mut self, _lane: Lane, _now: Nanos) -> bool {
         false
     }
+    /// The answer that follows at once on this lane says in how many seconds another request is
+    /// welcome (`Retry-After`).
+    fn on_retry_after(&mut self, _lane: Lane, _seconds: u32) {}
     /// One whole message. `status` is the HTTP status on HTTP lanes and 0 on WebSocket lanes.
     /// Never panics, whatever the bytes.
     // Wide: everything that comes with a message, at the one place where it comes in.

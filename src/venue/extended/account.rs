@@ -7,6 +7,7 @@
 //!
 //! Sources: D1 (public REST, private REST, error responses), S1 (`models.market`), C1.
 
+mod bounds;
 mod read;
 mod write;
 
@@ -103,6 +104,9 @@ pub struct MarketInfo {
     pub order_value_max: Notional,
     /// Largest value of a position, USD.
     pub position_value_max: Notional,
+    /// What is left of the market's open-interest limit, USD; `None` where there is none (zero is
+    /// none).
+    pub open_interest_left: Option<Notional>,
     /// A buy's limit may be at most mark * (1 + cap); ratio at 10^-9.
     pub price_cap: i64,
     /// A sale's limit may be at least mark * (1 - floor); ratio at 10^-9.
@@ -393,6 +397,7 @@ impl MarketInfo {
                 notional_min: Notional::ZERO,
                 fee_taker: bps(fees.taker_rate),
                 fee_maker: bps(fees.maker_rate),
+                bounds: self.bounds(),
             },
             base_asset: self.base_asset,
             base_resolution: self.base_resolution,

@@ -7,6 +7,7 @@
 //!
 //! Sources: *rest*, *fees* in the venue's Sources. Cold: blocks the thread that calls it.
 
+mod bounds;
 mod orders;
 mod write;
 
@@ -26,6 +27,8 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// `market_id` that means every market.
 const ALL_MARKETS: u32 = 255;
+/// `margin_mode` of a position that stands for itself; 0 is cross.
+const MARGIN_ISOLATED: u64 = 1;
 /// Success, in the body as in the status line.
 const CODE_OK: u64 = 200;
 
@@ -100,6 +103,8 @@ pub struct MarketRow {
     pub notional_min: Notional,
     /// Largest value of one order; `None` when not said.
     pub order_value_max: Option<Notional>,
+    /// What is left of the market's open-interest limit, USDC; `None` where none is stated.
+    pub open_interest_left: Option<Notional>,
     /// Mark price; `None` when not said.
     pub mark: Option<Price>,
     /// Index price; `None` when not said.
@@ -137,6 +142,37 @@ pub struct Limits {
     pub maker_fee_e6: u32,
 }
 
+/// Nominal delay of taker orders by the taker fee of the premium tier, which falls with the stake:
+/// fee in 10^-6 of notional, delay in milliseconds. Source: *fees* in the venue's Sources.
+const PREMIUM_DELAYS: [(u32, u64); 8] = [
+    (280, 200),
+    (273, 195),
+    (266, 190),
+    (252, 180),
+    (238, 170),
+    (224, 160),
+    (210, 150),
+    (196, 140),
+];
+/// The same of the other tiers.
+const STANDARD_DELAY_MS: u64 = 300;
+
+impl Limits {
+    /// For how long the venue holds taker orders of this tier back, milliseconds, as it documents
+    /// it; `None` for a tier that is not in its table.
+    pub fn taker_delay_ms(&self) -> Option<u64> {
+        match self.tier.as_str() {
+            "standard" | "plus" => Some(STANDARD_DELAY_MS),
+            "premium" => {
+                let mut rows = PREMIUM_DELAYS.iter();
+                let row = rows.find(|(fee_e6, _)| *fee_e6 == self.taker_fee_e6)?;
+                Some(row.1)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Money and positions of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountState {
@@ -148,6 +184,8 @@ pub struct AccountState {
     pub positions: Vec<PositionRow>,
     /// Orders resting at the venue, of whoever placed them.
     pub open_orders: u64,
+    /// Markets set to isolated margin, by id.
+    pub isolated: Vec<u32>,
 }
 
 /// One position.
@@ -377,6 +415,7 @@ fn read_market(row: &Value) -> Result<MarketRow, RestError> {
         size_min: Size(decimal(row, "min_base_amount")?),
         notional_min: Notional::from_nano(decimal(row, "min_quote_amount")?),
         order_value_max: rounded(&row["order_quote_limit"]).map(Notional::from_nano),
+        open_interest_left: open_interest_left(row),
         mark: rounded(&row["mark_price"]).map(Price),
         index: rounded(&row["index_price"]).map(Price),
         last: rounded(&row["last_trade_price"]).map(Price),
@@ -385,6 +424,14 @@ fn read_market(row: &Value) -> Result<MarketRow, RestError> {
         initial_margin_e4: margin("default_initial_margin_fraction"),
         maintenance_margin_e4: margin("maintenance_margin_fraction"),
     })
+}
+
+/// The limit less what is open. Both stand in the list only where the venue tells them there; a
+/// limit beyond what we can hold (2^56 is what every market seen has) is none.
+fn open_interest_left(row: &Value) -> Option<Notional> {
+    let most = rounded(&row["open_interest_limit"])?;
+    let open = rounded(&row["open_interest"]).unwrap_or(0);
+    Some(Notional::from_nano(most.saturating_sub(open).max(0)))
 }
 
 /// `multiplier` is a text with 18 decimals and `quote_multiplier` an integer; both are one, or not
@@ -420,8 +467,11 @@ fn read_limits(body: &Value) -> Result<Limits, RestError> {
 fn read_account(body: &Value) -> Result<AccountState, RestError> {
     let rows = list(body, "accounts")?;
     let row = rows.first().ok_or(RestError::Malformed("accounts"))?;
-    let mut positions = Vec::new();
+    let (mut positions, mut isolated) = (Vec::new(), Vec::new());
     for position in list(row, "positions")? {
+        if position["margin_mode"].as_u64() == Some(MARGIN_ISOLATED) {
+            isolated.push(small(position, "market_id")?);
+        }
         let size = Size(decimal(position, "position")?);
         let is_short = position["sign"].as_i64() == Some(-1);
         if size != Size::ZERO {
@@ -438,6 +488,7 @@ fn read_account(body: &Value) -> Result<AccountState, RestError> {
         available: Notional::from_nano(decimal(row, "available_balance")?),
         positions,
         open_orders: row["total_order_count"].as_u64().unwrap_or(0),
+        isolated,
     })
 }
 
@@ -448,6 +499,37 @@ mod tests {
     use crate::market::book::Side;
     use crate::market::order::OrderState;
     use crate::venue::tests_bent::each_bent;
+
+    #[test]
+    fn row_34_isolated_markets_are_named_flat_or_not() {
+        let position = |id: u32, mode: u32| {
+            serde_json::json!({"market_id": id, "symbol": "X", "position": "0", "sign": 1,
+                "avg_entry_price": "0", "margin_mode": mode})
+        };
+        let body = serde_json::json!({"accounts": [{"collateral": "1", "available_balance": "1",
+            "positions": [position(0, 0), position(1, 1), position(5, 1)]}]});
+        let account = read_account(&body).unwrap();
+        assert_eq!((account.isolated, account.positions), (vec![1, 5], vec![]));
+    }
+
+    #[test]
+    fn row_55_a_tiers_delay_is_the_documented_one() {
+        let delay = |tier: &str, taker_fee_e6| {
+            let tier = tier.to_owned();
+            let limits = Limits {
+                tier,
+                taker_fee_e6,
+                maker_fee_e6: 0,
+            };
+            limits.taker_delay_ms()
+        };
+        assert_eq!(delay("standard", 0), Some(300));
+        assert_eq!(delay("plus", 50), Some(300));
+        assert_eq!(delay("premium", 280), Some(200));
+        assert_eq!(delay("premium", 196), Some(140));
+        assert_eq!(delay("premium", 281), None);
+        assert_eq!(delay("gold", 280), None);
+    }
 
     /// Recorded REST bodies of one kind.
     fn recorded(kind: &str) -> Vec<Value> {

@@ -29,7 +29,7 @@ const BLOCKED_REST_NS: u64 = 10 * SECOND;
 /// long is the window of the limits.
 const REFUSED_REST_NS_MAX: u64 = 60 * SECOND;
 /// How often it is asked whether the venue is there, while the order connection is down.
-const PROBE_EVERY_NS: u64 = 15 * SECOND;
+const PROBE_EVERY_NS: u64 = 5 * SECOND;
 /// Orders in doubt at once; what is more is dropped, and the scanner's time-out asks again.
 const DOUBTS_MAX: usize = 64;
 /// Rows of a page of closed orders: the venue's most. Fewer: a busy minute may push ours off it.
@@ -70,6 +70,8 @@ pub enum Question {
     Nonce(u8),
     /// What became of an order.
     Order(Doubt),
+    /// The account's last trades.
+    Trades,
     /// Whether the venue is open.
     Probe,
 }
@@ -107,10 +109,15 @@ pub struct Inquiry {
     is_up: bool,
     asked: Option<(Question, Nanos)>,
     doubts: Batch<Doubt>,
+    wants_trades: bool,
     probed: Nanos,
     /// No question before this, and how long the last rest was.
     rest_until: Nanos,
     rest_ns: u64,
+    /// What the answer that is about to be read says of the next request.
+    stated_ns: Option<u64>,
+    /// A firewall's doing.
+    is_blocked: bool,
 }
 
 impl Inquiry {
@@ -133,9 +140,12 @@ impl Inquiry {
             is_up: false,
             asked: None,
             doubts: Batch::new(DOUBTS_MAX),
+            wants_trades: false,
             probed: Nanos::ZERO,
             rest_until: Nanos::ZERO,
             rest_ns: 0,
+            stated_ns: None,
+            is_blocked: false,
         }
     }
 
@@ -143,9 +153,29 @@ impl Inquiry {
     /// again.
     pub fn on_link(&mut self, up: bool) {
         self.is_up = up;
-        if let Some((Question::Order(doubt), _)) = self.asked.take() {
-            self.want(doubt);
+        if let Some((question, _)) = self.asked.take() {
+            self.want_again(question);
         }
+    }
+
+    /// Trades may have been made while nobody listened.
+    pub fn want_trades(&mut self) {
+        self.wants_trades = true;
+    }
+
+    /// A question that found no answer; that for a nonce comes again of its own accord.
+    pub fn want_again(&mut self, question: Question) {
+        match question {
+            Question::Order(doubt) => self.want(doubt),
+            Question::Trades => self.want_trades(),
+            Question::Probe => self.probed = Nanos::ZERO,
+            Question::Nonce(_) => {}
+        }
+    }
+
+    /// The answer that follows at once says in how many seconds a request is welcome.
+    pub fn on_retry_after(&mut self, seconds: u32) {
+        self.stated_ns = Some(u64::from(seconds) * SECOND);
     }
 
     /// Somebody wants to know about an order. Once is enough.
@@ -155,6 +185,20 @@ impl Inquiry {
         if !is_open && !self.doubts.items().iter().any(is_it) {
             self.doubts.push(doubt);
         }
+    }
+
+    /// A doubt that waits for the very list that `like` was looked for in, taken out: a page that
+    /// has come speaks of every order of its market.
+    pub fn take_alike(&mut self, like: &Doubt) -> Option<Doubt> {
+        let is_list = matches!(like.step, Step::Active | Step::Closed);
+        let is_alike = |other: &Doubt| {
+            is_list && other.step == like.step && other.venue_market == like.venue_market
+        };
+        let at = self.doubts.items().iter().position(is_alike)?;
+        let found = self.doubts.items()[at];
+        self.doubts.items_mut()[at..].rotate_left(1);
+        self.doubts.truncate(self.doubts.items().len() - 1);
+        Some(found)
     }
 
     /// Asks what waits, if anything does and may.
@@ -177,7 +221,8 @@ impl Inquiry {
             text.put(&self.path);
             put_query(text, question, self.account_index);
             text.put(&self.tail);
-            if let (Question::Order(_), Some(token)) = (question, ask.token) {
+            let is_own = matches!(question, Question::Order(_) | Question::Trades);
+            if let Some(token) = ask.token.filter(|_| is_own) {
                 text.put(b"Authorization: ").put(token).put(b"\r\n");
             }
             text.put(b"\r\n");
@@ -185,8 +230,8 @@ impl Inquiry {
         if sent {
             ask.quota.asked(ask.now);
             self.asked = Some((question, ask.now));
-        } else if let Question::Order(doubt) = question {
-            self.doubts.push(doubt);
+        } else {
+            self.want_again(question);
         }
     }
 
@@ -203,6 +248,9 @@ impl Inquiry {
             return Some(Question::Probe);
         }
         ask.token?;
+        if std::mem::take(&mut self.wants_trades) {
+            return Some(Question::Trades);
+        }
         let first = *self.doubts.items().first()?;
         self.doubts.items_mut().rotate_left(1);
         self.doubts.truncate(self.doubts.items().len() - 1);
@@ -213,6 +261,7 @@ impl Inquiry {
     /// all. Refusals, and pages of whatever stands in front of the venue, are no answers: the
     /// question waits again.
     pub fn on_answer(&mut self, status: u16, is_json: bool, now: Nanos) -> Answered {
+        let stated_ns = self.stated_ns.take();
         let Some((question, _)) = self.asked.take() else {
             return Answered::Nothing;
         };
@@ -223,10 +272,13 @@ impl Inquiry {
         if is_answer && is_json {
             return Answered::To(question);
         }
-        if let Question::Order(doubt) = question {
-            self.want(doubt);
-        }
+        self.want_again(question);
         self.refuse(matches!(status, 403 | 405 | 429), now);
+        // What the venue states counts, where it does.
+        if let Some(stated_ns) = stated_ns.filter(|stated_ns| *stated_ns > 0) {
+            self.rest_ns = stated_ns.min(REFUSED_REST_NS_MAX);
+            self.rest_until = now.plus(self.rest_ns);
+        }
         if (500..=599).contains(&status) {
             Answered::Closed
         } else {
@@ -245,6 +297,11 @@ impl Inquiry {
             true => BLOCKED_REST_NS,
             false => REFUSED_REST_NS,
         };
+        // A firewall and a venue that is closed are two things: neither makes the other's rest
+        // longer.
+        if std::mem::replace(&mut self.is_blocked, is_blocked) != is_blocked {
+            self.rest_ns = 0;
+        }
         self.rest_ns = (2 * self.rest_ns).clamp(least, REFUSED_REST_NS_MAX);
         self.rest_until = now.plus(self.rest_ns);
     }
@@ -255,6 +312,7 @@ fn put_query(text: &mut Text<'_>, question: Question, account_index: u64) {
     let head: &[u8] = match question {
         Question::Probe => return,
         Question::Nonce(_) => b"api/v1/nextNonce?account_index=",
+        Question::Trades => b"api/v1/trades?sort_by=timestamp&limit=100&account_index=",
         Question::Order(doubt) => match doubt.step {
             Step::Active => b"api/v1/accountActiveOrders?account_index=",
             Step::Closed => b"api/v1/accountInactiveOrders?account_index=",
@@ -275,7 +333,7 @@ fn put_query(text: &mut Text<'_>, question: Question, account_index: u64) {
                 text.put(b"&limit=").put_integer(PAGE_ROWS as u64);
             }
         }
-        Question::Probe => {}
+        Question::Probe | Question::Trades => {}
     }
 }
 

@@ -187,6 +187,12 @@ impl Keyring {
         unanswered.next().is_none().then_some(only)
     }
 
+    /// When the oldest transaction on its way was written.
+    pub fn oldest_unanswered(&self) -> Option<Nanos> {
+        let unanswered = self.slots.iter().filter_map(|slot| slot.unanswered);
+        unanswered.map(|unanswered| unanswered.t_sent).min()
+    }
+
     /// Nothing is on its way.
     pub fn is_idle(&self) -> bool {
         self.slots.iter().all(|slot| slot.unanswered.is_none())

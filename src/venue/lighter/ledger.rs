@@ -103,6 +103,12 @@ impl Ledger {
         }
     }
 
+    /// When the last order that is not over was written: the account stream owes word of it.
+    pub fn last_open(&mut self) -> Option<Nanos> {
+        let open = self.entries().filter(|entry| !entry.state.is_over());
+        open.map(|entry| entry.t_sent).max()
+    }
+
     /// Whether an order is neither over nor in doubt.
     pub fn is_any_open(&mut self) -> bool {
         let is_open = |state| matches!(state, OrderState::Sent | OrderState::Working);

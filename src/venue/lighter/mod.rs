@@ -12,6 +12,7 @@ pub mod account;
 mod changes;
 pub mod feed;
 pub mod frame;
+mod funding;
 mod grid;
 mod inquiry;
 mod keyring;

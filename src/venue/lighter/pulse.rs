@@ -5,8 +5,8 @@
 //! flow not counted), and a connection that says nothing at all is given up.
 //! Refuses: to judge a channel; a quiet market is not a dead one.
 
-use super::wire::Kind;
-use crate::market::units::{Nanos, SECOND};
+use super::wire::{Json, Kind};
+use crate::market::units::{MS, Nanos, SECOND};
 use crate::venue::{Lane, OutKind, Outbox};
 
 /// Time between our pings. Larger than 120 s: the venue disconnects. Smaller: counts against 200
@@ -16,6 +16,11 @@ const PING_EVERY_NS: u64 = 30 * SECOND;
 const SILENCE_NS_MAX: u64 = 45 * SECOND;
 /// The greeting comes at once after the upgrade; without it for this long the dial was for nothing.
 const GREETING_NS_MAX: u64 = 10 * SECOND;
+
+/// Word that is due is waited for so long before the connection is asked whether it lives, and its
+/// answer as long again. Larger: a leg stands alone for longer on a connection that died without a
+/// word. Smaller: the takers' delay and a slow answer cost pings, and at last connections.
+const WORD_NS_MAX: u64 = 2 * SECOND;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub struct Pulse {
     state: State,
     heard: Nanos,
     pinged: Nanos,
+    /// It was asked whether it lives.
+    doubted: Option<Nanos>,
 }
 
 impl Pulse {
@@ -42,6 +49,7 @@ impl Pulse {
             state: State::Down,
             heard: Nanos::ZERO,
             pinged: Nanos::ZERO,
+            doubted: None,
         }
     }
 
@@ -49,6 +57,7 @@ impl Pulse {
     pub fn on_link(&mut self, up: bool, now: Nanos) {
         self.heard = now;
         self.pinged = now;
+        self.doubted = None;
         self.state = if up {
             State::Greeting {
                 until: now.plus(GREETING_NS_MAX),
@@ -66,6 +75,16 @@ impl Pulse {
     /// The connection said something that is not about itself.
     pub fn hear(&mut self, now: Nanos) {
         self.heard = now;
+        self.doubted = None;
+    }
+
+    /// Word of something that was sent at `since` is due. Where nothing at all was heard for too
+    /// long, the connection is asked whether it lives, once.
+    pub fn wait(&mut self, since: Nanos, now: Nanos, out: &mut Outbox) {
+        let is_silent = self.heard < since && now.since(since) >= WORD_NS_MAX;
+        if self.is_live() && is_silent && self.doubted.is_none() && self.ping(now, out) {
+            self.doubted = Some(now);
+        }
     }
 
     /// Takes the messages that are about the connection itself. True when this was one.
@@ -104,20 +123,38 @@ impl Pulse {
         let is_dead = match self.state {
             State::Down => return,
             State::Greeting { until } => now >= until,
-            State::Live => now.since(self.heard) >= SILENCE_NS_MAX,
+            State::Live => {
+                let is_mute = |asked: Nanos| now.since(asked) >= WORD_NS_MAX;
+                now.since(self.heard) >= SILENCE_NS_MAX || self.doubted.is_some_and(is_mute)
+            }
         };
         if is_dead {
             return self.give_up(out);
         }
         if self.is_live() && now.since(self.pinged) >= PING_EVERY_NS {
-            let sent = out.message(self.lane, OutKind::Text, |text| {
-                text.put(b"{\"type\":\"ping\"}");
-            });
-            if sent {
-                self.pinged = now;
-            }
+            self.ping(now, out);
         }
     }
+
+    /// False when the outbox is full.
+    fn ping(&mut self, now: Nanos, out: &mut Outbox) -> bool {
+        let sent = out.message(self.lane, OutKind::Text, |text| {
+            text.put(b"{\"type\":\"ping\"}");
+        });
+        if sent {
+            self.pinged = now;
+        }
+        sent
+    }
+}
+
+/// Until when a connection is used after the venue has announced its end: three quarters of the
+/// time it gives, so that what is on its way still comes in, and no more than ten seconds of it.
+pub fn closing_at(root: Json, now: Nanos) -> Nanos {
+    const GIVEN_MS_MAX: u64 = 10_000;
+    let given_ms = root.field("close_in_ms").and_then(Json::integer);
+    let given_ms = given_ms.unwrap_or(0).min(GIVEN_MS_MAX);
+    now.plus(given_ms * MS * 3 / 4)
 }
 
 #[cfg(test)]
@@ -141,6 +178,31 @@ mod tests {
         assert_eq!(out.items()[1].kind, OutKind::Reconnect);
         assert_eq!(out.items()[1].lane, 3);
         assert!(!pulse.is_live());
+    }
+
+    #[test]
+    fn row_11_word_that_is_due_is_asked_after_and_then_given_up() {
+        let mut pulse = Pulse::new(0);
+        let mut out = Outbox::new(1000, 10);
+        pulse.on_link(true, Nanos(0));
+        assert!(pulse.take(Kind::Connected, Nanos(SECOND), &mut out));
+        let sent = Nanos(2 * SECOND);
+        pulse.wait(sent, Nanos(3 * SECOND), &mut out);
+        assert!(out.items().is_empty(), "not yet");
+        pulse.wait(sent, Nanos(4 * SECOND), &mut out);
+        pulse.wait(sent, Nanos(5 * SECOND), &mut out);
+        assert_eq!(out.items().len(), 1, "asked once");
+        assert!(pulse.take(Kind::Pong, Nanos(5 * SECOND), &mut out));
+        pulse.wait(sent, Nanos(9 * SECOND), &mut out);
+        pulse.on_beat(Nanos(9 * SECOND), &mut out);
+        assert_eq!(out.items().len(), 1, "it lives");
+        let sent = Nanos(10 * SECOND);
+        pulse.wait(sent, Nanos(12 * SECOND), &mut out);
+        pulse.on_beat(Nanos(13 * SECOND), &mut out);
+        assert!(pulse.is_live());
+        pulse.on_beat(Nanos(14 * SECOND), &mut out);
+        assert!(!pulse.is_live());
+        assert_eq!(out.items()[2].kind, OutKind::Reconnect);
     }
 
     #[test]

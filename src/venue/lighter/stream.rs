@@ -7,9 +7,10 @@
 //! Refuses: frames it cannot read in full; the connection is then made anew, because a fill may
 //! have been in them.
 
+use super::funding::Totals;
 use super::keyring::ApiKey;
 use super::ledger::{Ledger, Spent};
-use super::pulse::Pulse;
+use super::pulse::{Pulse, closing_at};
 use super::sign::NonceSource;
 use super::sign::token::AuthToken;
 use super::wire::{self, Json, Kind};
@@ -17,7 +18,7 @@ use super::words;
 pub use super::words::order_state;
 use crate::market::event::FrameKind;
 use crate::market::order::{OrderId, OrderState, Report, ReportKind};
-use crate::market::units::{MS, Nanos, Notional, SECOND, Size, parse_decimal};
+use crate::market::units::{Nanos, SECOND, Size};
 use crate::market::{InstrumentId, Market, Venue};
 use crate::venue::{Lane, OutKind, Outbox, Reports};
 
@@ -70,9 +71,13 @@ pub struct Stream {
     closing: Option<Nanos>,
     /// Since when a trade of ours has been told whose position has not.
     owes_position: Option<Nanos>,
+    /// Trades may have been made since the last connection, and nothing has told them.
+    has_gap: bool,
     /// Venue microseconds before which a trade belongs to an earlier run; set at the first link.
     start_us: Option<u64>,
     markets: Box<[(u64, InstrumentId)]>,
+    /// What positions say of funding.
+    totals: Totals,
 }
 
 /// What a frame's reading needs besides the stream itself.
@@ -111,12 +116,14 @@ impl Stream {
             pulse: Pulse::new(ACCOUNT_LANE),
             closing: None,
             owes_position: None,
+            has_gap: false,
             start_us: None,
             markets: markets
                 .iter()
                 .filter(|market| market.venue == Venue::Lighter)
                 .map(|market| (u64::from(market.venue_market), market.instrument))
                 .collect(),
+            totals: Totals::new(),
         }
     }
 
@@ -128,6 +135,7 @@ impl Stream {
         self.renew = [false; CHANNELS.len()];
         (self.closing, self.owes_position) = (None, None);
         if up {
+            self.has_gap = self.start_us.is_some();
             self.start_us.get_or_insert(now.0 / 1000);
             self.mint(now, who, source);
         }
@@ -136,6 +144,14 @@ impl Stream {
     /// The token of this connection, for REST reads of the account.
     pub fn token(&self) -> Option<&AuthToken> {
         self.token.as_ref()
+    }
+
+    /// Whether trades are to be asked for, told once: the channels are whole again after a break,
+    /// and the snapshot of trades was empty when it was seen (source *ws*, test network).
+    pub fn take_gap(&mut self) -> bool {
+        let is_due = self.has_gap && self.is_complete();
+        self.has_gap &= !is_due;
+        is_due
     }
 
     /// All channels are confirmed and the connection is to stay; a channel that is only being
@@ -194,6 +210,11 @@ impl Stream {
             return FrameKind::Snapshot;
         }
         FrameKind::Update
+    }
+
+    /// Word of an order that was sent at `since` is due.
+    pub fn wait(&mut self, since: Nanos, now: Nanos, out: &mut Outbox) {
+        self.pulse.wait(since, now, out);
     }
 
     /// Deadlines and token renewal. A connection whose end was announced is left once no order is
@@ -321,7 +342,7 @@ impl Stream {
                 }
             }
         }
-        for (_, orders) in lists(root, "orders")? {
+        for (_, orders) in wire::lists(root, "orders")? {
             for order in orders.items()? {
                 self.on_order(order, sink)?;
             }
@@ -358,13 +379,28 @@ impl Stream {
     /// Lists by market. A snapshot repeats old trades: those before our first connection are not
     /// news.
     fn on_trades(&mut self, root: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
-        for (_, trades) in lists(root, "trades")? {
+        for (_, trades) in wire::lists(root, "trades")? {
             for trade in trades.items()? {
                 self.on_trade(trade, is_snapshot, sink)?;
             }
         }
         if !is_snapshot {
             self.owes_position.get_or_insert(sink.now);
+        }
+        Some(())
+    }
+
+    /// A list that was asked for, newest first. Fills come before what the venue took: it may be
+    /// what they made.
+    pub fn on_listed(&self, root: Json, sink: &mut Sink) -> Option<()> {
+        for is_forced in [false, true] {
+            for trade in root.field("trades")?.items()? {
+                let sides = words::trade_row(trade)?.own_sides(self.account_index)?;
+                let mut sides = sides.into_iter().flatten();
+                if sides.any(|own| own.forced.is_some()) == is_forced {
+                    self.on_trade(trade, true, sink)?;
+                }
+            }
         }
         Some(())
     }
@@ -396,7 +432,7 @@ impl Stream {
     /// Positions by market. A snapshot leaves flat markets out: they are reported as zero.
     fn on_positions(&mut self, root: Json, is_snapshot: bool, sink: &mut Sink) -> Option<()> {
         self.owes_position = None;
-        let positions = || lists(root, "positions");
+        let positions = || wire::lists(root, "positions");
         for (_, position) in positions()? {
             let Some(instrument) = self.instrument(position.field("market_id")?.integer()?) else {
                 continue;
@@ -404,6 +440,10 @@ impl Stream {
             let size = wire::size(position.field("position")?.text()?.as_bytes()).ok()?;
             let is_short = position.field("sign")?.signed()? < 0;
             let size = if is_short { -size } else { size };
+            // Before the position: what was charged is what was held.
+            if let Some(funding) = self.totals.read(instrument, size, position) {
+                sink.push(instrument, OrderId::NONE, funding)?;
+            }
             sink.push(instrument, OrderId::NONE, ReportKind::Position { size })?;
         }
         if !is_snapshot {
@@ -415,6 +455,7 @@ impl Stream {
             });
             if !is_listed {
                 let size = Size::ZERO;
+                self.totals.note(*instrument, size, None);
                 sink.push(*instrument, OrderId::NONE, ReportKind::Position { size })?;
             }
         }
@@ -422,36 +463,15 @@ impl Stream {
     }
 }
 
-/// The entries of a map field, none for `null`; `None` when it is missing or something else.
-fn lists<'t, 'm>(
-    root: Json<'t, 'm>,
-    key: &str,
-) -> Option<impl Iterator<Item = (&'m str, Json<'t, 'm>)>> {
-    let map = root.field(key)?;
-    (map.is_object() || map.is_null()).then(|| map.entries())
-}
-
 /// Equity is the portfolio value: collateral and unrealised profit.
 fn on_stats(root: Json, sink: &mut Sink) -> Option<()> {
     let stats = root.field("stats")?;
-    let amount = |key: &str| {
-        let text = stats.field(key)?.text()?;
-        parse_decimal(text.as_bytes()).ok().map(Notional::from_nano)
-    };
+    let amount = |key: &str| stats.field(key).and_then(wire::money);
     let kind = ReportKind::Balance {
         equity: amount("portfolio_value")?,
         available: amount("available_balance")?,
     };
     sink.push(InstrumentId(0), OrderId::NONE, kind)
-}
-
-/// Until when a connection is used after the venue has announced its end: three quarters of the
-/// time it gives, so that what is on its way still comes in, and no more than ten seconds of it.
-pub fn closing_at(root: Json, now: Nanos) -> Nanos {
-    const GIVEN_MS_MAX: u64 = 10_000;
-    let given_ms = root.field("close_in_ms").and_then(Json::integer);
-    let given_ms = given_ms.unwrap_or(0).min(GIVEN_MS_MAX);
-    now.plus(given_ms * MS * 3 / 4)
 }
 
 /// Says of every order in doubt that it is.

@@ -9,7 +9,7 @@
 //! lifetime of the next message. The only door to simd-json.
 
 use crate::market::event::FrameKind;
-use crate::market::units::{Price, Size};
+use crate::market::units::{Notional, Price, Size, parse_decimal};
 use simd_json::{Buffers, Node, StaticNode, Tape};
 
 /// First guess of the largest message: a snapshot of one market was 257 kB. Larger: memory at
@@ -296,6 +296,21 @@ pub fn level_text<'m>(level: Json<'_, 'm>) -> Option<(&'m [u8], &'m [u8])> {
         }
     }
     Some((price?.as_bytes(), size?.as_bytes()))
+}
+
+/// The entries of a map field, none for `null`; `None` when it is missing or something else.
+pub(super) fn lists<'t, 'm>(
+    root: Json<'t, 'm>,
+    key: &str,
+) -> Option<impl Iterator<Item = (&'m str, Json<'t, 'm>)>> {
+    let map = root.field(key)?;
+    (map.is_object() || map.is_null()).then(|| map.entries())
+}
+
+/// An amount of money, text at up to nine decimals.
+pub(super) fn money(amount: Json) -> Option<Notional> {
+    let text = amount.text()?;
+    parse_decimal(text.as_bytes()).ok().map(Notional::from_nano)
 }
 
 /// A price above zero, exact, or what to count it under.

@@ -114,6 +114,7 @@ fn read_market(value: &Value) -> Result<MarketInfo, &'static str> {
         size_min: Size(grid("minOrderSize")?),
         order_value_max: limit("maxLimitOrderValue")?,
         position_value_max: limit("maxPositionValue")?,
+        open_interest_left: open_interest_left(trading, stats),
         price_cap: grid("limitPriceCap")?,
         price_floor: grid("limitPriceFloor")?,
         mid: mid(price("bidPrice"), price("askPrice")),
@@ -133,6 +134,13 @@ fn read_market(value: &Value) -> Result<MarketInfo, &'static str> {
         (false, _) => Err("minPriceChange"),
         (true, false) => Err("minOrderSizeChange"),
     }
+}
+
+/// The limit less what is open, in USD both. Every row seen says zero: no limit.
+fn open_interest_left(trading: &Value, stats: &Value) -> Option<Notional> {
+    let most = money(&trading["openInterestLimit"]).filter(|most| most.0 > 0)?;
+    let open = money(&stats["openInterest"]).unwrap_or(Notional::ZERO);
+    Some((most - open).max(Notional::ZERO))
 }
 
 /// Half-way between the best prices, where they make a book.
@@ -255,6 +263,7 @@ mod tests {
             parse_felt("0x4254432d3600000000000000000000").unwrap()
         );
         assert_eq!(market.order_value_max, Notional::from_usd(15_000_000));
+        assert_eq!(market.open_interest_left, None, "zero is no limit");
         assert!(!market.margins.is_empty());
         let fees = &read_list(&recorded("rest.fees")[0], "fees", read_fees).unwrap()[0];
         assert_eq!((fees.maker_rate, fees.taker_rate), (0, 250_000));

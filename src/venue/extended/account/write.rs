@@ -153,6 +153,7 @@ mod tests {
             lot: Size(10_000),
             size_min: Size(100_000),
             order_value_max: Notional::ZERO,
+            open_interest_left: None,
             position_value_max: Notional::ZERO,
             price_cap: 50_000_000,
             price_floor: 50_000_000,

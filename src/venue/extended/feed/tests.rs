@@ -3,9 +3,9 @@
 //! Rows are those of the table of failures seen in other engines.
 
 pub(super) use super::*;
-pub(super) use crate::market::Name;
 pub(super) use crate::market::book::{Book, Level, Side, flags};
 pub(super) use crate::market::units::{Bps, Notional, Price, Size};
+pub(super) use crate::market::{Bounds, Name};
 pub(super) use crate::venue::{OutKind, Outbox, Told};
 
 pub(super) fn market(name: &str, instrument: u16) -> Market {
@@ -20,6 +20,7 @@ pub(super) fn market(name: &str, instrument: u16) -> Market {
         notional_min: Notional::ZERO,
         fee_taker: Bps::ZERO,
         fee_maker: Bps::ZERO,
+        bounds: Bounds::default(),
     }
 }
 

@@ -96,6 +96,7 @@ impl Core {
         now: Nanos,
         reports: &mut Reports,
     ) -> FrameKind {
+        let stated_ns = self.stated_ns.take();
         let Some(slot) = lane.checked_sub(1).and_then(|idx| self.lanes.get_mut(idx)) else {
             return FrameKind::Unknown;
         };
@@ -103,7 +104,7 @@ impl Core {
             return FrameKind::Unknown;
         };
         *slot = LaneState::Idle { since: now };
-        self.judge_venue(t_sent, &arrived, now);
+        self.judge_venue(t_sent, &arrived, stated_ns, now);
         match job {
             Job::Place(id) => self.take_placed(id, &arrived, now, reports),
             Job::Query(id) => self.take_found(id, t_sent, &arrived, now, reports),
@@ -116,26 +117,36 @@ impl Core {
             Job::Warm => FrameKind::Control,
             Job::Switch if arrived.is_taken() => FrameKind::Control,
             Job::Switch => FrameKind::Malformed,
-            Job::Trades(_) => match read_answer(arrived.root) {
-                Answer::Ok(Some(list)) if arrived.is_success() => {
-                    match self.take_listed(list, now, reports) {
-                        true => FrameKind::Control,
-                        false => FrameKind::Malformed,
-                    }
-                }
-                Answer::Ok(_) | Answer::Error(_) | Answer::Unreadable => FrameKind::Malformed,
+            Job::Funding => match list_of(&arrived) {
+                Some(list) if self.take_payments(list, now, reports) => FrameKind::Control,
+                Some(_) | None => FrameKind::Malformed,
             },
+            Job::Trades(instrument) => {
+                let list = list_of(&arrived);
+                if list.is_some_and(|list| self.take_listed(list, now, reports)) {
+                    return FrameKind::Control;
+                }
+                self.places.ask_again(instrument, now);
+                FrameKind::Malformed
+            }
         }
     }
 
     /// What any answer says about the venue: in maintenance, refusing us, or well.
-    fn judge_venue(&mut self, t_sent: Nanos, arrived: &Arrived<'_, '_>, now: Nanos) {
+    fn judge_venue(
+        &mut self,
+        t_sent: Nanos,
+        arrived: &Arrived<'_, '_>,
+        stated_ns: Option<u64>,
+        now: Nanos,
+    ) {
         if arrived.is_taken() {
             self.opening.hear_good(now);
+            self.budget.hear_good(t_sent);
         } else if arrived.status == UNAVAILABLE || arrived.has_code(MAINTENANCE) {
-            self.opening.close(now);
+            self.opening.close(stated_ns, now);
         } else if arrived.is_turned_away() {
-            self.budget.cool_down(t_sent, now);
+            self.budget.cool_down(t_sent, stated_ns, now);
         }
     }
 
@@ -271,6 +282,14 @@ impl Core {
         }
         entry.conclude_absent();
         self.report_state(id, now, reports);
+    }
+}
+
+/// What an answer holds, where it is a success.
+fn list_of<'tape, 'input>(arrived: &Arrived<'tape, 'input>) -> Option<Json<'tape, 'input>> {
+    match read_answer(arrived.root) {
+        Answer::Ok(list) if arrived.is_success() => list,
+        Answer::Ok(_) | Answer::Error(_) | Answer::Unreadable => None,
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Promises: never more than the limit in any 60 s; entries and upkeep never past 80 % of it, so
 //! that exits, cancels and questions always find the rest. After the venue has said "too many",
-//! entries wait; exits and questions go on at a slow pace and cancels as they come, because a leg
-//! that stands alone costs more than a refused request.
+//! entries wait; exits go on at a slow pace until it takes one, questions at a slower one that
+//! takes nothing from theirs, and cancels as they come: a leg that stands alone costs more than a
+//! refused request.
 //! Refuses: weights. Every request counts one here, unlike at other venues.
 //!
-//! Neither the window, nor the penalty, nor a `Retry-After` is documented: a sliding minute is the
-//! strictest reading of the first, and the pause doubles while the venue goes on refusing.
+//! Neither the window, nor the penalty is documented: a sliding minute is the strictest reading of
+//! the first. For how long it refuses, the venue's own `Retry-After` says; where it does not, the
+//! pause doubles while it goes on refusing.
 //! Source: D1, rate limits.
 
 use crate::market::units::{Nanos, SECOND};
@@ -22,18 +24,28 @@ const ENTRY_SHARE_PERCENT: u64 = 80;
 const PAUSE_NS_MIN: u64 = 10 * SECOND;
 /// Longest pause: the whole window, after which nothing of what was sent counts any more.
 const PAUSE_NS_MAX: u64 = 60 * SECOND;
-/// In a pause, exits and questions go one by one, this fraction of the pause apart: 0.5 s at first.
-/// Larger: a lone leg is hedged sooner, and the venue is asked more often while it refuses.
-const PACE_DIVISOR: u64 = 20;
+/// Longest pause that is believed when the venue states it. Larger: a proxy's slip of a whole day
+/// stops entries for a day. Smaller: the venue is asked before it wants to be.
+const STATED_NS_MAX: u64 = 600 * SECOND;
+/// In a pause, exits go one by one, this fraction of the pause apart: 0.25 s at first, 1.5 s at
+/// most. Larger: a lone leg is hedged sooner, and the venue is asked more often while it refuses.
+const EXIT_DIVISOR: u64 = 40;
+/// The same for questions, at their own pace: 0.5 s at first.
+const QUESTION_DIVISOR: u64 = 20;
+/// In a pause that the venue has stated, exits wait at most so long; then they go on at their pace.
+/// Larger: more obedient. Smaller: a lone leg is tried sooner, mostly in vain.
+const EXIT_HOLD_NS_MAX: u64 = 10 * SECOND;
 
 /// How much a request may spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
     /// Opens exposure, or serves upkeep: up to 80 %, and nothing in a pause.
     Entry,
-    /// Reduces exposure, follows a leg that stands alone, or asks a question: all of it; at a slow
-    /// pace in a pause.
+    /// Reduces exposure, or follows a leg that stands alone: all of it; at a slow pace in a pause.
     Exit,
+    /// Asks what became of an order, or for its trades: all of it; slower than exits in a pause,
+    /// and not at all in one that the venue stated.
+    Question,
     /// Cancels: all of it, also in a pause.
     Cancel,
 }
@@ -54,8 +66,14 @@ pub(super) struct Budget {
     t_refused: Nanos,
     /// How long that counts.
     pause_ns: u64,
-    /// When the last exit or question left.
+    /// The venue itself said how long.
+    is_stated: bool,
+    /// When the last exit left.
     t_exit: Nanos,
+    /// And the last question.
+    t_question: Nanos,
+    /// It has taken a request since then.
+    is_taking: bool,
 }
 
 impl Budget {
@@ -70,7 +88,10 @@ impl Budget {
             second: 0,
             t_refused: Nanos::ZERO,
             pause_ns: 0,
+            is_stated: false,
             t_exit: Nanos::ZERO,
+            t_question: Nanos::ZERO,
+            is_taking: false,
         }
     }
 
@@ -79,16 +100,24 @@ impl Budget {
         self.advance(now);
         let limit = match claim {
             Claim::Entry => self.entries,
-            Claim::Exit | Claim::Cancel => self.per_minute,
+            Claim::Exit | Claim::Question | Claim::Cancel => self.per_minute,
         };
         if self.used >= limit {
             return false;
         }
-        let is_paused = self.t_refused != Nanos::ZERO && now.since(self.t_refused) < self.pause_ns;
-        match claim {
-            Claim::Entry => !is_paused,
-            Claim::Exit => !is_paused || now.since(self.t_exit) >= self.pause_ns / PACE_DIVISOR,
-            Claim::Cancel => true,
+        let waited_ns = now.since(self.t_refused);
+        if self.t_refused == Nanos::ZERO || waited_ns >= self.pause_ns {
+            return true;
+        }
+        match (claim, self.is_stated) {
+            (Claim::Entry, _) | (Claim::Question, true) => false,
+            (Claim::Exit, true) if waited_ns < EXIT_HOLD_NS_MAX => false,
+            (Claim::Exit, _) if self.is_taking => true,
+            (Claim::Exit, _) => now.since(self.t_exit) >= self.pause_ns / EXIT_DIVISOR,
+            (Claim::Question, false) => {
+                now.since(self.t_question) >= self.pause_ns / QUESTION_DIVISOR
+            }
+            (Claim::Cancel, _) => true,
         }
     }
 
@@ -97,24 +126,37 @@ impl Budget {
         self.advance(now);
         self.counts[(self.second % SECONDS as u64) as usize] += 1;
         self.used += 1;
-        if claim == Claim::Exit {
-            self.t_exit = now;
+        match claim {
+            Claim::Exit => self.t_exit = now,
+            Claim::Question => self.t_question = now,
+            Claim::Entry | Claim::Cancel => {}
         }
     }
 
     /// The venue said "too many" to a request that left at `t_sent`. One that left before its last
-    /// such word says nothing new; another one soon after makes the pause longer.
+    /// such word says nothing new; another one soon after makes the pause longer. What the venue
+    /// states, above nothing, counts instead.
     #[cold]
-    pub(super) fn cool_down(&mut self, t_sent: Nanos, now: Nanos) {
+    pub(super) fn cool_down(&mut self, t_sent: Nanos, stated_ns: Option<u64>, now: Nanos) {
         if t_sent < self.t_refused {
             return;
         }
         let is_again = self.t_refused != Nanos::ZERO && now.since(self.t_refused) < PAUSE_NS_MAX;
-        self.pause_ns = match is_again {
-            true => (2 * self.pause_ns).min(PAUSE_NS_MAX),
-            false => PAUSE_NS_MIN,
+        let stated_ns = stated_ns.filter(|stated_ns| *stated_ns > 0);
+        self.is_stated = stated_ns.is_some();
+        self.pause_ns = match (stated_ns, is_again) {
+            (Some(stated_ns), _) => stated_ns.min(STATED_NS_MAX),
+            (None, true) => (2 * self.pause_ns).min(PAUSE_NS_MAX),
+            (None, false) => PAUSE_NS_MIN,
         };
         self.t_refused = now;
+        self.is_taking = false;
+    }
+
+    /// The venue has answered a request that left at `t_sent`: exits need not be paced any more.
+    /// Entries wait all the same, so that what room there is stays theirs.
+    pub(super) fn hear_good(&mut self, t_sent: Nanos) {
+        self.is_taking |= t_sent >= self.t_refused;
     }
 
     /// Lets go of seconds that have left the window; at most all of them.
@@ -163,23 +205,71 @@ mod tests {
     fn row_39_too_many_slows_exits_and_stops_entries() {
         let mut budget = Budget::new(1000);
         let mut now = Nanos(500 * SECOND);
-        for (entry, exit) in [(100, 5), (200, 10), (400, 20), (600, 30), (600, 30)] {
+        for (entry, exit) in [(100, 3), (200, 5), (400, 10), (600, 15), (600, 15)] {
             budget.spend(Claim::Exit, now);
-            budget.cool_down(now, now);
+            budget.spend(Claim::Question, now);
+            budget.cool_down(now, None, now);
             // A second refusal of a request that was out already.
-            budget.cool_down(Nanos(now.0 - 1), now);
+            budget.cool_down(Nanos(now.0 - 1), None, now);
             assert_eq!(wait(&mut budget, Claim::Entry, now), entry);
             assert_eq!(wait(&mut budget, Claim::Exit, now), exit);
             assert_eq!(wait(&mut budget, Claim::Cancel, now), 0);
+            assert_eq!(wait(&mut budget, Claim::Question, now), entry / 20);
             now = now.plus(exit * SECOND / 10);
         }
         now = now.plus(61 * SECOND);
-        budget.cool_down(now, now);
+        budget.cool_down(now, None, now);
         assert_eq!(
             wait(&mut budget, Claim::Entry, now),
             100,
             "long ago is forgotten"
         );
+    }
+
+    #[test]
+    fn row_39_exits_are_paced_only_until_the_venue_takes_one() {
+        let mut budget = Budget::new(1000);
+        let now = Nanos(500 * SECOND);
+        budget.spend(Claim::Exit, now);
+        budget.cool_down(now, None, now);
+        budget.hear_good(Nanos(now.0 - 1));
+        assert_eq!(wait(&mut budget, Claim::Exit, now), 3, "an older answer");
+        budget.hear_good(now);
+        assert_eq!(wait(&mut budget, Claim::Exit, now), 0);
+        assert_eq!(wait(&mut budget, Claim::Entry, now), 100);
+        budget.cool_down(now, None, now);
+        assert_eq!(wait(&mut budget, Claim::Exit, now), 5, "refused again");
+    }
+
+    #[test]
+    fn row_39_what_the_venue_states_is_obeyed_cancels_and_lone_legs_first() {
+        for (stated_s, entry, exit) in [(3, 30, 30), (30, 300, 100), (0, 100, 3)] {
+            let mut budget = Budget::new(1000);
+            let now = Nanos(500 * SECOND);
+            budget.spend(Claim::Exit, now);
+            budget.spend(Claim::Question, now);
+            budget.cool_down(now, Some(stated_s * SECOND), now);
+            assert_eq!(wait(&mut budget, Claim::Entry, now), entry, "{stated_s}");
+            assert_eq!(wait(&mut budget, Claim::Exit, now), exit, "{stated_s}");
+            assert_eq!(wait(&mut budget, Claim::Cancel, now), 0, "{stated_s}");
+            let question = if stated_s > 0 { entry } else { 5 };
+            assert_eq!(wait(&mut budget, Claim::Question, now), question);
+        }
+    }
+
+    #[test]
+    fn row_39_questions_take_nothing_from_the_pace_of_hedges() {
+        let mut budget = Budget::new(1000);
+        let mut now = Nanos(500 * SECOND);
+        budget.cool_down(now, None, now);
+        for _ in 0..30 {
+            now = now.plus(SECOND / 4);
+            if budget.allows(Claim::Question, now) {
+                budget.spend(Claim::Question, now);
+            }
+            assert!(budget.allows(Claim::Exit, now));
+            budget.spend(Claim::Exit, now);
+        }
     }
 
     fn claim() -> impl Strategy<Value = Claim> {

@@ -39,6 +39,8 @@ struct Trade {
     own: OrderId,
     /// The venue's id of the order; 0 where it does not say.
     venue_order: u64,
+    /// When, epoch milliseconds; 0 where it does not say.
+    made_ms: u64,
 }
 
 /// Trades that wait for somebody to say whose they are, and since when.
@@ -69,6 +71,7 @@ impl Core {
             return Ok(());
         }
         self.seen.is_new(id);
+        self.await_position(trade.instrument, now);
         let order = self.order_of(&trade);
         match trade.force {
             Some(why) if order == OrderId::NONE => self.tell_forced(&trade, why, now, reports),
@@ -79,7 +82,8 @@ impl Core {
     }
 
     /// The answer to the question for a market's trades, newest first: those that an order of ours
-    /// misses are booked, the rest is left alone. False when it is not a list of trades.
+    /// misses are booked, and what the venue took by right while nobody listened is told; the rest
+    /// is left alone. False when it is not a list of trades.
     #[cold]
     pub(super) fn take_listed(
         &mut self,
@@ -87,20 +91,39 @@ impl Core {
         now: Nanos,
         reports: &mut Reports,
     ) -> bool {
-        for json in list.elements() {
-            let Some(id) = integer(json, "id") else {
-                return false;
-            };
-            match self.read_trade(id, json) {
-                Ok(Some(trade)) if !self.seen.knows(id) => {
-                    // The stream should have told it by now.
-                    self.is_deaf |= self.recover(&trade, now, reports);
+        // Fills first: what was taken may be what they made.
+        for is_forced in [false, true] {
+            for json in list.elements() {
+                let Some(id) = integer(json, "id") else {
+                    return false;
+                };
+                match self.read_trade(id, json) {
+                    Ok(Some(trade)) if trade.force.is_some() == is_forced => {
+                        self.take_row(&trade, now, reports);
+                    }
+                    Ok(_) => {}
+                    Err(Malformed) => return false,
                 }
-                Ok(_) => {}
-                Err(Malformed) => return false,
             }
         }
         list.is_array()
+    }
+
+    /// One trade of a list.
+    fn take_row(&mut self, trade: &Trade, now: Nanos, reports: &mut Reports) {
+        if self.seen.knows(trade.id) {
+            return;
+        }
+        let is_recent = trade.made_ms >= self.started_ms;
+        let order = self.order_of(trade);
+        match trade.force {
+            Some(why) if is_recent && order == OrderId::NONE => {
+                self.seen.is_new(trade.id);
+                self.tell_forced(trade, why, now, reports);
+            }
+            // The stream should have told it by now.
+            Some(_) | None => self.is_deaf |= self.recover(trade, now, reports),
+        }
     }
 
     /// Trades that wait, when there is news of orders or time has passed: told with their order
@@ -140,7 +163,10 @@ impl Core {
     fn recover(&mut self, trade: &Trade, now: Nanos, reports: &mut Reports) -> bool {
         let order = self.order_of(trade);
         let entry = self.table.by_id(order);
-        let is_missed = entry.is_some_and(|entry| entry.has_room_for(trade.size));
+        let is_missed = entry.is_some_and(|entry| {
+            let is_forgotten = self.seen.is_forgotten(entry.seen_count);
+            entry.has_room_for(trade.size, is_forgotten)
+        });
         if is_missed {
             self.seen.is_new(trade.id);
             self.book(trade, order, now, reports);
@@ -221,6 +247,7 @@ impl Core {
             },
             own: own.map_or(OrderId::NONE, parse_id),
             venue_order: integer(json, "orderId").unwrap_or(0),
+            made_ms: integer(json, "createdTime").unwrap_or(0),
         }))
     }
 }

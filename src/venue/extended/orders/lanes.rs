@@ -32,6 +32,8 @@ pub(super) enum Job {
     Switch,
     /// The last trades on a market.
     Trades(InstrumentId),
+    /// Payments of funding.
+    Funding,
 }
 
 /// Where an HTTP connection stands.
@@ -67,7 +69,7 @@ impl LaneState {
     pub(super) fn is_upkeep(&self) -> bool {
         match self {
             LaneState::Busy { job, .. } => match job {
-                Job::Warm | Job::Switch | Job::Trades(_) => true,
+                Job::Warm | Job::Switch | Job::Funding | Job::Trades(_) => true,
                 Job::Place(_) | Job::Cancel(_) | Job::Query(_) => false,
             },
             LaneState::Down | LaneState::Idle { .. } | LaneState::Failed => false,

@@ -15,6 +15,7 @@ mod budget;
 mod fills;
 mod lanes;
 mod opening;
+mod payments;
 mod place;
 mod request;
 mod setup;
@@ -35,7 +36,7 @@ pub use setup::{HTTP_LANES_DEFAULT, OrdersSettings};
 
 use crate::market::event::FrameKind;
 use crate::market::order::{Action, Order, OrderId, OrderState, Refusal, Report, ReportKind};
-use crate::market::units::{Nanos, Size};
+use crate::market::units::{Nanos, SECOND, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Venue};
 use crate::venue::extended::MarketConfig;
 use crate::venue::extended::sign::hash::OrderHasher;
@@ -46,8 +47,9 @@ use budget::{Budget, Claim};
 use fills::Held;
 use lanes::{Job, LaneState};
 use opening::Opening;
+use payments::Payments;
 use request::Requests;
-use stream::Stream;
+use stream::{Places, Stream};
 use table::{Entry, OrderTable, SeenTrades};
 use upkeep::Upkeep;
 use zeroize::Zeroizing;
@@ -88,12 +90,16 @@ struct Core {
     budget: Budget,
     opening: Opening,
     upkeep: Upkeep,
+    payments: Payments,
     /// Orders sent lately.
     table: OrderTable,
     /// Trades told lately.
     seen: SeenTrades,
     held: Held,
     stream: Stream,
+    places: Places,
+    /// When the account was first listened to, epoch milliseconds: earlier trades are no news.
+    started_ms: u64,
     /// The last word reported, `Up` or `Down`.
     told_up: bool,
     /// The last word reported on maintenance.
@@ -102,6 +108,10 @@ struct Core {
     prepared: Option<Prepared>,
     /// The outbox had no room for this one; said at the next beat.
     unsent: Option<Prepared>,
+    /// What the last `encode` wrote, and since when its lane had been idle: it can be taken back.
+    written: Option<(Prepared, Nanos)>,
+    /// What the answer that is about to be read says of the next request.
+    stated_ns: Option<u64>,
     /// A trade had to be asked for: the stream is dead without a word, or lags too far to be waited
     /// for. Its snapshots bring the position as well.
     is_deaf: bool,
@@ -132,6 +142,9 @@ impl Orders for ExtendedOrders {
     fn on_link(&mut self, lane: Lane, up: bool, now: Nanos, reports: &mut Reports, _: &mut Outbox) {
         let core = &mut self.core;
         if lane == STREAM_LANE {
+            if up && core.started_ms == 0 {
+                core.started_ms = now.epoch_ms();
+            }
             core.stream = if up {
                 Stream::connected(now)
             } else {
@@ -168,7 +181,7 @@ impl Orders for ExtendedOrders {
                 (Job::Place(order.id), Claim::Exit)
             }
             Action::Place => (Job::Place(order.id), Claim::Entry),
-            Action::Query => (Job::Query(order.id), Claim::Exit),
+            Action::Query => (Job::Query(order.id), Claim::Question),
             Action::Cancel => (Job::Cancel(order.id), Claim::Cancel),
         };
         if order.action == Action::Place && core.opening.is_closed() {
@@ -196,11 +209,28 @@ impl Orders for ExtendedOrders {
     }
 
     fn encode(&mut self, now: Nanos, out: &mut Outbox) {
-        if let Some(prepared) = self.core.prepared.take()
-            && !self.core.write(&prepared, now, out)
-        {
-            self.core.unsent = Some(prepared);
+        let core = &mut self.core;
+        core.written = None;
+        let Some(prepared) = core.prepared.take() else {
+            return;
+        };
+        let since = match core.lanes[prepared.lane - 1] {
+            LaneState::Idle { since } => since,
+            LaneState::Down | LaneState::Busy { .. } | LaneState::Failed => now,
+        };
+        match core.write(&prepared, now, out) {
+            true => core.written = Some((prepared, since)),
+            false => core.unsent = Some(prepared),
         }
+    }
+
+    fn on_unsent(&mut self, lane: Lane, _now: Nanos) -> bool {
+        self.core.take_back(lane)
+    }
+
+    fn on_retry_after(&mut self, lane: Lane, seconds: u32) {
+        let stated_ns = u64::from(seconds) * SECOND;
+        self.core.stated_ns = (lane != STREAM_LANE).then_some(stated_ns);
     }
 
     fn on_message(
@@ -275,6 +305,10 @@ impl Core {
                 Some(idx) => self.requests.trades(lane, idx, out),
                 None => false,
             },
+            (Job::Funding, _) => {
+                let from_ms = self.payments.since_ms(self.started_ms);
+                self.requests.funding(lane, from_ms, out)
+            }
             (Job::Switch, _) => self.requests.switch(lane, out),
             (Job::Place(_) | Job::Warm, _) => self.requests.warm(lane, out),
         };
@@ -289,7 +323,8 @@ impl Core {
         match (prepared.job, &prepared.fields) {
             (_, Some(fields)) => {
                 let (id, size) = (fields.id, fields.size);
-                let entry = Entry::new(id, prepared.instrument, size, now);
+                let mut entry = Entry::new(id, prepared.instrument, size, now);
+                entry.seen_count = self.seen.count;
                 self.table.insert(entry);
             }
             // Of an earlier run: known from here on, so that its absence is judged like any other.
@@ -299,6 +334,26 @@ impl Core {
                 self.table.insert(entry);
             }
             (_, None) => {}
+        }
+        true
+    }
+
+    /// The lane took nothing of what `encode` wrote last: the connection is free as before, and the
+    /// order was never made. Only the budget keeps it, which errs on the safe side.
+    #[cold]
+    fn take_back(&mut self, lane: Lane) -> bool {
+        let lanes = &self.lanes;
+        let is_waited_for = |written: &mut (Prepared, Nanos)| {
+            let one = &written.0;
+            let busy = lanes[one.lane - 1];
+            one.lane == lane && matches!(busy, LaneState::Busy { job, .. } if job == one.job)
+        };
+        let Some((prepared, since)) = self.written.take_if(is_waited_for) else {
+            return false;
+        };
+        self.lanes[lane - 1] = LaneState::Idle { since };
+        if let Job::Place(id) = prepared.job {
+            self.table.forget(id);
         }
         true
     }
@@ -340,8 +395,10 @@ impl Core {
     /// already, nobody knows.
     #[cold]
     fn lose(&mut self, job: Job, now: Nanos, reports: &mut Reports) {
-        let (Job::Place(id) | Job::Cancel(id) | Job::Query(id)) = job else {
-            return;
+        let id = match job {
+            Job::Place(id) | Job::Cancel(id) | Job::Query(id) => id,
+            Job::Trades(instrument) => return self.places.ask_again(instrument, now),
+            Job::Warm | Job::Switch | Job::Funding => return,
         };
         if let Some(entry) = self.table.by_id(id)
             && !entry.state.is_over()
@@ -360,7 +417,12 @@ impl Core {
                 let kind = ReportKind::NotSent { why };
                 reports.push(report(id, prepared.instrument, now, kind));
             }
-            Job::Cancel(_) | Job::Query(_) | Job::Warm | Job::Switch | Job::Trades(_) => {
+            Job::Cancel(_)
+            | Job::Query(_)
+            | Job::Warm
+            | Job::Switch
+            | Job::Funding
+            | Job::Trades(_) => {
                 self.lose(prepared.job, now, reports);
             }
         }

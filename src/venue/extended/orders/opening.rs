@@ -24,12 +24,18 @@ const HOLD_NS_MIN: u64 = SECOND;
 /// Longest hold. Larger: fewer refused orders. Smaller: a leg that stands alone is tried sooner.
 const HOLD_NS_MAX: u64 = 30 * SECOND;
 
+/// Longest time that the venue is not asked because it said so. Larger: a proxy's slip keeps it
+/// closed for us. Smaller: it is asked before it wants to be.
+const STATED_NS_MAX: u64 = 60 * SECOND;
+
 /// The venue's door.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Opening {
     is_closed: bool,
     /// A good answer counts from here on.
     t_believe: Nanos,
+    /// The venue is not asked before.
+    t_probe: Nanos,
     /// When it opened last; zero when it never was closed.
     t_opened: Nanos,
     hold_ns: u64,
@@ -40,9 +46,17 @@ impl Opening {
         self.is_closed
     }
 
-    /// The venue says that it is in maintenance.
+    /// Whether a closed venue may be asked if it is open.
+    pub(super) fn may_probe(&self, now: Nanos) -> bool {
+        now >= self.t_probe
+    }
+
+    /// The venue says that it is in maintenance, and perhaps (`stated_ns`) until when it wants to
+    /// be left alone.
     #[cold]
-    pub(super) fn close(&mut self, now: Nanos) {
+    pub(super) fn close(&mut self, stated_ns: Option<u64>, now: Nanos) {
+        let stated_ns = stated_ns.unwrap_or(0).min(STATED_NS_MAX);
+        self.t_probe = self.t_probe.max(now.plus(stated_ns));
         if self.is_closed {
             return;
         }
@@ -75,10 +89,21 @@ mod tests {
         let now = Nanos(100 * SECOND);
         opening.hear_good(now);
         assert!(!opening.is_closed());
-        opening.close(now);
+        opening.close(None, now);
         assert!(opening.is_closed());
         opening.hear_good(now);
         assert!(!opening.is_closed());
+    }
+
+    #[test]
+    fn row_37_a_closed_venue_is_not_asked_before_it_wants_to_be() {
+        let mut opening = Opening::default();
+        let now = Nanos(100 * SECOND);
+        opening.close(Some(7 * SECOND), now);
+        assert!(!opening.may_probe(now.plus(7 * SECOND - 1)));
+        assert!(opening.may_probe(now.plus(7 * SECOND)));
+        opening.close(Some(u64::MAX), now);
+        assert!(opening.may_probe(now.plus(STATED_NS_MAX)));
     }
 
     #[test]
@@ -87,7 +112,7 @@ mod tests {
         let mut now = Nanos(100 * SECOND);
         let mut waits = Vec::new();
         for _ in 0..8 {
-            opening.close(now);
+            opening.close(None, now);
             let closed = now;
             while opening.is_closed() {
                 opening.hear_good(now);
@@ -97,7 +122,7 @@ mod tests {
         }
         assert_eq!(waits, [0, 1, 2, 4, 8, 16, 30, 30]);
         now = now.plus(RELAPSE_NS);
-        opening.close(now);
+        opening.close(None, now);
         opening.hear_good(now);
         assert!(!opening.is_closed(), "long open: believed at once again");
     }

@@ -103,6 +103,8 @@ pub(super) struct Requests {
     warm: Zeroizing<Vec<u8>>,
     /// A whole request: the dead man's switch, set to its time.
     switch: Zeroizing<Vec<u8>>,
+    /// Up to the time from which payments of funding are asked for.
+    funding_head: Zeroizing<Vec<u8>>,
     /// Headers after the request line of query and cancel.
     tail: Zeroizing<Vec<u8>>,
     markets: Box<[MarketTexts]>,
@@ -148,6 +150,7 @@ impl Requests {
                  Content-Length: 0\r\n\r\n",
                 *headers
             )),
+            funding_head: bytes(format!("GET {path}/user/funding/history?fromTime=")),
             tail: bytes(format!(" HTTP/1.1\r\n{}\r\n", *headers)),
             markets: markets
                 .iter()
@@ -195,6 +198,15 @@ impl Requests {
         let line = &self.markets[market_idx].trades_line;
         out.message(lane, OutKind::Http, |text| {
             text.put(line).put(&self.tail);
+        })
+    }
+
+    /// Writes the question for payments of funding from a time on, epoch milliseconds.
+    pub(super) fn funding(&self, lane: Lane, from_ms: u64, out: &mut Outbox) -> bool {
+        out.message(lane, OutKind::Http, |text| {
+            text.put(&self.funding_head)
+                .put_integer(from_ms)
+                .put(&self.tail);
         })
     }
 
@@ -363,7 +375,7 @@ impl Drop for Body {
 mod tests {
     use super::*;
     use crate::market::units::{Bps, Notional};
-    use crate::market::{InstrumentId, Market, Name, Venue};
+    use crate::market::{Bounds, InstrumentId, Market, Name, Venue};
     use crate::venue::extended::sign::parse_felt;
     use serde_json::Value;
 
@@ -380,6 +392,7 @@ mod tests {
                 notional_min: Notional::ZERO,
                 fee_taker: Bps::ZERO,
                 fee_maker: Bps::ZERO,
+                bounds: Bounds::default(),
             },
             base_asset: Felt::ONE,
             base_resolution: 1,

@@ -7,8 +7,9 @@ use super::budget::Budget;
 use super::fills::Held;
 use super::lanes::LaneState;
 use super::opening::Opening;
+use super::payments::Payments;
 use super::request::{Account, Requests, SetupError};
-use super::stream::Stream;
+use super::stream::{Places, Stream};
 use super::table::{OrderTable, SeenTrades};
 use super::upkeep::Upkeep;
 use super::{Core, ExtendedOrders, NO_MARKET};
@@ -80,14 +81,19 @@ impl ExtendedOrders {
             budget: Budget::new(settings.requests_per_minute),
             opening: Opening::default(),
             upkeep: Upkeep::new(switch_s),
+            payments: Payments::new(),
             table: OrderTable::new(),
             seen: SeenTrades::new(),
             held: Held::default(),
+            places: Places::new(),
+            started_ms: 0,
             stream: Stream::default(),
             told_up: false,
             told_closed: false,
             prepared: None,
             unsent: None,
+            written: None,
+            stated_ns: None,
             is_deaf: false,
             foreign_count: 0,
             missing_count: 0,

@@ -5,6 +5,7 @@
 //! by its status alone. Trades are read in `fills`.
 //! Sources: D1 (account updates stream, orders, positions, balance), C1.
 
+use super::payments::LATE_NS;
 use super::request::parse_id;
 use super::{Core, STREAM_LANE, report};
 use crate::market::event::FrameKind;
@@ -17,6 +18,13 @@ use crate::venue::{Outbox, Reports};
 /// Time for the three first snapshots to come. Larger: a stream that never speaks is waited for
 /// longer. Smaller: a slow start reconnects.
 const SNAPSHOTS_NS_MAX: u64 = 10 * SECOND;
+
+/// A trade changes a position, and the change is told with it (C1). Not told for so long, the
+/// connection has died between the two. Larger: a dead stream is believed for longer.
+const POSITION_NS_MAX: u64 = 4 * SECOND;
+/// Pause before trades are asked for once more. Larger: what the venue took is told later. Smaller:
+/// more requests, while the venue answers none.
+const ASK_AGAIN_NS: u64 = SECOND;
 
 /// Where the account stream stands.
 ///
@@ -37,6 +45,8 @@ pub(super) struct Stream {
     has_positions: bool,
     /// A reconnect is still to be asked for (the outbox was full).
     reconnect_due: bool,
+    /// Since when a trade has been told whose position has not.
+    owes_position: Option<Nanos>,
 }
 
 impl Stream {
@@ -51,6 +61,73 @@ impl Stream {
     /// All first snapshots are in and nothing was missed since.
     pub(super) fn is_in_step(&self) -> bool {
         self.is_connected && self.has_orders && self.has_balance && self.has_positions
+    }
+}
+
+/// Positions as they were told last, and the markets whose position changed while nobody listened.
+/// No snapshot repeats trades (D1), so there they are to be asked for: what the venue took by right
+/// is told by nothing else.
+pub(super) struct Places {
+    told: Box<[Option<(Size, Nanos)>; INSTRUMENTS_MAX]>,
+    moved: Box<[bool; INSTRUMENTS_MAX]>,
+    /// No question before this.
+    t_ask: Nanos,
+    /// When a position was last told that is held, or was until then.
+    t_held: Nanos,
+}
+
+impl Places {
+    pub(super) fn new() -> Places {
+        Places {
+            told: Box::new([None; INSTRUMENTS_MAX]),
+            moved: Box::new([false; INSTRUMENTS_MAX]),
+            t_ask: Nanos::ZERO,
+            t_held: Nanos::ZERO,
+        }
+    }
+
+    /// A position was told.
+    fn note(&mut self, instrument: InstrumentId, size: Size, is_snapshot: bool, now: Nanos) {
+        let before = self.told[instrument.idx()].replace((size, now));
+        let was = before.map_or(Size::ZERO, |(before, _)| before);
+        if size != Size::ZERO || was != Size::ZERO {
+            self.t_held = now;
+        }
+        let is_moved = is_snapshot && before.is_some_and(|(before, _)| before != size);
+        self.moved[instrument.idx()] |= is_moved;
+    }
+
+    /// Whether the position was told just now, as that before a trade of the same moment is: which
+    /// of the two comes first is not known.
+    fn is_fresh(&self, instrument: InstrumentId, now: Nanos) -> bool {
+        self.told[instrument.idx()].is_some_and(|(_, told)| now.since(told) < SECOND)
+    }
+
+    /// Whether any position is held, or was a moment ago: it may be charged funding.
+    pub(super) fn are_held(&self, now: Nanos) -> bool {
+        let is_held =
+            |told: &Option<(Size, Nanos)>| told.is_some_and(|(size, _)| size != Size::ZERO);
+        self.told.iter().any(is_held)
+            || self.t_held != Nanos::ZERO && now.since(self.t_held) < LATE_NS
+    }
+
+    /// A market whose trades are to be asked for now.
+    pub(super) fn moved(&self, now: Nanos) -> Option<InstrumentId> {
+        let mut moved = self.moved.iter();
+        let idx = moved.position(|moved| *moved && now >= self.t_ask)?;
+        Some(InstrumentId(idx as u16))
+    }
+
+    /// They are.
+    pub(super) fn asked(&mut self, instrument: InstrumentId) {
+        self.moved[instrument.idx()] = false;
+    }
+
+    /// The question found no answer.
+    #[cold]
+    pub(super) fn ask_again(&mut self, instrument: InstrumentId, now: Nanos) {
+        self.moved[instrument.idx()] = true;
+        self.t_ask = now.plus(ASK_AGAIN_NS);
     }
 }
 
@@ -128,6 +205,7 @@ impl Core {
             members.known += 1;
         }
         if let Some(positions) = data.member("positions") {
+            self.stream.owes_position = None;
             members.is_strange = self.take_positions(positions, is_snapshot, now, reports)?;
             members.known += 1;
         }
@@ -137,6 +215,13 @@ impl Core {
             members.known += 1;
         }
         Ok(members)
+    }
+
+    /// A trade was told: its position is due.
+    pub(super) fn await_position(&mut self, instrument: InstrumentId, now: Nanos) {
+        if !self.places.is_fresh(instrument, now) {
+            self.stream.owes_position.get_or_insert(now);
+        }
     }
 
     /// The instrument of a market's name; names are the venue's, compared whole, so that a suffix
@@ -223,13 +308,24 @@ impl Core {
                 continue;
             };
             told[instrument.idx()] = true;
+            self.places.note(instrument, size, is_snapshot, now);
             let kind = ReportKind::Position { size };
             reports.push(report(OrderId::NONE, instrument, now, kind));
+            // Our place in the queue: a whole number here, of four levels, the fourth being taken
+            // first (C1, `deleverageLevels`); REST's percentile is something else, and not read.
+            if let Some(rank) = integer(position, "adl") {
+                let rank = u8::try_from(rank).ok().filter(|rank| *rank <= 4);
+                let kind = ReportKind::Queue {
+                    rank: rank.unwrap_or(0),
+                };
+                reports.push(report(OrderId::NONE, instrument, now, kind));
+            }
         }
         if is_snapshot {
             // What a snapshot does not name is flat.
             let instruments = self.markets.iter().map(|config| config.market.instrument);
             for instrument in instruments.filter(|instrument| !told[instrument.idx()]) {
+                self.places.note(instrument, Size::ZERO, true, now);
                 let kind = ReportKind::Position { size: Size::ZERO };
                 reports.push(report(OrderId::NONE, instrument, now, kind));
             }
@@ -257,7 +353,8 @@ impl Core {
             && !stream.is_in_step()
             && now.since(stream.t_connected) > SNAPSHOTS_NS_MAX;
         let is_deaf = std::mem::take(&mut self.is_deaf) && self.stream.is_in_step();
-        if is_late || is_deaf {
+        let is_half = |since: Nanos| now.since(since) >= POSITION_NS_MAX;
+        if is_late || is_deaf || self.stream.owes_position.is_some_and(is_half) {
             self.lose_stream(out);
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct Entry {
     pub(super) venue_id: u64,
     /// When its request was written; an order not found later than a while after is not there.
     pub(super) t_sent: Nanos,
+    /// How many trades had been seen when it was sent.
+    pub(super) seen_count: u64,
     /// When it was asked for and not found, first; zero while nobody missed it.
     pub(super) t_absent: Nanos,
     /// It is over only because the venue did not find it, which a late word may still prove wrong.
@@ -91,6 +93,16 @@ impl OrderTable {
         }
     }
 
+    /// Forgets an order that can't have reached the venue, and of which nothing was heard.
+    pub(super) fn forget(&mut self, id: OrderId) {
+        let is_it = |entry: &Option<Entry>| {
+            entry.is_some_and(|e| e.id == id && e.venue_id == 0 && e.filled == Size::ZERO)
+        };
+        if let Some(seat) = self.entries.iter_mut().find(|entry| is_it(entry)) {
+            *seat = None;
+        }
+    }
+
     pub(super) fn by_id(&mut self, id: OrderId) -> Option<&mut Entry> {
         self.iter_mut().find(|entry| entry.id == id)
     }
@@ -122,6 +134,7 @@ impl Entry {
             traded: Size::ZERO,
             venue_id: 0,
             t_sent,
+            seen_count: 0,
             t_absent: Nanos::ZERO,
             is_inferred: false,
             t_short: Nanos::ZERO,
@@ -169,10 +182,11 @@ impl Entry {
         }
     }
 
-    /// How far trades told outside of the stream's row may fill it: no trade of the past may be
-    /// booked above what the order's end, or else its size, leaves room for.
-    pub(super) fn has_room_for(&self, size: Size) -> bool {
-        let limit = if self.state.is_over() {
+    /// How far trades told outside of the stream's row may fill it: up to its size, because its end
+    /// may have been told wrong and the trades that belie it lost with their stream. But where its
+    /// own trades may have been forgotten (`is_forgotten`), no more than its end leaves room for.
+    pub(super) fn has_room_for(&self, size: Size, is_forgotten: bool) -> bool {
+        let limit = if self.state.is_over() && is_forgotten {
             self.filled.min(self.size)
         } else {
             self.size
@@ -211,6 +225,8 @@ impl Entry {
 pub(super) struct SeenTrades {
     ids: Box<[u64]>,
     next: usize,
+    /// All there ever were.
+    pub(super) count: u64,
 }
 
 impl SeenTrades {
@@ -218,7 +234,13 @@ impl SeenTrades {
         SeenTrades {
             ids: vec![0; TRADES_MAX].into_boxed_slice(),
             next: 0,
+            count: 0,
         }
+    }
+
+    /// Whether some of those seen since there were so many may be forgotten.
+    pub(super) fn is_forgotten(&self, count: u64) -> bool {
+        self.count - count >= TRADES_MAX as u64
     }
 
     /// Whether it was seen already.
@@ -233,6 +255,7 @@ impl SeenTrades {
         }
         self.ids[self.next] = id;
         self.next = (self.next + 1) % TRADES_MAX;
+        self.count += 1;
         true
     }
 }
@@ -289,6 +312,16 @@ mod tests {
     }
 
     #[test]
+    fn what_an_end_leaves_out_may_still_be_told_while_trades_are_remembered() {
+        let mut ended = entry(1, 1);
+        ended.learn(OrderState::Cancelled, Size(40));
+        assert!(ended.has_room_for(Size(100), false));
+        assert!(!ended.has_room_for(Size(101), false));
+        assert!(ended.has_room_for(Size(40), true));
+        assert!(!ended.has_room_for(Size(41), true));
+    }
+
+    #[test]
     fn the_last_word_is_wrong_when_more_traded() {
         let mut entry = entry(1, 1);
         assert!(!entry.trade(Size(3)));
@@ -335,7 +368,7 @@ mod tests {
         let mut earlier = Entry::new(OrderId(2), InstrumentId(0), Size::ZERO, Nanos(1));
         earlier.learn(OrderState::Filled, Size(5));
         assert!(!earlier.is_short_since(now, 0), "another run's");
-        assert!(!earlier.has_room_for(Size(5)));
+        assert!(!earlier.has_room_for(Size(5), false));
     }
 
     #[test]
@@ -347,6 +380,7 @@ mod tests {
             assert!(seen.is_new(id));
         }
         // Long forgotten: the ring is bounded.
+        assert!(seen.is_forgotten(0) && !seen.is_forgotten(2));
         assert!(seen.is_new(7));
     }
 }

@@ -136,20 +136,22 @@ fn after_too_many_requests_entries_wait_and_exits_slow_down() {
     assert_eq!(rig.send(&entry), Err(Refusal::RateBudget));
     let cancel = rig.order(Action::Cancel, 77);
     let lane = rig.send(&cancel).unwrap();
-    rig.say(lane, 200, r#"{"status":"OK"}"#);
-    let exit = Order {
+    rig.say(lane, 502, "");
+    let exit = |number| Order {
+        id: OrderId(number),
         reduce_only: true,
         ..entry
     };
-    let lane = rig.send(&exit).unwrap();
-    rig.say(lane, 200, r#"{"status":"OK"}"#);
-    let next = Order {
-        id: OrderId(79),
-        ..exit
-    };
-    assert_eq!(rig.send(&next), Err(Refusal::RateBudget));
+    let lane = rig.send(&exit(78)).unwrap();
+    rig.say(lane, 502, "");
+    assert_eq!(rig.send(&exit(79)), Err(Refusal::RateBudget));
     rig.now = rig.now.plus(SECOND / 2);
-    assert!(rig.send(&next).is_ok());
+    let lane = rig.send(&exit(79)).unwrap();
+    // It takes requests again: a lone leg need not wait, entries still do.
+    rig.agree(lane);
+    let lane = rig.send(&exit(80)).unwrap();
+    rig.agree(lane);
+    assert_eq!(rig.send(&entry), Err(Refusal::RateBudget));
 }
 
 #[test]
@@ -376,6 +378,27 @@ fn several_members_in_one_message() {
     let equity = Notional::from_nano(1_000_001_000);
     let available = Notional::from_nano(-500_000_000);
     assert_eq!(kinds[3], ReportKind::Balance { equity, available });
+}
+
+#[test]
+fn a_position_tells_its_place_in_the_queue() {
+    let mut rig = Rig::live();
+    for (adl, rank) in [
+        ("4", Some(4)),
+        ("1", Some(1)),
+        ("5", Some(0)),
+        ("\"2.5\"", None),
+    ] {
+        rig.tell(&format!(
+            r#"{{"positions":[{{"market":"BTC-USD","side":"LONG","size":"0.2","adl":{adl}}}]}}"#
+        ));
+        let rank = rank.map(|rank| ReportKind::Queue { rank });
+        let position = ReportKind::Position {
+            size: Size(200_000_000),
+        };
+        let expected: Vec<_> = std::iter::once(position).chain(rank).collect();
+        assert_eq!(rig.kinds(), expected, "{adl}");
+    }
 }
 
 #[test]

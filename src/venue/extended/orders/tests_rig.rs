@@ -3,7 +3,7 @@
 use super::*;
 use crate::market::book::Side;
 use crate::market::units::{Bps, MS, Notional, Price};
-use crate::market::{Market, Name};
+use crate::market::{Bounds, Market, Name};
 use crate::venue::OutKind;
 use crate::venue::extended::sign::hash::Chain;
 use crate::venue::extended::sign::{Felt, parse_felt};
@@ -25,6 +25,7 @@ pub(super) fn config(name: &str, instrument: InstrumentId) -> MarketConfig {
             notional_min: Notional::ZERO,
             fee_taker: Bps::ZERO,
             fee_maker: Bps::ZERO,
+            bounds: Bounds::default(),
         },
         base_asset: parse_felt("0x4254432d3600000000000000000000").unwrap(),
         base_resolution: 1_000_000,

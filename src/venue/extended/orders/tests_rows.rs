@@ -38,6 +38,13 @@ fn line(rig: &mut Rig) -> Option<(Lane, String)> {
     asked.pop()
 }
 
+/// What is held has its payments of funding asked for; there are none.
+fn pay_nothing(rig: &mut Rig) {
+    let (lane, asked) = line(rig).expect("a position is held");
+    assert!(asked.contains("/user/funding/history"), "{asked}");
+    rig.say(lane, 200, &list(&[]));
+}
+
 #[test]
 fn row_13_pages_and_walls_are_never_an_order_s_end() {
     let page = "<html><body>Are you a robot?</body></html>";
@@ -80,6 +87,53 @@ fn row_13_a_wall_is_a_pause_for_entries() {
         order.reduce_only = true;
         assert!(rig.send(&order).is_ok(), "{status}");
     }
+}
+
+#[test]
+fn row_15_what_the_lane_did_not_take_was_never_made() {
+    let mut rig = Rig::live();
+    let lane = rig.place(77);
+    let now = rig.now;
+    assert!(!rig.orders.on_unsent(lane + 1, now), "another lane");
+    assert!(rig.orders.on_unsent(lane, now));
+    assert!(!rig.orders.on_unsent(lane, now), "once");
+    // Nothing waits for an answer, and nothing is Unknown when the lane goes.
+    rig.beat_after(4 * SECOND);
+    rig.link(lane, false);
+    assert_eq!(rig.kinds(), []);
+    // The same id goes out again, and answers as new.
+    let other = rig.place(77);
+    assert_ne!(other, lane);
+    rig.agree(other);
+    assert_eq!(rig.kinds(), [ReportKind::Acknowledged]);
+    let now = rig.now;
+    assert!(!rig.orders.on_unsent(other, now), "it was answered");
+}
+
+#[test]
+fn row_39_the_venue_says_when_to_come_again() {
+    let mut rig = Rig::live();
+    let lane = rig.place(77);
+    rig.orders.on_retry_after(lane, 3);
+    rig.say(lane, 429, "");
+    let mut order = rig.order(Action::Place, 78);
+    for (t_tick, refused) in [(rig.now, 2), (Nanos::ZERO, 2)] {
+        order.t_tick = t_tick;
+        for second in 0..=refused {
+            let at = rig.now.plus(second * SECOND);
+            let signed = rig.orders.sign(&order, at, || None);
+            assert_eq!(signed, Err(Refusal::RateBudget), "{second}");
+        }
+        let at = rig.now.plus(3 * SECOND);
+        assert!(rig.orders.sign(&order, at, || None).is_ok());
+    }
+    // It was said of that answer, not of the next: the pause is ours again, and doubled.
+    rig.now = rig.now.plus(3 * SECOND);
+    let lane = rig.send(&order).unwrap();
+    rig.say(lane, 429, "");
+    order.id = OrderId(79);
+    rig.now = rig.now.plus(SECOND);
+    assert!(rig.send(&order).is_ok(), "a hedge goes on");
 }
 
 #[test]
@@ -153,6 +207,30 @@ fn row_20_missing_trades_are_asked_for_and_told_once() {
     // But a stream that had to be asked after is not trusted any more.
     assert_eq!(rig.kinds(), [ReportKind::Down]);
     assert_eq!(rig.orders.missing_count(), 0);
+}
+
+/// The end was told wrong, and the fill that belies it was lost with its stream.
+#[test]
+fn row_20_a_listed_trade_belies_an_end_that_left_it_out() {
+    let mut rig = Rig::live();
+    let lane = rig.place(77);
+    rig.agree(lane);
+    let order = order_json("px-77", "CANCELLED", "0");
+    rig.tell(&format!(r#"{{"orders":[{order}]}}"#));
+    rig.link(0, false);
+    rig.link(0, true);
+    let position = r#"{"market":"BTC-USD","side":"LONG","size":"0.001"}"#;
+    rig.tell(&format!(
+        r#"{{"isSnapshot":true,"positions":[{position}]}}"#
+    ));
+    rig.kinds();
+    rig.asked();
+    rig.beat_after(1);
+    let (lane, _) = line(&mut rig).unwrap();
+    rig.say(lane, 200, &list(&[listed(9, "0.0010")]));
+    let told = rig.kinds();
+    assert_eq!(sizes(&told), [(9, 1_000_000)]);
+    assert!(told.contains(&state(OrderState::Cancelled, 1_000_000)));
 }
 
 #[test]
@@ -325,6 +403,78 @@ fn row_35_forced_trades_are_told_as_such_once() {
         rig.tell(&format!(r#"{{"trades":[{ours}]}}"#));
         assert_eq!(sizes(&rig.kinds()), [(7, 1_000_000)]);
         assert_eq!(rig.orders.foreign_count(), 0);
+    }
+}
+
+/// What the venue takes while nobody listens is in no snapshot: a position that changed meanwhile
+/// has its trades asked for, again where the answer says nothing; the news among them is told.
+#[test]
+fn row_35_what_was_taken_in_a_break_is_asked_for() {
+    let mut rig = Rig::live();
+    let held = |size: &str| {
+        format!(
+            r#"{{"isSnapshot":true,"positions":[{{"market":"BTC-USD","side":"LONG",
+            "size":"{size}"}}]}}"#
+        )
+    };
+    rig.tell(&held("0.003").replace("true", "false"));
+    rig.link(0, false);
+    rig.link(0, true);
+    rig.tell(&held("0.003"));
+    rig.asked();
+    rig.beat_after(1);
+    pay_nothing(&mut rig);
+    rig.beat_after(1);
+    assert_eq!(line(&mut rig), None, "nothing has changed");
+    rig.tell(&held("0.001"));
+    rig.kinds();
+    rig.beat_after(1);
+    let (lane, asked) = line(&mut rig).unwrap();
+    assert!(asked.contains("/user/trades?market=BTC-USD"), "{asked}");
+    rig.say(lane, 502, "<html>");
+    rig.beat_after(SECOND - 1);
+    assert_eq!(line(&mut rig), None, "not at once");
+    rig.beat_after(1);
+    let (lane, _) = line(&mut rig).unwrap();
+    let made = |trade, ms: u64| {
+        let made = format!(r#""createdTime":{ms},"tradeType":"LIQUIDATION""#);
+        listed(trade, "0.0020").replace(r#""tradeType":"TRADE""#, &made)
+    };
+    let start_ms = rig.now.epoch_ms() - 2_000;
+    let rows = [made(6, rig.now.epoch_ms()), made(5, start_ms - 60_000)];
+    assert_eq!(rig.say(lane, 200, &list(&rows)), FrameKind::Control);
+    let told = rig.kinds();
+    assert!(
+        matches!(told[..], [ReportKind::Forced { trade: 6, .. }]),
+        "{told:?}"
+    );
+    rig.beat_after(SECOND);
+    assert_eq!(line(&mut rig), None);
+}
+
+/// A stream that tells a trade and not the position it made has died between the two.
+#[test]
+fn row_11_a_trade_without_its_position_ends_the_stream() {
+    for is_told in [false, true] {
+        let mut rig = Rig::live();
+        rig.place(77);
+        rig.beat_after(2 * SECOND);
+        let trade = trade_json(5, r#""externalOrderId":"px-77","#);
+        rig.tell(&format!(r#"{{"trades":[{trade}]}}"#));
+        if is_told {
+            let position = r#"{"market":"BTC-USD","side":"LONG","size":"0.001"}"#;
+            rig.tell(&format!(r#"{{"positions":[{position}]}}"#));
+        }
+        rig.kinds();
+        rig.asked();
+        rig.beat_after(SECOND);
+        if is_told {
+            pay_nothing(&mut rig);
+        }
+        for _ in 0..4 {
+            rig.beat_after(SECOND);
+        }
+        assert_eq!(rig.kinds().contains(&ReportKind::Down), !is_told);
     }
 }
 

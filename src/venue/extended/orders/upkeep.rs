@@ -1,7 +1,9 @@
-//! Requests that no order asked for: warmth, probes, the dead man's switch, missing trades.
+//! Requests that no order asked for: warmth, probes, the dead man's switch, missing trades,
+//! payments of funding.
 //!
 //! Promises: one of them at a time, so that with two connections an order always finds one; all but
-//! the question for trades spend from the entries' share of the budget, never from the reserve.
+//! the question for trades, and that whether a closed venue is open, spend from the entries' share
+//! of the budget, never from the reserve.
 //! Refuses: to matter. When one is not sent or not answered, nothing but its own purpose suffers.
 //!
 //! The switch is set to its whole time at each third of it: two renewals may be lost. What it does
@@ -53,14 +55,22 @@ impl Core {
         if self.lanes.iter().any(LaneState::is_upkeep) {
             return;
         }
-        if let Some(instrument) = short
-            && self.chore(Job::Trades(instrument), Claim::Exit, now, out)
+        if let Some(instrument) = short.or(self.places.moved(now))
+            && self.chore(Job::Trades(instrument), Claim::Question, now, out)
         {
             let of_market = |entry: &&mut Entry| entry.instrument == instrument;
             for entry in self.table.iter_mut().filter(of_market) {
                 entry.ask_trades(now);
             }
+            self.places.asked(instrument);
             return;
+        }
+        if self.payments.is_due(now)
+            && self.places.are_held(now)
+            && !self.opening.is_closed()
+            && self.chore(Job::Funding, Claim::Entry, now, out)
+        {
+            return self.payments.asked(now);
         }
         self.probe_or_warm(now, out);
         let upkeep = &self.upkeep;
@@ -78,6 +88,7 @@ impl Core {
     fn probe_or_warm(&mut self, now: Nanos, out: &mut Outbox) {
         if self.opening.is_closed() {
             if now.since(self.upkeep.t_probe) >= PROBE_NS
+                && self.opening.may_probe(now)
                 && self.chore(Job::Warm, Claim::Entry, now, out)
             {
                 self.upkeep.t_probe = now;

@@ -32,17 +32,6 @@ pub struct OrderSeen {
 }
 
 impl LighterRest {
-    /// Orders still open and the last hundred that are over: how an Unknown order is settled.
-    pub fn orders(
-        &self,
-        account_index: u64,
-        token: &AuthToken,
-    ) -> Result<Vec<OrderSeen>, RestError> {
-        let mut seen = self.open_orders(account_index, token)?;
-        seen.extend(self.past_orders(account_index, token, 1)?);
-        Ok(seen)
-    }
-
     /// Orders still open, of whoever placed them. Those on their way to the book are not listed.
     pub fn open_orders(
         &self,

@@ -6,7 +6,7 @@
 
 use super::super::keyring::{CODE_ACCEPTED, CODE_EXISTS, CODES_SERVER, Purpose};
 use super::super::ledger::Spent;
-use super::super::stream::closing_at;
+use super::super::pulse::closing_at;
 use super::super::wire::{self, Json, Kind};
 use super::{Desk, push};
 use crate::market::event::FrameKind;

@@ -15,6 +15,7 @@ use super::super::inquiry::{Answered, Doubt, PAGE_ROWS, Question, Step, is_open}
 use super::super::keyring::Purpose;
 use super::super::ledger::Spent;
 use super::super::sign::Message;
+use super::super::stream::Sink;
 use super::super::wire::{self, Json};
 use super::super::words::{self, OrderRow, Verdict};
 use super::{Desk, push};
@@ -157,15 +158,28 @@ impl Desk {
                 self.is_closed &= !is_open(root);
                 is_open(root)
             }
-            Question::Order(doubt) => self.hear_order(doubt, root, now, reports).is_some(),
+            Question::Order(doubt) => {
+                let is_read = self.hear_order(doubt, root, now, reports).is_some();
+                // Each of them is found, or goes on to where it is looked for next.
+                while is_read && let Some(other) = self.inquiry.take_alike(&doubt) {
+                    let _ = self.hear_order(other, root, now, reports);
+                }
+                is_read
+            }
+            Question::Trades => {
+                let mut sink = Sink {
+                    ledger: &mut self.ledger,
+                    reports,
+                    now,
+                };
+                self.stream.on_listed(root, &mut sink).is_some()
+            }
         };
         if is_read {
             self.inquiry.accept();
         } else {
             self.inquiry.refuse(false, now);
-            if let Question::Order(doubt) = question {
-                self.inquiry.want(doubt);
-            }
+            self.inquiry.want_again(question);
         }
     }
 

@@ -29,8 +29,8 @@ use super::stream::{ACCOUNT_LANE, Sink, Stream};
 use super::switch::Switch;
 use super::wire::Decoder;
 use crate::market::event::FrameKind;
-use crate::market::order::{Action, Order, OrderId, OrderState, Refusal, Report, ReportKind};
-use crate::market::units::{Nanos, SECOND, Size};
+use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind};
+use crate::market::units::{Nanos, SECOND};
 use crate::market::{InstrumentId, Market, Venue};
 use crate::venue::{Batch, Lane, Orders, Outbox, Reports, Signing};
 
@@ -155,23 +155,6 @@ impl LighterOrders {
     pub fn set_nonce(&mut self, api_key_index: u8, nonce: u64) {
         self.desk.hear_nonce(api_key_index, nonce);
     }
-
-    /// The venue's word on an order, fetched over REST by a cold thread (`LighterRest::orders`).
-    /// Only an order in doubt takes it: whatever the account stream said is newer.
-    pub fn resolve(
-        &mut self,
-        id: OrderId,
-        (state, filled): (OrderState, Size),
-        now: Nanos,
-        reports: &mut Reports,
-    ) {
-        let entry = self.desk.ledger.find(id);
-        if let Some(entry) = entry.filter(|entry| entry.state == OrderState::Unknown) {
-            (entry.state, entry.filled) = (state, filled);
-            let kind = ReportKind::State { state, filled };
-            push(reports, now, entry.instrument, id, kind);
-        }
-    }
 }
 
 impl Orders for LighterOrders {
@@ -218,6 +201,12 @@ impl Orders for LighterOrders {
         lane == ORDER_LANE && self.desk.take_back()
     }
 
+    fn on_retry_after(&mut self, lane: Lane, seconds: u32) {
+        if lane == REST_LANE {
+            self.desk.inquiry.on_retry_after(seconds);
+        }
+    }
+
     fn on_message(
         &mut self,
         lane: Lane,
@@ -257,10 +246,19 @@ impl Orders for LighterOrders {
 
     fn on_beat(&mut self, now: Nanos, reports: &mut Reports, out: &mut Outbox) {
         let desk = &mut self.desk;
+        if let Some(since) = desk.keys.oldest_unanswered() {
+            desk.pulse.wait(since, now, out);
+        }
         desk.pulse.on_beat(now, out);
         let deadline = Nanos(now.0.saturating_sub(ANSWER_NS_MAX));
         desk.abandon(now, deadline, reports);
         let is_quiet = !desk.ledger.is_any_open();
+        if let Some(since) = desk.ledger.last_open() {
+            desk.stream.wait(since, now, out);
+        }
+        if desk.stream.take_gap() {
+            desk.inquiry.want_trades();
+        }
         let minter = (desk.keys.key(0), &mut desk.source);
         desk.stream.on_beat(now, minter, is_quiet, out);
         if std::mem::take(&mut desk.is_deaf) && desk.stream.is_complete() {

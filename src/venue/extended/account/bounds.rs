@@ -1,0 +1,36 @@
+//! Margins and limits of a market as the house knows them, from the venue's row.
+//!
+//! Promises: where the row leaves room, the safer reading. Source: D1 (markets), user documentation
+//! (trading rules). Refuses: a margin above the whole value.
+
+use super::MarketInfo;
+use crate::market::Bounds;
+use crate::market::units::Notional;
+
+/// The largest position that a setting can ask for (MAX_POSITION_SIZE_USD).
+const POSITION_MOST: Notional = Notional::from_usd(1_000_000);
+/// Ratios at 10^-9 in one of 10^-4.
+const RATIO_PER_E4: i64 = 100_000;
+
+impl MarketInfo {
+    /// Margins and limits. The margin is that of the largest position that a setting allows, so
+    /// that it holds for every smaller one; the venue's own figures don't say what is liquidated at
+    /// which value, and its published schedules halve the initial margin (user documentation).
+    pub(super) fn bounds(&self) -> Bounds {
+        let holds = |row: &&(Notional, i64)| row.0 >= POSITION_MOST;
+        let row = self.margins.iter().find(holds).or(self.margins.last());
+        let stated = row.map(|(_, ratio)| (ratio / RATIO_PER_E4).clamp(1, 10_000) as u32);
+        let unknown = Bounds::default();
+        let some = |most: Notional| (most.0 > 0).then_some(most);
+        Bounds {
+            initial_margin_e4: stated.unwrap_or(unknown.initial_margin_e4),
+            maintenance_margin_e4: stated
+                .map_or(unknown.maintenance_margin_e4, |initial| initial.div_ceil(2)),
+            order_value_max: some(self.order_value_max),
+            position_value_max: some(self.position_value_max),
+            open_interest_left: self.open_interest_left,
+            price_cap_e9: Some(self.price_cap),
+            price_floor_e9: Some(self.price_floor),
+        }
+    }
+}
