@@ -41,6 +41,12 @@ pub enum Command {
     /// on the account must be stopped first, or it may open anew.
     #[command(after_help = "Example:\n  parallax flatten --market BTC --execute")]
     Flatten(Flatten),
+    /// Show the circuit breakers, or reset them with a reason. Exit status 0: none is open.
+    #[command(
+        after_help = "Example:\n  parallax breaker\n  parallax breaker reset --reason \"the \
+                      venue's fee was wrong, mended\""
+    )]
+    Breaker(Breaker),
     /// Serve both simulated venues for other clients; the first line of output says where.
     #[command(
         after_help = "Example:\n  parallax sim --plain --listen-lighter 127.0.0.1:9001 \
@@ -70,6 +76,10 @@ pub struct Demo {
     /// What the venues show.
     #[command(flatten)]
     pub show: Show,
+    /// Begin without what was learned of edges beforehand, on other seeds: every entry is refused
+    /// until the run itself has seen enough.
+    #[arg(long)]
+    pub cold: bool,
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
@@ -81,6 +91,7 @@ impl Default for Demo {
         Demo {
             seconds: 60,
             show: Show::default(),
+            cold: false,
             json: false,
         }
     }
@@ -116,6 +127,35 @@ pub struct Flatten {
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `parallax breaker`.
+#[derive(Debug, Args)]
+pub struct Breaker {
+    /// What to do. Default: show what is open, since when, and why.
+    #[command(subcommand)]
+    pub command: Option<BreakerCommand>,
+    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub env: Option<PathBuf>,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands of `parallax breaker`.
+#[derive(Debug, Subcommand)]
+pub enum BreakerCommand {
+    /// Close every open breaker, so that pairs are entered again; a running engine sees it within
+    /// seconds. What opened them stays in the record, with this reason.
+    #[command(
+        after_help = "Example:\n  parallax breaker reset --reason \"stuck pair closed by hand\""
+    )]
+    Reset {
+        /// Why trading may go on.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// `parallax sim`.
@@ -184,6 +224,11 @@ pub struct Show {
     /// tape's own speed.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
+    /// Charge funding this many seconds apart on both simulated venues. Default: every full hour,
+    /// as the venues do.
+    #[arg(long, value_name = "N", default_value_t = 3_600,
+        value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub funding_every: u32,
 }
 
 impl Default for Show {
@@ -196,6 +241,7 @@ impl Default for Show {
             lighter_tier: LighterTier::Standard,
             markets: None,
             rate: None,
+            funding_every: 3_600,
         }
     }
 }
@@ -395,8 +441,30 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_needs_a_reason() {
+        let shown = parse("parallax breaker --env f --json").unwrap();
+        assert!(matches!(
+            shown.command,
+            Some(Command::Breaker(Breaker { command: None, .. }))
+        ));
+        let words = [
+            "parallax", "breaker", "reset", "--reason", "a b", "--env", "f",
+        ];
+        match Cli::try_parse_from(words).unwrap().command {
+            Some(Command::Breaker(Breaker {
+                command: Some(BreakerCommand::Reset { reason }),
+                env,
+                ..
+            })) => assert_eq!((reason.as_str(), env), ("a b", Some(PathBuf::from("f")))),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
     fn wrong_usage_is_status_two() {
         for line in [
+            "parallax breaker reset",
+            "parallax breaker reset --reason",
             "parallax demo --seconds 0",
             "parallax demo --markets 257",
             "parallax demo --rate 0",

@@ -9,7 +9,7 @@ use crate::config::{self, Config, Faults};
 use crate::market::units::{Bps, SECOND};
 use crate::market::{Instrument, VENUES, Venue};
 use crate::record::PlantedWindow;
-use crate::session::{Job, Outcome, SessionError, Signals};
+use crate::session::{Job, Learned, Outcome, SessionError, Signals};
 use crate::sim::exchange::LighterTier as Tier;
 use crate::sim::faults::spec::{Spec, SpecError};
 use crate::sim::plant::Plant;
@@ -64,6 +64,10 @@ impl fmt::Display for DemoError {
 
 impl std::error::Error for DemoError {}
 
+/// What planted edges have become in virtual time, on seeds that no test judges by. Its first lines
+/// say how it was made and how it is made again.
+pub const ARRIVAL_TABLE: &[u8] = include_bytes!("sim/arrival.table");
+
 /// Name by which the tape that ships is asked for.
 pub const TAPE_NAME: &str = "binance-20240808";
 
@@ -85,6 +89,7 @@ pub fn options(show: &Show) -> Result<Options, DemoError> {
     };
     options.markets = show.markets.map(usize::from);
     options.rate = show.rate;
+    options.funding_every_ns = u64::from(show.funding_every) * SECOND;
     if show.rate.is_some() {
         options.lighter_messages_per_minute = MESSAGES_PER_MINUTE_LOADED;
     }
@@ -157,7 +162,12 @@ impl fmt::Display for Injected {
 }
 
 /// Starts both venues, runs the engine against them, stops them.
-pub fn play(show: &Show, seconds: u64, signals: &Signals) -> Result<Played, DemoError> {
+pub fn play(
+    show: &Show,
+    learned: Learned,
+    seconds: u64,
+    signals: &Signals,
+) -> Result<Played, DemoError> {
     let mut options = options(show)?;
     // What the faults broke is mended while the run drains.
     if let Some(spec) = &mut options.faults {
@@ -175,6 +185,7 @@ pub fn play(show: &Show, seconds: u64, signals: &Signals) -> Result<Played, Demo
         config,
         seconds: Some(seconds),
         fair_seeds: fair_seeds(&options),
+        learned,
         clock,
     };
     let outcome = crate::session::run(job, signals).map_err(DemoError::Session)?;
@@ -194,7 +205,8 @@ pub fn play(show: &Show, seconds: u64, signals: &Signals) -> Result<Played, Demo
 }
 
 /// The settings a user would write for these venues. What differs from the defaults of a real run
-/// is the fair's window, short because the tape is.
+/// is the fair's window, short because the tape is, and that no market has to earn its size: a
+/// minute's pairs are too few for that, and nobody's money is at stake.
 fn settings(description: &Description, messages_per_minute: usize) -> Vec<(String, String)> {
     let (e, l) = (&description.extended, &description.lighter);
     let keys: Vec<String> = l
@@ -220,6 +232,7 @@ fn settings(description: &Description, messages_per_minute: usize) -> Vec<(Strin
             "LIGHTER_WS_MESSAGES_PER_MIN",
             (messages_per_minute * 9 / 10).to_string(),
         ),
+        ("RAMP_PAIRS", "0".to_string()),
         ("FAIR_WINDOW_S", "60".to_string()),
         ("FAIR_SAMPLES_MIN", "100".to_string()),
     ];

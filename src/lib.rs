@@ -16,13 +16,14 @@
 //! Rooms: `market` (the words of trade), `stage` (pinned loops, links, clock), `net` (sockets and
 //! bytes), `venue` (what each exchange says), `feed`, `scanner`, `gateway` (the stages), `signer`
 //! (nonce points ahead), `record` (what happened), `hands` (an account by REST alone),
-//! `flatten` (out of everything, by hand), `keys`,
-//! `config`, `topology` (the plant on one
+//! `flatten` (out of everything, by hand), `breaker` (what stopped entries, and its reset),
+//! `keys`, `config`, `state` (files from one run to the next), `topology` (the plant on one
 //! page), `session` (one run, from settings to the report), `selftest` (official vectors), `sim`
 //! (both exchanges, built in), `demo` (a run against them), `capture` (live streams into tapes).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod breaker;
 #[cfg(feature = "sim")]
 pub mod capture;
 pub mod cli;
@@ -44,5 +45,6 @@ pub mod signer;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod stage;
+pub mod state;
 pub mod topology;
 pub mod venue;

@@ -2,13 +2,14 @@
 //! standard error when `--json` puts an object on the last line of standard output.
 
 use clap::Parser;
-use parallax::cli::{Cli, Command, Flatten, Run, Selftest};
-use parallax::config::{Accounts, Config, is_configured};
+use parallax::breaker::{self, BreakerError};
+use parallax::cli::{Breaker, BreakerCommand, Cli, Command, Flatten, Run, Selftest};
+use parallax::config::{Accounts, Config, Place, is_configured};
 use parallax::flatten::{self, FlattenError, Options};
 use parallax::market::Name;
 use parallax::record::{Facts, PlantedWindow, json, report};
 use parallax::selftest::{self, SelftestError};
-use parallax::session::{self, Job, Outcome, SessionError, Signals};
+use parallax::session::{self, Job, Learned, Outcome, SessionError, Signals};
 use parallax::stage::clock::Clock;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Run(run) => return run_venues(&run),
         Command::Flatten(flags) => flatten(&flags),
+        Command::Breaker(flags) => breaker(&flags),
         Command::Selftest(flags) => selftest(&flags),
         #[cfg(feature = "sim")]
         Command::Demo(demo) => simulated::demo(&demo),
@@ -91,6 +93,12 @@ impl From<FlattenError> for Failure {
     }
 }
 
+impl From<BreakerError> for Failure {
+    fn from(error: BreakerError) -> Failure {
+        Failure::of(&error, true)
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::of(&error, false)
@@ -124,6 +132,7 @@ fn run_venues(run: &Run) -> ExitCode {
         config,
         seconds: run.seconds,
         fair_seeds: Vec::new(),
+        learned: Learned::Kept,
         clock: Clock::new(),
     };
     finish((|| {
@@ -156,6 +165,22 @@ fn flatten(flags: &Flatten) -> Done {
     Ok(result.is_flat())
 }
 
+fn breaker(flags: &Breaker) -> Done {
+    let place = Place::from_env(flags.env.as_deref());
+    let place = place.map_err(|faults| Failure::of(&faults, true))?;
+    let reason = flags.command.as_ref().map(|command| match command {
+        BreakerCommand::Reset { reason } => reason.as_str(),
+    });
+    let shown = breaker::command(&place, reason, Clock::new().now())?;
+    if flags.json {
+        eprint!("{shown}");
+        writeln!(std::io::stdout().lock(), "{}", shown.json())?;
+    } else {
+        write!(std::io::stdout().lock(), "{shown}")?;
+    }
+    Ok(shown.is_closed())
+}
+
 fn selftest(flags: &Selftest) -> Done {
     let results = selftest::run(flags.vectors.as_deref())?;
     if flags.json {
@@ -177,6 +202,7 @@ fn facts(
     Facts {
         mode,
         is_simulated,
+        is_paper: outcome.is_paper,
         start: outcome.started,
         elapsed_ns: outcome.ran_ns,
         seats: outcome
@@ -201,6 +227,9 @@ fn print(
     if let Some(left) = outcome.leftover() {
         eprintln!("parallax: {left}");
     }
+    for open in &outcome.breakers_open {
+        eprintln!("parallax: {open}");
+    }
     if let Some(held) = outcome.held() {
         eprintln!("parallax: {held}");
     }
@@ -224,7 +253,7 @@ mod simulated {
     use parallax::demo::{self, DemoError};
     use parallax::market::units::SECOND;
     use parallax::market::{VENUES, Venue};
-    use parallax::session::Signals;
+    use parallax::session::{Learned, Signals};
     use parallax::sim;
     use parallax::sim::tape::convert;
     use parallax::stage::clock::Clock;
@@ -249,7 +278,11 @@ mod simulated {
             "parallax demo: both venues are simulated on this machine; no account, no network, no \
              real money"
         );
-        let played = demo::play(&flags.show, flags.seconds, &Signals::watch()?)?;
+        let learned = match flags.cold {
+            true => Learned::Cold,
+            false => Learned::Given(demo::ARRIVAL_TABLE),
+        };
+        let played = demo::play(&flags.show, learned, flags.seconds, &Signals::watch()?)?;
         let facts = facts(&played.outcome, "demo", true, Some(played.planted));
         let injected = played.injected.as_ref();
         print(&played.outcome, &facts, flags.json, |report| {

@@ -14,6 +14,7 @@
 //! journal.* (five)  Event    65,536  each stage         recorder  dropped, counted
 //! control           Control     512  main               scanner   main waits
 //! status            Status        8  scanner            main      latest dropped
+//! board             Ranked    1,024  scanner            recorder  the rest of a board dropped
 //!
 //! stage             core in `own`    stage              core in `own`
 //! feed-extended     1                gateway-extended   4
@@ -38,8 +39,10 @@ pub const REPORTS_LEN: usize = 4_096;
 pub const POINTS_LEN: usize = 64;
 /// About a second of records at 50,000 a second; the recorder drains every millisecond.
 pub const JOURNAL_LEN: usize = 65_536;
-/// Seeds of every instrument and a few commands.
-pub const CONTROL_LEN: usize = 512;
+/// What was learned of every instrument before (fair, size), what is adopted, a few commands.
+pub const CONTROL_LEN: usize = 1024;
+/// A board of every instrument in both directions.
+pub const BOARD_LEN: usize = 1_024;
 /// The latest counts.
 pub const STATUS_LEN: usize = 8;
 

@@ -244,6 +244,7 @@ impl Book {
 mod tests {
     use super::super::tests::{Place, header};
     use super::*;
+    use crate::market::Bounds;
     use crate::market::book::Side;
     use crate::market::units::{Bps, Notional};
     use crate::net::{Connection, ConnectionLimits, Endpoint, Protocol, TlsClient};
@@ -263,6 +264,7 @@ mod tests {
             notional_min: Notional::ZERO,
             fee_taker: Bps::ZERO,
             fee_maker: Bps::ZERO,
+            bounds: Bounds::default(),
         };
         // Never dialled: what is sent there is dropped.
         let nowhere = Endpoint::parse("ws://127.0.0.1:1", "", Vec::new(), Protocol::WebSocket);

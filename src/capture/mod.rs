@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_ends_by_size_and_the_folder_stays_within_its_bound() {
+    fn row_51_a_segment_ends_by_size_and_the_folder_stays_within_its_bound() {
         let place = Place::new("bound");
         let bytes_max = 64 << 10;
         let mut recorder = recorder(
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn recording_stops_before_the_disk_is_short_and_keeps_what_it_has() {
+    fn row_51_recording_stops_before_the_disk_is_short_and_keeps_what_it_has() {
         thread_local!(static FREE: Cell<u64> = const { Cell::new(5_000) });
         let place = Place::new("short");
         let free_bytes: fn(&Path) -> io::Result<u64> = |_| Ok(FREE.get());

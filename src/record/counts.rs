@@ -12,6 +12,9 @@ use crate::record::names;
 pub struct Exposure {
     /// What stood alone times how long, all together, USD-seconds.
     pub usd_s: Notional,
+    /// Most of any of them that stood alone at any moment, without and with a venue's taking a leg
+    /// away meanwhile.
+    pub most: [Notional; 2],
     /// Least that any of them was worth meanwhile; negative is a loss. Zero before the first.
     pub worst: Notional,
     /// Most that any of them was worth.
@@ -96,6 +99,14 @@ impl Exposure {
         } else {
             self.best.max(best)
         };
+    }
+}
+
+impl Exposure {
+    /// So much of it stood alone at most.
+    pub(super) fn add_most(&mut self, most: Notional, is_forced: bool) {
+        let known = &mut self.most[usize::from(is_forced)];
+        *known = most.max(*known);
     }
 }
 

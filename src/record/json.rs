@@ -11,9 +11,12 @@ use crate::record::{Facts, Money, Origins, Totals, market_data, names};
 use serde_json::{Map, Value, json};
 
 /// The whole object. Print it on one line, the last of standard output.
+// Long: one line a field, in the order in which they are read.
 pub fn report(totals: &Totals, facts: &Facts) -> Value {
     let origins = totals.by_origin(facts.planted.as_deref());
     let markets: Vec<&str> = facts.markets.iter().map(|name| name.as_str()).collect();
+    let refused = REASONS.map(|reason| totals.refusals.count(reason));
+    let (scored, by_market) = totals.refusals.json(&facts.markets);
     let venues = if facts.is_simulated {
         "simulated"
     } else {
@@ -21,6 +24,7 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
     };
     json!({
         "mode": facts.mode,
+        "paper": facts.is_paper,
         "venues": venues,
         "seconds": facts.seconds(),
         "seats": seats(facts),
@@ -38,9 +42,13 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
         "opportunities": {
             "seen": totals.seen,
             "taken": totals.taken,
-            "refused": counts(REASONS.iter().map(|reason| reason.name()), &totals.refused),
+            "refused": counts(REASONS.iter().map(|reason| reason.name()), &refused),
+            "scored": scored,
+            "refused_by_market": by_market,
             "edge_bps_max": totals.edge_best.to_f64(),
         },
+        "board": totals.board.json(&facts.markets),
+        "edges": totals.edges.json(),
         "pairs": pairs(totals, origins),
         "orders": by_venue(|venue| orders(totals, venue)),
         "fills": by_venue(|venue| {
@@ -53,11 +61,13 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
         }),
         "unhedged_ms": unhedged(&totals.unhedged),
         "exposure": exposure(totals),
+        "funding": funding(totals),
         "forced": by_venue(|venue| totals.forced[venue.idx()].into()),
         "closed": by_venue(|venue| totals.closed[venue.idx()].into()),
         "struck_out": by_venue(|venue| totals.struck_out[venue.idx()].into()),
-        "pnl_usd": money(&totals.money, origins),
+        "pnl_usd": money(&totals.money, origins, facts.is_paper),
         "positions": positions(totals, facts),
+        "margin": by_venue(|venue| json!(names::margin_level(totals.margin[venue.idx()]))),
         "balances": by_venue(|venue| match totals.balances[venue.idx()] {
             Some((equity, available)) => json!({
                 "equity_usd": equity.to_usd_f64(),
@@ -185,13 +195,16 @@ fn exposure(totals: &Totals) -> Value {
     let any = totals.unhedged.count() > 0;
     json!({
         "usd_s": exposure.usd_s.to_usd_f64(),
+        "most_usd": exposure.most[0].to_usd_f64(),
+        "most_forced_usd": exposure.most[1].to_usd_f64(),
         "worst_usd": any.then(|| exposure.worst.to_usd_f64()),
         "best_usd": any.then(|| exposure.best.to_usd_f64()),
     })
 }
 
-/// Profit and loss of finished pairs. Floats only here, at the very end: the sums are exact.
-fn money(money: &Money, origins: Option<Origins>) -> Value {
+/// Profit and loss of finished pairs; of nobody's money when `paper` is true. Floats only here, at
+/// the very end: the sums are exact.
+fn money(money: &Money, origins: Option<Origins>, is_paper: bool) -> Value {
     let usd = |amount: Notional| amount.to_usd_f64();
     json!({
         "edge": usd(money.edge),
@@ -202,7 +215,16 @@ fn money(money: &Money, origins: Option<Origins>) -> Value {
         "total": usd(money.total),
         "planted": origins.map(|origins| usd(origins.planted.total)),
         "natural": origins.map(|origins| usd(origins.natural.total)),
+        "paper": is_paper,
     })
+}
+
+/// Funding by the venues' word, and what of it is in no pair's account. None of it on paper, where
+/// the pairs have all there is.
+fn funding(totals: &Totals) -> Value {
+    let [extended, lighter] = totals.funding.map(Notional::to_usd_f64);
+    let apart = totals.funding_apart.to_usd_f64();
+    json!({"extended": extended, "lighter": lighter, "apart": apart})
 }
 
 /// Positions by the venue's word. `net` is computed before the floats, so that hedged reads 0.
@@ -256,13 +278,14 @@ mod tests {
     use crate::record::tests::{facts, run};
 
     /// Every path of the stable part, as promised to programs.
-    const PATHS: &str = "mode venues seconds seats markets frames/extended frames/lighter deltas \
-        gaps resyncs opportunities/seen opportunities/taken opportunities/refused/net_below_min \
-        pairs/opened pairs/closed pairs/hedged pairs/unwound pairs/stuck pairs/planted \
-        pairs/natural orders/extended/sent orders/lighter/rejected unhedged_ms/p50 \
-        unhedged_ms/p99 unhedged_ms/max exposure/usd_s exposure/worst_usd exposure/best_usd \
-        forced/extended closed/lighter struck_out/lighter pairs/led_by/lighter \
-        pnl_usd/edge pnl_usd/slippage pnl_usd/fees \
+    const PATHS: &str = "mode paper pnl_usd/paper venues seconds seats markets frames/extended \
+        frames/lighter deltas gaps resyncs opportunities/seen opportunities/taken \
+        opportunities/refused/net_below_min pairs/opened pairs/closed pairs/hedged \
+        pairs/unwound pairs/stuck pairs/planted pairs/natural orders/extended/sent \
+        orders/lighter/rejected unhedged_ms/p50 unhedged_ms/p99 unhedged_ms/max exposure/usd_s \
+        exposure/most_usd exposure/most_forced_usd exposure/worst_usd exposure/best_usd \
+        forced/extended closed/lighter funding/extended funding/lighter funding/apart \
+        struck_out/lighter pairs/led_by/lighter pnl_usd/edge pnl_usd/slippage pnl_usd/fees \
         pnl_usd/funding pnl_usd/repair pnl_usd/total pnl_usd/planted pnl_usd/natural \
         positions/BTC/extended positions/BTC/lighter positions/BTC/net signing/ready \
         signing/nonce_ahead signing/full";
@@ -305,7 +328,13 @@ mod tests {
         );
         assert_eq!(
             report["exposure"],
-            json!({"usd_s": 30.0, "worst_usd": -3.0, "best_usd": 2.0})
+            json!({
+                "usd_s": 30.0,
+                "most_usd": 300.0,
+                "most_forced_usd": 300.0,
+                "worst_usd": -3.0,
+                "best_usd": 2.0,
+            })
         );
         assert_eq!(report["forced"], json!({"extended": 0, "lighter": 1}));
         assert_eq!(report["closed"], json!({"extended": 1, "lighter": 0}));
@@ -336,6 +365,20 @@ mod tests {
             assert_eq!(report.pointer(path), Some(&Value::Null), "{path}");
         }
         assert_eq!(report["latency_ns"]["sign"]["count"], 0);
+    }
+
+    #[test]
+    fn paper_stands_at_the_top_and_beside_the_money() {
+        let (totals, facts) = run();
+        for is_paper in [false, true] {
+            let facts = Facts {
+                is_paper,
+                ..facts.clone()
+            };
+            let report = report(&totals, &facts);
+            assert_eq!(report["paper"], is_paper);
+            assert_eq!(report["pnl_usd"]["paper"], is_paper);
+        }
     }
 
     #[test]

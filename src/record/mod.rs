@@ -5,26 +5,36 @@
 //! Refuses: judging, printing and clocks. `report` prints for people, `json` for programs,
 //! `progress` while it runs; time is an argument.
 
+pub mod board;
 pub mod counts;
 pub mod durations;
+pub mod edges;
 pub mod json;
 mod market_data;
 pub mod names;
 pub mod progress;
+pub mod refusals;
 pub mod report;
 
-use crate::market::event::{DOUBTS, Event, PairEnd, PairSummary, REASONS, STEPS, Step};
+use crate::market::event::{DOUBTS, Event, Level, PairEnd, PairSummary, STEPS, Score, Step};
+use crate::market::lasting::Standing;
+use crate::market::ranking::Ranked;
 use crate::market::units::{Bps, Nanos, Notional, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Name, VENUE_COUNT};
+use crate::record::board::LastBoard;
+use crate::record::refusals::Refusals;
 use crate::stage::link::Rx;
 pub use counts::{Exposure, FillCounts, Money, OrderCounts};
 use durations::Durations;
-use std::collections::VecDeque;
+use edges::Edges;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Owns the reading ends of the journal links and the totals.
 pub struct Recorder {
     links: Vec<Rx<Event>>,
+    board: Option<Rx<Ranked>>,
     totals: Totals,
+    scores: Vec<Score>,
 }
 
 impl Recorder {
@@ -32,8 +42,16 @@ impl Recorder {
     pub fn new(links: Vec<Rx<Event>>) -> Recorder {
         Recorder {
             links,
+            board: None,
             totals: Totals::new(),
+            scores: Vec::with_capacity(SCORES_MAX),
         }
+    }
+
+    /// Reads the board of opportunities as well.
+    pub fn with_board(mut self, board: Rx<Ranked>) -> Recorder {
+        self.board = Some(board);
+        self
     }
 
     /// Takes what stands on the links, at most [`DRAIN_MAX`] events of each, and returns how many
@@ -44,10 +62,25 @@ impl Recorder {
             for _ in 0..DRAIN_MAX {
                 let Some(event) = link.pop() else { break };
                 self.totals.add(&event);
+                if let Event::Scored(score) = event
+                    && self.scores.len() < SCORES_MAX
+                {
+                    self.scores.push(score);
+                }
                 count += 1;
             }
         }
+        while let Some(row) = self.board.as_mut().and_then(Rx::pop) {
+            self.totals.board.add(row);
+            count += 1;
+        }
         count
+    }
+
+    /// What became of edges since the last time, for whoever learns from it. Those beyond
+    /// [`SCORES_MAX`] were only counted.
+    pub fn take_scores(&mut self) -> impl Iterator<Item = Score> + '_ {
+        self.scores.drain(..)
     }
 
     /// All writers are gone and everything was read.
@@ -68,10 +101,16 @@ pub struct Totals {
     pub latency: [Durations; STEPS.len()],
     /// How long single legs stood alone.
     pub unhedged: Durations,
+    /// What the edges taken were made of, and the depth found at match.
+    pub edges: Edges,
     /// What that risked.
     pub exposure: Exposure,
     /// Positions the venue took away (liquidation, deleveraging), in trades.
     pub forced: [u64; VENUE_COUNT],
+    /// Funding received by the venues' word; negative: paid.
+    pub funding: [Notional; VENUE_COUNT],
+    /// What of it stands in no pair's account.
+    pub funding_apart: Notional,
     /// Times the venue said that it is closed.
     pub closed: [u64; VENUE_COUNT],
     /// Markets that refused so many orders in a row that they were left.
@@ -102,8 +141,10 @@ pub struct Totals {
     pub taken: u64,
     /// Of these: led by the leg of a venue; the others sent both at once.
     pub led: [u64; VENUE_COUNT],
-    /// Refusals, in the order of `REASONS`.
-    pub refused: [u64; REASONS.len()],
+    /// Opportunities that were let go, and what they would have made.
+    pub refusals: Refusals,
+    /// The board as it was last.
+    pub board: LastBoard,
     /// The largest gross edge seen.
     pub edge_best: Bps,
     /// Pairs of which both legs filled.
@@ -124,12 +165,16 @@ pub struct Totals {
     pub positions: Box<[[Size; VENUE_COUNT]]>,
     /// Equity and free money by the venue's word.
     pub balances: [Option<(Notional, Notional)>; VENUE_COUNT],
+    /// The worst that a venue's distance to liquidation asked for.
+    pub margin: [Level; VENUE_COUNT],
     /// Signatures made from a prepared nonce point.
     pub signed_ahead: u64,
     /// Signatures made in full.
     pub signed_full: u64,
     /// Raised halts by cause.
     pub halts: [u64; names::HALT_CAUSES.len()],
+    /// What the pairs of a market have earned it, where that has changed.
+    pub standings: BTreeMap<InstrumentId, Standing>,
     /// The last finished pairs, oldest first.
     pub pairs: VecDeque<PairSummary>,
     /// Finished pairs no longer kept whole.
@@ -142,8 +187,11 @@ impl Totals {
         Totals {
             latency: std::array::from_fn(|_| Durations::new()),
             unhedged: Durations::new(),
+            edges: Edges::new(),
             exposure: Exposure::default(),
             forced: Default::default(),
+            funding: Default::default(),
+            funding_apart: Notional::ZERO,
             closed: Default::default(),
             struck_out: Default::default(),
             frames: Default::default(),
@@ -153,7 +201,8 @@ impl Totals {
             seen: 0,
             taken: 0,
             led: Default::default(),
-            refused: Default::default(),
+            refusals: Refusals::new(),
+            board: LastBoard::default(),
             edge_best: Bps::ZERO,
             hedged: 0,
             ends: Default::default(),
@@ -164,6 +213,7 @@ impl Totals {
             unbalanced: 0,
             positions: vec![Default::default(); INSTRUMENTS_MAX].into_boxed_slice(),
             balances: Default::default(),
+            margin: Default::default(),
             doubts: Default::default(),
             behind: Default::default(),
             shutdowns: Default::default(),
@@ -173,6 +223,7 @@ impl Totals {
             signed_ahead: 0,
             signed_full: 0,
             halts: Default::default(),
+            standings: BTreeMap::new(),
             pairs: VecDeque::with_capacity(PAIRS_MAX),
             pairs_dropped: 0,
         }
@@ -205,26 +256,38 @@ impl Totals {
                 self.seen += 1;
                 self.edge_best = self.edge_best.max(gross);
             }
-            Event::Refused { reason, .. } => self.refused[reason as usize] += 1,
-            Event::Taken { lead, .. } => {
+            Event::Refused {
+                instrument, reason, ..
+            } => self.refusals.refuse(instrument, reason),
+            Event::Taken { lead, parts, .. } => {
                 self.taken += 1;
+                self.edges.add(&parts);
                 if let Some(venue) = lead {
                     self.led[venue.idx()] += 1;
                 }
             }
+            Event::Matched { size, depth, .. } => self.edges.add_match(size, depth),
+            Event::Scored(score) => self.refusals.score(&score),
             Event::Hedged { .. } => self.hedged += 1,
             Event::Unhedged {
                 ns,
                 usd_s,
+                most,
+                is_forced,
                 worst,
                 best,
                 ..
             } => {
                 self.exposure
                     .add(self.unhedged.count(), [usd_s, worst, best]);
+                self.exposure.add_most(most, is_forced);
                 self.unhedged.add(ns);
             }
             Event::Pair(pair) => self.add_pair(pair),
+            Event::Standing {
+                instrument,
+                standing,
+            } => drop(self.standings.insert(instrument, standing)),
             Event::OrderSent { venue, .. } => self.orders[venue.idx()].sent += 1,
             Event::OrderState { venue, state, .. } => self.orders[venue.idx()].add(state),
             Event::NotSent { venue, why, .. } => {
@@ -261,6 +324,12 @@ impl Totals {
                 equity,
                 available,
             } => self.balances[venue.idx()] = Some((equity, available)),
+            Event::Funding { venue, amount, .. } => self.funding[venue.idx()] += amount,
+            Event::FundingApart { amount, .. } => self.funding_apart += amount,
+            Event::Margin { venue, level, .. } => {
+                let worst = &mut self.margin[venue.idx()];
+                *worst = level.max(*worst);
+            }
             Event::Halt { why } => self.halts[why as usize] += 1,
         }
     }
@@ -372,6 +441,8 @@ pub struct Facts {
     pub mode: &'static str,
     /// The venues were simulated: no real money.
     pub is_simulated: bool,
+    /// It was on paper: nothing was sent, fills were simulated on the books.
+    pub is_paper: bool,
     /// When the run began.
     pub start: Nanos,
     /// How long it was.
@@ -398,6 +469,8 @@ impl Facts {
     }
 }
 
+/// Scores kept between two looks of their reader: edges come by the dozen, not by the thousand.
+const SCORES_MAX: usize = 1_024;
 /// Events taken from one link in one pass. Larger: a flood on one link delays the others. Smaller:
 /// more passes for the same events.
 const DRAIN_MAX: usize = 4096;

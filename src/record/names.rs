@@ -3,7 +3,7 @@
 //! Promises: every variant has one name, and a new variant does not compile without one. Refuses:
 //! names of steps and refusal reasons, which `market::event` gives itself.
 
-use crate::market::event::{ExitCause, FrameKind, HaltCause, PairEnd};
+use crate::market::event::{ExitCause, FrameKind, HaltCause, Level, PairEnd};
 use crate::market::order::Refusal;
 
 /// All kinds of frames, in the order of their counters.
@@ -65,11 +65,14 @@ pub const fn pair_end(end: PairEnd) -> &'static str {
 }
 
 /// All causes of an exit, in the order of their counters.
-pub const EXIT_CAUSES: [ExitCause; 6] = [
+pub const EXIT_CAUSES: [ExitCause; 9] = [
     ExitCause::Converged,
     ExitCause::Stop,
     ExitCause::Time,
     ExitCause::Drain,
+    ExitCause::Opposite,
+    ExitCause::Funding,
+    ExitCause::Margin,
     ExitCause::Forced,
     ExitCause::NotHedged,
 ];
@@ -81,8 +84,22 @@ pub const fn exit_cause(cause: ExitCause) -> &'static str {
         ExitCause::Stop => "stop",
         ExitCause::Time => "time",
         ExitCause::Drain => "drain",
+        ExitCause::Opposite => "opposite",
+        ExitCause::Funding => "funding",
+        ExitCause::Margin => "margin",
         ExitCause::Forced => "forced",
         ExitCause::NotHedged => "not_hedged",
+    }
+}
+
+/// Name of what a distance to liquidation asks for.
+pub const fn margin_level(level: Level) -> &'static str {
+    match level {
+        Level::Calm => "calm",
+        Level::Warn => "warn",
+        Level::Stop => "stop",
+        Level::Shrink => "shrink",
+        Level::Flatten => "flatten",
     }
 }
 

@@ -12,17 +12,20 @@ pub struct Progress<W: Write> {
     out: W,
     is_terminal: bool,
     is_shown: bool,
+    /// What the profit and loss is called: on paper it says so.
+    pnl: &'static str,
     frames_before: u64,
     elapsed_before_ns: u64,
 }
 
 impl<W: Write> Progress<W> {
-    /// For standard error, with `is_terminal` as the system says.
-    pub fn new(out: W, is_terminal: bool) -> Progress<W> {
+    /// For standard error, with `is_terminal` as the system says, of a run on paper or not.
+    pub fn new(out: W, is_terminal: bool, is_paper: bool) -> Progress<W> {
         Progress {
             out,
             is_terminal,
             is_shown: false,
+            pnl: if is_paper { "paper pnl" } else { "pnl" },
             frames_before: 0,
             elapsed_before_ns: 0,
         }
@@ -41,9 +44,10 @@ impl<W: Write> Progress<W> {
         self.is_shown = true;
         write!(
             self.out,
-            "{CLEAR}{:>8}  pairs {}  pnl {} USD  {rate:.0} messages/s  best edge {:.2} bps",
+            "{CLEAR}{:>8}  pairs {}  {} {} USD  {rate:.0} messages/s  best edge {:.2} bps",
             duration(elapsed_ns),
             totals.opened(),
+            self.pnl,
             totals.money.total,
             totals.edge_best.to_f64()
         )?;
@@ -71,7 +75,7 @@ mod tests {
     #[test]
     fn one_line_rewritten_and_taken_away() {
         let (totals, _) = run();
-        let mut progress = Progress::new(Vec::new(), true);
+        let mut progress = Progress::new(Vec::new(), true, false);
         progress.show(&totals, 2_000_000_000).unwrap();
         progress.show(&totals, 2_500_000_000).unwrap();
         progress.finish().unwrap();
@@ -90,9 +94,18 @@ mod tests {
     }
 
     #[test]
+    fn paper_is_called_paper() {
+        let (totals, _) = run();
+        let mut progress = Progress::new(Vec::new(), true, true);
+        progress.show(&totals, 2_000_000_000).unwrap();
+        let text = String::from_utf8(progress.out).unwrap();
+        assert!(text.contains("paper pnl 0.140 USD"), "{text}");
+    }
+
+    #[test]
     fn silent_when_nobody_watches() {
         let (totals, _) = run();
-        let mut progress = Progress::new(Vec::new(), false);
+        let mut progress = Progress::new(Vec::new(), false, false);
         progress.show(&totals, 1).unwrap();
         progress.finish().unwrap();
         assert!(progress.out.is_empty());

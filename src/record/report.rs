@@ -4,20 +4,20 @@
 //! is shown by cause and adds up. Refuses: colours, opinions, and numbers without a unit.
 
 use crate::market::VENUES;
-use crate::market::event::{FrameKind, PairEnd, PairSummary, REASONS, STEPS, Step};
+use crate::market::event::{FrameKind, PairEnd, PairSummary, STEPS, Step};
 use crate::market::units::Notional;
 use crate::record::durations::Quantiles;
-use crate::record::{Facts, Totals, market_data, names};
+use crate::record::{Facts, Totals, edges, market_data, names};
 use std::io::{Result, Write};
 
 /// Writes the whole report.
 pub fn write(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     summary(totals, facts, out)?;
-    latency(totals, out)?;
+    latency(totals, facts, out)?;
     tick_to_send(totals, out)?;
-    opportunities(totals, out)?;
+    opportunities(totals, facts, out)?;
     pairs(totals, facts, out)?;
-    orders(totals, out)?;
+    orders(totals, facts, out)?;
     money(totals, facts, out)?;
     positions(totals, facts, out)?;
     troubles(totals, facts, out)
@@ -34,11 +34,14 @@ fn summary(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     let markets: Vec<&str> = facts.markets.iter().map(|name| name.as_str()).collect();
     let shown = markets[..markets.len().min(MARKETS_SHOWN)].join(", ");
     let more = markets.len().saturating_sub(MARKETS_SHOWN);
+    let (seconds, mode) = (facts.seconds(), facts.mode);
+    let paper = match facts.is_paper {
+        true => " on PAPER (nothing was sent, fills are simulated on the books)",
+        false => "",
+    };
     writeln!(
         out,
-        "parallax, {:.1} s, mode {}, {venues}",
-        facts.seconds(),
-        facts.mode
+        "parallax, {seconds:.1} s, mode {mode}{paper}, {venues}"
     )?;
     match more {
         0 => writeln!(out, "markets: {shown}")?,
@@ -50,11 +53,11 @@ fn summary(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     });
     writeln!(out, "cores: {}", seats.collect::<Vec<_>>().join(", "))?;
     market_data::write(totals, out)?;
-    writeln!(out, "\n{}", verdict(totals))
+    writeln!(out, "\n{}", verdict(totals, facts))
 }
 
 /// One sentence on what came of it; nothing found is a result like any other.
-fn verdict(totals: &Totals) -> String {
+fn verdict(totals: &Totals, facts: &Facts) -> String {
     if totals.frames.iter().flatten().sum::<u64>() == 0 {
         return "No market data arrived, so there was nothing to look at.".to_owned();
     }
@@ -65,8 +68,10 @@ fn verdict(totals: &Totals) -> String {
     if totals.taken == 0 {
         return format!("{seen} opportunities were seen, none was taken; the reasons are below.");
     }
+    let paper = paper(facts);
     format!(
-        "{seen} opportunities seen, {} taken, {} pairs opened, {} closed; profit and loss {} USD.",
+        "{seen} opportunities seen, {} taken, {} pairs opened, {} closed; {paper}profit and loss \
+         {} USD.",
         totals.taken,
         totals.opened(),
         totals.ended(PairEnd::Closed),
@@ -74,9 +79,17 @@ fn verdict(totals: &Totals) -> String {
     )
 }
 
+/// What stands before every figure of money and orders that no venue has seen.
+fn paper(facts: &Facts) -> &'static str {
+    match facts.is_paper {
+        true => "paper ",
+        false => "",
+    }
+}
+
 /// One row for each step of the corridor, in corridor order. A step that was never taken says
 /// `none`: a row of zeros would read as the fastest of all.
-fn latency(totals: &Totals, out: &mut dyn Write) -> Result<()> {
+fn latency(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     writeln!(
         out,
         "\n{:<14}{:>10}{:>11}{:>11}{:>11}{:>11}{:>11}",
@@ -101,6 +114,12 @@ fn latency(totals: &Totals, out: &mut dyn Write) -> Result<()> {
             write!(out, "{:>11}", duration(ns))?;
         }
         writeln!(out)?;
+    }
+    if facts.is_paper {
+        writeln!(
+            out,
+            "on paper: `send` and `tick_to_send` end where a socket would begin"
+        )?;
     }
     Ok(())
 }
@@ -130,7 +149,7 @@ fn tick_to_send(totals: &Totals, out: &mut dyn Write) -> Result<()> {
 /// How many episodes stood above the minimum and why most were let go, the commonest reason first.
 /// One episode can be refused for several reasons in turn, so these may add up to more than was
 /// seen.
-fn opportunities(totals: &Totals, out: &mut dyn Write) -> Result<()> {
+fn opportunities(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     writeln!(
         out,
         "\nopportunities: {} seen, {} taken",
@@ -143,16 +162,34 @@ fn opportunities(totals: &Totals, out: &mut dyn Write) -> Result<()> {
             totals.edge_best.to_f64()
         )?;
     }
-    let mut refused: Vec<(u64, &str)> = REASONS
-        .iter()
-        .map(|&reason| (totals.refused[reason as usize], reason.name()))
-        .filter(|&(count, _)| count > 0)
+    totals.refusals.write(out)?;
+    edges(totals, out)?;
+    totals.board.write(&facts.markets, out)
+}
+
+/// What the edges that were taken were made of, and how much of the depth our fills were.
+fn edges(totals: &Totals, out: &mut dyn Write) -> Result<()> {
+    let Some(means) = totals.edges.means() else {
+        return Ok(());
+    };
+    let named = edges::PARTS.iter().zip(means);
+    let parts: Vec<String> = named
+        .map(|(name, mean)| format!("{name} {mean:.2}"))
         .collect();
-    refused.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
-    for (count, reason) in refused {
-        writeln!(out, "  refused {count:>8}  {reason}")?;
+    let [first, second] = [&parts[..4], &parts[4..]].map(|some| some.join(", "));
+    writeln!(out, "edges taken, mean bps: {first},\n  {second}")?;
+    let impact = totals.edges.impact().unwrap_or_default();
+    write!(out, "impact score, mean: {impact:.2}")?;
+    match totals.edges.shares() {
+        Some(shares) => writeln!(
+            out,
+            "; size of fills against depth at match: p50 {:.2}, p99 {:.2}, max {:.2}",
+            shares.p50 as f64 / 1e4,
+            shares.p99 as f64 / 1e4,
+            shares.max as f64 / 1e4
+        ),
+        None => writeln!(out),
     }
-    Ok(())
 }
 
 /// Pairs by their end, how long one leg was alone, and the last pairs one by one: those a person
@@ -180,8 +217,11 @@ fn pairs(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
         let exposure = &totals.exposure;
         writeln!(
             out,
-            "exposure of lone legs: {} USD-seconds, worst {} USD, best {} USD",
-            exposure.usd_s, exposure.worst, exposure.best
+            "exposure of lone legs: {} USD-seconds, most {} USD, worst {} USD, best {} USD",
+            exposure.usd_s,
+            exposure.most[0].max(exposure.most[1]),
+            exposure.worst,
+            exposure.best
         )?;
     }
     if totals.taken > 0 {
@@ -240,14 +280,15 @@ fn pair_line(pair: &PairSummary, facts: &Facts) -> String {
 
 /// Orders by state and fills by venue. `unknown` counts orders that were unknown at some time, so
 /// an order may stand there and among the filled.
-fn orders(totals: &Totals, out: &mut dyn Write) -> Result<()> {
+fn orders(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     writeln!(out)?;
+    let paper = paper(facts);
     for venue in VENUES {
         let orders = &totals.orders[venue.idx()];
         let fills = &totals.fills[venue.idx()];
         writeln!(
             out,
-            "orders {}: {} sent, {} filled, {} cancelled, {} rejected, {} unknown; \
+            "{paper}orders {}: {} sent, {} filled, {} cancelled, {} rejected, {} unknown; \
              {} fills over {} USD, fees {} USD",
             venue.name(),
             orders.sent,
@@ -277,17 +318,25 @@ fn orders(totals: &Totals, out: &mut dyn Write) -> Result<()> {
 /// Planted and natural pairs stand below it when they can be told apart.
 fn money(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     let money = &totals.money;
-    writeln!(out, "\nprofit and loss of finished pairs, USD")?;
+    let paper = paper(facts);
+    writeln!(out, "\n{paper}profit and loss of finished pairs, USD")?;
+    let total = match facts.is_paper {
+        true => "total (paper)",
+        false => "total",
+    };
     let rows = [
         ("edge", money.edge),
         ("slippage", money.slippage),
         ("fees", -money.fees),
         ("funding", money.funding),
         ("repair", money.repair),
-        ("total", money.total),
+        (total, money.total),
     ];
     for (cause, amount) in rows {
         row(out, cause, amount)?;
+    }
+    if totals.funding_apart != Notional::ZERO {
+        row(out, "funding apart", totals.funding_apart)?;
     }
     if let Some(origins) = totals.by_origin(facts.planted.as_deref()) {
         let (planted, natural) = (origins.planted, origins.natural);
@@ -305,7 +354,11 @@ fn row(out: &mut dyn Write, cause: &str, amount: Notional) -> Result<()> {
 /// What is left, by the venues' own word and not by our bookkeeping: if the two differ, this is the
 /// one that is owed.
 fn positions(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
-    writeln!(out, "\npositions at the end, by the venues' own word")?;
+    let whose = match facts.is_paper {
+        true => "paper positions and accounts at the end",
+        false => "positions at the end, by the venues' own word",
+    };
+    writeln!(out, "\n{whose}")?;
     let mut is_flat = true;
     for (name, [extended, lighter]) in facts.markets.iter().zip(totals.positions.iter()) {
         if extended.0 == 0 && lighter.0 == 0 {
@@ -322,12 +375,13 @@ fn positions(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> 
     if is_flat {
         writeln!(out, "  none")?;
     }
+    let paper = paper(facts);
     for venue in VENUES {
         if let Some((equity, available)) = totals.balances[venue.idx()] {
             let name = venue.name();
             writeln!(
                 out,
-                "  {name:<8} equity {equity:>14} USD, available {available:>14} USD"
+                "  {name:<8} {paper}equity {equity:>14} USD, available {available:>14} USD"
             )?;
         }
     }
@@ -424,6 +478,29 @@ mod tests {
     }
 
     #[test]
+    fn paper_is_called_paper() {
+        let (totals, facts) = run();
+        let facts = Facts {
+            is_paper: true,
+            mode: "dry_run",
+            ..facts
+        };
+        let text = text(&totals, &facts);
+        for part in [
+            "mode dry_run on PAPER (nothing was sent, fills are simulated on the books), simulated",
+            "; paper profit and loss 0.140 USD.",
+            "on paper: `send` and `tick_to_send` end where a socket would begin",
+            "\npaper orders extended:",
+            "\npaper profit and loss of finished pairs, USD",
+            "\n  total (paper)          0.140\n",
+            "\npaper positions and accounts at the end",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert!(!text.contains("venues' own word"), "{text}");
+    }
+
+    #[test]
     fn a_run_in_words() {
         let (totals, facts) = run();
         let text = text(&totals, &facts);
@@ -432,10 +509,11 @@ mod tests {
             "7 opportunities seen, 5 taken, 4 pairs opened, 2 closed; profit and loss 0.140 USD.",
             "tick_to_send         100    50.0 us    90.0 us    99.0 us",
             "largest gross edge: 9.50 bps",
-            "refused        2  fair_warmup",
+            "refused        2  fair_warmup        not followed",
             "pairs: 4 opened, 3 hedged; 1 missed, 2 closed, 1 unwound, 0 stuck",
             "one leg alone: p50 320 ms",
-            "exposure of lone legs: 30.000 USD-seconds, worst -3.000 USD, best 2.000 USD",
+            "exposure of lone legs: 30.000 USD-seconds, most 300.000 USD, worst -3.000 USD, \
+             best 2.000 USD",
             "order of legs: lighter first 3, extended first 1, both at once 1",
             "lighter: 1 trades by which the venue took a position away",
             "extended: 1 times closed by the venue",

@@ -70,6 +70,8 @@ pub fn run() -> (Totals, Facts) {
             pair: number,
             ns: 320_000_000,
             usd_s: Notional::from_usd(10),
+            most: Notional::from_usd(300),
+            is_forced: number == 20,
             worst: Notional::from_usd(worst),
             best: Notional::from_usd(best),
         });
@@ -109,6 +111,7 @@ pub fn facts() -> Facts {
     Facts {
         mode: "live",
         is_simulated: true,
+        is_paper: false,
         start: Nanos(0),
         elapsed_ns: 60 * SECOND,
         seats: vec![
@@ -153,6 +156,8 @@ fn taken(pair: u32, lead: Option<Venue>) -> Event {
         size: Size(SCALE),
         gross: Bps::ZERO,
         net: Bps::ZERO,
+        parts: Default::default(),
+        bound: None,
         t: Nanos(0),
     }
 }
@@ -210,10 +215,10 @@ fn a_run_adds_up() {
     let (totals, facts) = run();
     assert_eq!((totals.taken, totals.hedged, totals.opened()), (5, 3, 4));
     assert_eq!(totals.ends, [1, 2, 1, 0]);
-    assert_eq!(totals.causes, [1, 1, 0, 0, 0, 2]);
+    assert_eq!(totals.causes, [1, 1, 0, 0, 0, 0, 0, 0, 2]);
     assert_eq!(totals.seen, 7);
     assert_eq!(totals.edge_best, Bps::from_milli(9_500));
-    assert_eq!(totals.refused[Reason::FairWarmup as usize], 2);
+    assert_eq!(totals.refusals.count(Reason::FairWarmup), 2);
     assert_eq!(
         totals.frames[Venue::Lighter.idx()][FrameKind::Gap as usize],
         1

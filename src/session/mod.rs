@@ -4,11 +4,14 @@
 //! the threads end; a second signal forces the end. Refuses to start on anything it can't explain.
 
 mod claim;
+mod keeping;
 mod left_out;
-mod limits;
+mod lessons;
+pub mod limits;
 pub mod market_data;
 mod market_map;
 mod opening;
+mod paper;
 mod plant;
 mod refresh;
 mod table;
@@ -18,6 +21,7 @@ mod venues;
 mod watching;
 
 pub use left_out::{LeftOut, Reason};
+pub use lessons::Learned;
 
 use crate::config::{Config, Mode, OnDrain};
 use crate::market::Instrument;
@@ -29,9 +33,11 @@ use crate::stage::clock::Clock;
 use crate::stage::link::Tx;
 use crate::topology::{self, Plan, STAGES, SeatsError};
 use claim::Claim;
+use keeping::Keeper;
 use left_out::{shorten, summary};
+use lessons::Lessons;
 use plant::Plant;
-use refresh::{Change, News, Refresh};
+use refresh::{News, Refresh};
 use std::fmt;
 use std::io::{self, IsTerminal, Stderr};
 use std::sync::Arc;
@@ -46,6 +52,8 @@ pub struct Job {
     pub seconds: Option<u64>,
     /// Fair basis by underlying, known from before the run (Lighter mid over Extended mid).
     pub fair_seeds: Vec<(String, Bps)>,
+    /// What is known of edges at arrival.
+    pub learned: Learned,
     /// Time line of the process.
     pub clock: Clock,
 }
@@ -74,12 +82,16 @@ pub struct Outcome {
     pub halted: bool,
     /// ON_DRAIN=hold: hedged pairs were to stay.
     pub holds: bool,
+    /// Circuit breakers that are open, a sentence each.
+    pub breakers_open: Vec<String>,
+    /// It was on paper: nothing was sent, and no money is real.
+    pub is_paper: bool,
 }
 
 impl Outcome {
-    /// All is well: nothing halted, and nothing left open on either venue.
+    /// All is well: nothing halted, no circuit breaker open, nothing left open on either venue.
     pub fn is_clean(&self) -> bool {
-        !self.halted && self.leftover().is_none()
+        !self.halted && self.breakers_open.is_empty() && self.leftover().is_none()
     }
 
     /// What was left on purpose, in one sentence: hedged pairs that the next run adopts.
@@ -99,6 +111,12 @@ impl Outcome {
             ..
         } = self.status;
         let is_held = self.holds && self.status.drained && legged + stuck == 0;
+        if self.is_paper && open + stuck > 0 {
+            return Some(format!(
+                "the paper run has ended with {open} pairs open and {stuck} stuck: its profit and \
+                 loss lacks them, and they end with it"
+            ));
+        }
         (open + stuck > 0 && !is_held).then(|| {
             format!(
                 "the run has ended with {open} pairs open ({legged} of them uneven) and {stuck} \
@@ -121,6 +139,8 @@ pub enum SessionError {
     Signals(io::Error),
     /// A venue could not be read, or what it says can't be traded on. Whole sentence.
     Venue(String),
+    /// What the run before has left can't be read. Whole sentence.
+    State(String),
     /// Another engine has the account. Whole sentence.
     Taken(String),
     /// No instrument is listed by both venues and allowed by MARKETS.
@@ -132,7 +152,7 @@ impl SessionError {
     pub fn is_setting(&self) -> bool {
         matches!(
             self,
-            SessionError::Seats(_) | SessionError::NoInstruments(_)
+            SessionError::Seats(_) | SessionError::NoInstruments(_) | SessionError::State(_)
         )
     }
 }
@@ -147,6 +167,7 @@ impl fmt::Display for SessionError {
             SessionError::Thread(error) => write!(f, "the system refused a thread: {error}"),
             SessionError::Signals(error) => write!(f, "signals can't be watched: {error}"),
             SessionError::Venue(why)
+            | SessionError::State(why)
             | SessionError::Taken(why)
             | SessionError::NoInstruments(why) => f.write_str(why),
         }
@@ -187,52 +208,61 @@ impl Signals {
 }
 
 /// Runs the job to its end. Blocks.
+// Long: the road of a run, each room met once, in order.
 pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
     let Job {
         config,
         seconds,
         fair_seeds,
+        learned,
         clock,
     } = job;
     let plan = topology::plan(&limits::seating(&config.seats), &crate::stage::cores())
         .map_err(SessionError::Seats)?;
-    let seats = seats_of(&plan);
-    let seats_why = plan.why.clone();
+    let (seats, seats_why) = (seats_of(&plan), plan.why.clone());
     // Held until the report: who only watches shares the account with anybody.
     let is_trading = config.mode == Mode::Live && config.auto_execution;
     let _claim = is_trading.then(|| Claim::take(&config)).transpose()?;
+    let mut keeper = Keeper::open(&config)?;
     let ready = venues::read(&config, plan, clock)?;
     let (blueprint, left_out) = (ready.blueprint, ready.left_out);
     let instruments = blueprint.instruments.clone();
     announce(&config, &instruments, &left_out, &seats_why);
 
-    let refresh = Refresh::start(&config, ready.started)?;
+    let refresh = Refresh::start(&config, ready.started, clock)?;
     let adopted = match is_trading {
         true => opening::settle(&config, &instruments, blueprint.run, clock)?,
         false => Vec::new(),
     };
     let started = clock.now();
-    let (mut plant, recorder) = plant::start(blueprint, clock)?;
-    adopt(&mut plant, &adopted);
-    seed_fairs(&mut plant, &instruments, &fair_seeds);
+    let (is_paper, on_drain) = (config.is_paper(), on_drain(&config));
+    let lessons = Lessons::open(learned, &config, &instruments, started);
+    let (mut plant, recorder) = plant::start(blueprint, lessons.table().clone(), clock)?;
+    let known = (&instruments[..], &adopted[..], &fair_seeds[..]);
+    brief(&mut plant, &mut keeper, known);
     let watch = Watch {
         clock,
         started,
         until: seconds.map(|s| started.plus(s * SECOND)),
         recorder,
+        keeper,
+        lessons,
         status: Status::default(),
-        progress: Progress::new(io::stderr(), io::stderr().is_terminal()),
+        progress: Progress::new(io::stderr(), io::stderr().is_terminal(), is_paper),
         progress_due: started,
         refresh,
         change: None,
-        end: (config.on_drain, config.drain_s * SECOND),
+        end: (on_drain, config.drain_s * SECOND),
     };
-    let (watch, broken) = watch.until_settled(&mut plant, signals);
-    let halted = broken | plant.halt.is_raised();
-    let ended = clock.now();
+    let (mut watch, broken) = watch.until_settled(&mut plant, signals);
+    let (halted, ended) = (broken | plant.halt.is_raised(), clock.now());
     let dropped = plant.stop();
     let mut recorder = watch.recorder;
     while recorder.drain() > 0 {}
+    watch.keeper.finish(&watch.status, recorder.totals());
+    let mut lessons = watch.lessons;
+    lessons.learn(recorder.take_scores());
+    lessons.save();
     Ok(Outcome {
         recorder,
         instruments,
@@ -244,7 +274,9 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
         status: watch.status,
         journal_dropped: dropped.unwrap_or(0),
         halted: halted | dropped.is_none(),
-        holds: config.on_drain == OnDrain::Hold,
+        holds: on_drain == OnDrain::Hold,
+        is_paper,
+        breakers_open: keeping::open_said(&watch.status.breakers),
     })
 }
 
@@ -252,7 +284,12 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
 fn announce(config: &Config, traded: &[Instrument], left_out: &[LeftOut], seats_why: &str) {
     let names: Vec<&str> = traded.iter().map(|i| i.name.as_str()).collect();
     let names = shorten(&names, NAMES_SHOWN);
-    eprintln!("parallax: {} on {names}; {seats_why}", config.mode.name());
+    let paper = match config.is_paper() {
+        true => " (on paper: nothing is sent, fills are simulated)",
+        false => "",
+    };
+    let mode = config.mode.name();
+    eprintln!("parallax: {mode}{paper} on {names}; {seats_why}");
     for line in summary(left_out) {
         eprintln!("parallax: {line}");
     }
@@ -272,7 +309,26 @@ fn seats_of(plan: &Plan) -> Vec<(&'static str, Option<usize>)> {
         .collect()
 }
 
-/// Before anything else the scanner hears: these positions are explained.
+/// Paper accounts end with their run: there is nothing to hold.
+fn on_drain(config: &Config) -> OnDrain {
+    match config.is_paper() {
+        true => OnDrain::Flatten,
+        false => config.on_drain,
+    }
+}
+
+/// What was there before the run: breakers and sizes as kept, positions, fairs.
+fn brief(
+    plant: &mut Plant,
+    keeper: &mut Keeper,
+    (instruments, adopted, fair_seeds): (&[Instrument], &[Adopted], &[(String, Bps)]),
+) {
+    keeper.restore(&mut plant.control, instruments);
+    adopt(plant, adopted);
+    seed_fairs(plant, instruments, fair_seeds);
+}
+
+/// Before any book is heard: these positions are explained.
 fn adopt(plant: &mut Plant, adopted: &[Adopted]) {
     for adopted in adopted {
         // One for each instrument at most, as the link holds.
@@ -299,12 +355,14 @@ struct Watch {
     started: Nanos,
     until: Option<Nanos>,
     recorder: Recorder,
+    keeper: Keeper,
+    lessons: Lessons,
     status: Status,
     progress: Progress<Stderr>,
     progress_due: Nanos,
     refresh: Refresh,
-    /// A change that the control link had no room for yet.
-    change: Option<Change>,
+    /// A change that the control link had no room for yet, and what is said of it.
+    change: Option<(Control, String)>,
     /// What becomes of hedged pairs at the end, and how long that may take.
     end: (OnDrain, u64),
 }
@@ -347,11 +405,21 @@ impl Watch {
 
     fn look(&mut self, plant: &mut Plant) -> Nanos {
         let waiting = self.recorder.drain();
+        self.lessons.learn(self.recorder.take_scores());
         while let Some(status) = plant.status.pop() {
             self.status = status;
         }
         self.pass_on(&mut plant.control);
         let now = self.clock.now();
+        let totals = self.recorder.totals();
+        let said = self
+            .keeper
+            .look(&self.status, totals, &mut plant.control, now);
+        for line in said {
+            let _ = self.progress.finish();
+            eprintln!("parallax: {line}");
+        }
+        self.lessons.beat(now);
         if now >= self.progress_due {
             self.progress_due = now.plus(PROGRESS_EVERY_NS);
             // A terminal that has gone away is no reason to stop trading.
@@ -365,30 +433,26 @@ impl Watch {
         now
     }
 
-    /// What the market lists brought, to the scanner and to whoever reads along. One change a look:
-    /// a full link is met by waiting, and nothing is said that was not passed on.
+    /// What the venues' lists brought, to the scanner and to whoever reads along. One change a
+    /// look: a full link is met by waiting, and nothing is said that was not passed on.
     fn pass_on(&mut self, control: &mut Tx<Control>) {
-        let change = match self.change.take().map(News::Change) {
-            Some(kept) => kept,
+        let (word, said) = match self.change.take() {
+            Some((word, said)) => (Some(word), said),
             None => match self.refresh.news.try_recv() {
-                Ok(news) => news,
                 Err(_) => return,
+                Ok(News::Unread(why)) => (None, format!("the lists stay as they were: {why}")),
+                Ok(News::Change(word, said)) => (Some(word), said),
             },
         };
-        let said = match change {
-            News::Unread(why) => format!("the market lists stay as they were: {why}"),
-            News::Change(change) => {
-                let word = Control::Entries {
-                    instrument: change.instrument,
-                    allowed: change.allowed,
-                };
-                if control.push(word).is_err() {
-                    self.change = Some(change);
-                    return;
-                }
-                change.said
-            }
-        };
+        if let Some(word) = word
+            && control.push(word).is_err()
+        {
+            self.change = Some((word, said));
+            return;
+        }
+        if said.is_empty() {
+            return;
+        }
         // The progress line comes back by itself.
         let _ = self.progress.finish();
         eprintln!("parallax: {said}");
@@ -412,6 +476,8 @@ mod tests {
             journal_dropped: 0,
             halted,
             holds: false,
+            breakers_open: Vec::new(),
+            is_paper: false,
         }
     }
 
@@ -420,6 +486,9 @@ mod tests {
         let nothing = Status::default();
         assert!(outcome(nothing, false).is_clean());
         assert!(!outcome(nothing, true).is_clean());
+        let mut open = outcome(nothing, false);
+        open.breakers_open.push("a breaker is open".to_owned());
+        assert!(!open.is_clean());
         let hedged = Status {
             pairs_open: 2,
             pairs_legged: 1,

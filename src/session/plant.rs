@@ -9,9 +9,11 @@ use crate::market::book::Delta;
 use crate::market::event::{Control, Event, Status};
 use crate::market::order::{Order, Report};
 use crate::market::reference::Reference;
+use crate::market::units::Notional;
 use crate::market::{Instrument, Venue};
 use crate::net::{Connection, Lanes};
 use crate::record::Recorder;
+use crate::scanner::arrival::table::Table;
 use crate::scanner::risk::Limits;
 use crate::scanner::{Ends, Scanner};
 use crate::session::SessionError;
@@ -80,6 +82,8 @@ pub struct Blueprint {
     pub instruments: Vec<Instrument>,
     /// The scanner's limits.
     pub limits: Limits,
+    /// Trades on paper, with this much money at each venue.
+    pub paper: Option<Notional>,
     /// This run's number, in every order id.
     pub run: u16,
     /// Who sits where.
@@ -118,11 +122,16 @@ struct VenueEnds {
 /// Builds every link and stage and starts the threads. The recorder comes back to be drained by
 /// whoever owns the report.
 // Long: the plant is read from the top, link by link; cutting it up would hide it.
-pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), SessionError> {
+pub fn start(
+    blueprint: Blueprint,
+    learned: Table,
+    clock: Clock,
+) -> Result<(Plant, Recorder), SessionError> {
     let (halt, stop) = (Flag::default(), Flag::default());
     let mut journal = Journal(Vec::new());
     let (control, control_rx) = link("control", topology::CONTROL_LEN);
     let (status_tx, status) = link("status", topology::STATUS_LEN);
+    let (board_tx, board) = link("board", topology::BOARD_LEN);
     let (deltas_e, deltas_e_rx) = link("deltas.extended", topology::DELTAS_LEN);
     let (deltas_l, deltas_l_rx) = link("deltas.lighter", topology::DELTAS_LEN);
     let (references_e, references_e_rx) = link("references.extended", topology::REFERENCES_LEN);
@@ -161,6 +170,7 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
         orders: [orders_e, orders_l],
         control: control_rx,
         status: status_tx,
+        board: board_tx,
         journal: journal.link("journal.scanner"),
         halt: halt.clone(),
         clock,
@@ -168,6 +178,10 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
 
     let table = &blueprint.instruments;
     let scanner = Scanner::new(table, blueprint.limits, blueprint.run, ends);
+    let mut scanner = scanner.learned(learned);
+    if let Some(equity) = blueprint.paper {
+        scanner = scanner.on_paper(equity);
+    }
     let shared = Shared {
         table,
         clock,
@@ -196,7 +210,7 @@ pub fn start(blueprint: Blueprint, clock: Clock) -> Result<(Plant, Recorder), Se
         stop,
         threads,
     };
-    Ok((plant, Recorder::new(journal.0)))
+    Ok((plant, Recorder::new(journal.0).with_board(board)))
 }
 
 impl Plant {

@@ -1,20 +1,26 @@
-//! Reads both venues' market lists again while the plant runs, and says what has changed. Cold.
+//! Reads both venues' market lists and the account's tier again while the plant runs, and says what
+//! has changed. Cold.
 //!
-//! Promises: an instrument whose market has closed, became reduce-only, has another grid or another
-//! number, or that the market map would not pair any more, is not entered from then on; it is again
-//! when that is over. Exits are left alone. Refuses: giving a new grid to a running plant, and
-//! deciding anything on a list that could not be read.
+//! Promises: fees and Lighter's delay are what the tier makes them. An instrument whose market has
+//! closed, became reduce-only, has another grid or another number, or that the market map would not
+//! pair any more, is not entered from then on; it is again when that is over. Exits are left alone.
+//! Refuses: giving a new grid to a running plant, and deciding anything on a list that could not be
+//! read.
 
 use crate::config::{Config, Markets};
-use crate::market::units::Bps;
-use crate::market::{Instrument, InstrumentId, Market, VENUES, Venue};
+use crate::market::event::{Control, Terms};
+use crate::market::units::{Bps, MS};
+use crate::market::{Instrument, Market, VENUE_COUNT, VENUES, Venue};
 use crate::session::SessionError;
 use crate::session::market_map::MarketMap;
 use crate::session::table::{Listed, Table};
+use crate::session::venues::{fees_of, first_token, is_trading, lighter_key};
+use crate::stage::clock::Clock;
 use crate::venue::Listing;
 use crate::venue::extended::MarketConfig;
-use crate::venue::extended::account::{ExtendedRest, MarketInfo};
-use crate::venue::lighter::account::{LighterRest, MarketRow};
+use crate::venue::extended::account::{ExtendedRest, Fees, MarketInfo};
+use crate::venue::lighter::account::{LighterRest, Limits, MarketRow};
+use crate::venue::lighter::orders::ApiKey;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -25,21 +31,16 @@ const READ_EVERY: Duration = Duration::from_secs(600);
 /// What a reading brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// An instrument may not be entered any more, or may again.
-    Change(Change),
+    /// The scanner is to know this; and one sentence for people, empty where it was said already.
+    Change(Control, String),
     /// A list could not be read: whose, and why. What was known holds.
     Unread(String),
 }
 
-/// A change of one instrument.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Which.
-    pub instrument: InstrumentId,
-    /// It may be entered.
-    pub allowed: bool,
-    /// One sentence for people.
-    pub said: String,
+/// What the account's tier makes of its orders.
+struct Tier {
+    extended: Vec<Fees>,
+    lighter: Limits,
 }
 
 /// The thread that reads. It ends by itself when this is dropped, after the request it is in.
@@ -51,22 +52,14 @@ pub struct Refresh {
 
 impl Refresh {
     /// Starts the thread. It is not pinned and shares no thread with a stage.
-    pub fn start(config: &Config, started: Started) -> Result<Refresh, SessionError> {
-        let pem = config.extra_root_pem.as_deref();
-        let extended = ExtendedRest::new(config.extended.base.as_str(), "", pem)
-            .map_err(|error| SessionError::Venue(error.to_string()))?;
-        let lighter = LighterRest::new(config.lighter.base.as_str(), pem)
-            .map_err(|error| SessionError::Venue(error.to_string()))?;
+    pub fn start(config: &Config, started: Started, clock: Clock) -> Result<Refresh, SessionError> {
+        let reader = Reader::new(config, clock)?;
         let (tell, news) = channel();
         let (until_dropped, dropped) = channel::<()>();
         let read = move || {
             let mut started = started;
             while let Err(RecvTimeoutError::Timeout) = dropped.recv_timeout(READ_EVERY) {
-                let found = match (extended.markets(), lighter.markets()) {
-                    (Ok(extended), Ok(lighter)) => started.compare((&extended, &lighter)),
-                    (Err(error), _) => vec![News::Unread(error.to_string())],
-                    (_, Err(error)) => vec![News::Unread(error.to_string())],
-                };
+                let found = reader.read(&mut started);
                 // Nobody listens any more only when the run is over.
                 found.into_iter().for_each(|one| drop(tell.send(one)));
             }
@@ -80,34 +73,122 @@ impl Refresh {
     }
 }
 
-/// What the plant was built on, and which of its instruments are barred by now.
+/// Both venues over REST, and whose account it is where orders are sent.
+struct Reader {
+    extended: ExtendedRest,
+    lighter: LighterRest,
+    account: Option<(u64, [ApiKey; 1])>,
+    clock: Clock,
+}
+
+impl Reader {
+    fn new(config: &Config, clock: Clock) -> Result<Reader, SessionError> {
+        let pem = config.extra_root_pem.as_deref();
+        let ours = config.extended.account.as_ref();
+        let theirs = config.lighter.account.as_ref();
+        let accounts = ours.zip(theirs).filter(|_| is_trading(config));
+        let api_key = accounts.map_or("", |(ours, _)| ours.api_key.expose());
+        let account = match accounts.and_then(|(_, theirs)| Some((theirs, theirs.keys.first()?))) {
+            None => None,
+            Some((theirs, key)) => {
+                let (index, private) = (key.index, lighter_key(key)?);
+                Some((theirs.index, [ApiKey { index, private }]))
+            }
+        };
+        Ok(Reader {
+            extended: ExtendedRest::new(config.extended.base.as_str(), api_key, pem)
+                .map_err(|error| SessionError::Venue(error.to_string()))?,
+            lighter: LighterRest::new(config.lighter.base.as_str(), pem)
+                .map_err(|error| SessionError::Venue(error.to_string()))?,
+            account,
+            clock,
+        })
+    }
+
+    /// Everything once.
+    fn read(&self, started: &mut Started) -> Vec<News> {
+        let (extended, lighter) = match (self.extended.markets(), self.lighter.markets()) {
+            (Ok(extended), Ok(lighter)) => (extended, lighter),
+            (Err(error), _) => return vec![News::Unread(error.to_string())],
+            (_, Err(error)) => return vec![News::Unread(error.to_string())],
+        };
+        match self.tier() {
+            Ok(tier) => started.compare((&extended, &lighter), tier.as_ref()),
+            Err(why) => {
+                let mut news = started.compare((&extended, &lighter), None);
+                news.push(News::Unread(why));
+                news
+            }
+        }
+    }
+
+    /// The tier; `None` without an account.
+    fn tier(&self) -> Result<Option<Tier>, String> {
+        let Some((index, keys)) = &self.account else {
+            return Ok(None);
+        };
+        let token = first_token(*index, keys, self.clock.now()).map_err(|e| e.to_string())?;
+        Ok(Some(Tier {
+            extended: self.extended.fees(&[]).map_err(|e| e.to_string())?,
+            lighter: self
+                .lighter
+                .limits(*index, &token)
+                .map_err(|e| e.to_string())?,
+        }))
+    }
+}
+
+/// What the engine reckons with from the start.
+#[derive(Clone, Copy)]
+pub struct Standing {
+    /// Time to a match as configured, by venue; it holds for the tier of the start.
+    pub match_delay_ns: [u64; VENUE_COUNT],
+    /// Lighter's documented delay of that tier.
+    pub lighter_delay_ms: Option<u64>,
+}
+
+/// What the plant was built on, which of its instruments are barred by now, and what is known of
+/// the account's terms.
 pub struct Started {
     markets: Markets,
     instruments: Vec<Instrument>,
     extended: Vec<MarketConfig>,
     is_barred: Vec<bool>,
+    standing: Standing,
+    /// By instrument and venue, as last told.
+    terms: Vec<[Terms; VENUE_COUNT]>,
 }
 
 impl Started {
     /// From the table of the start.
-    pub fn new(table: &Table) -> Started {
+    pub fn new(table: &Table, standing: Standing) -> Started {
         let names = table.instruments.iter().map(|instrument| instrument.name);
+        let terms = |instrument: &Instrument| {
+            let market = |venue: Venue| &instrument.markets[venue.idx()];
+            VENUES.map(|venue| terms(market(venue), standing.match_delay_ns[venue.idx()]))
+        };
         Started {
             markets: Markets::Only(names.collect()),
             instruments: table.instruments.clone(),
             extended: table.extended.clone(),
             is_barred: vec![false; table.instruments.len()],
+            standing,
+            terms: table.instruments.iter().map(terms).collect(),
         }
     }
 
     /// What these lists change. Each instrument is told of when it becomes barred and when it no
     /// longer is, not in between.
-    fn compare(&mut self, lists: (&Listing<MarketInfo>, &Listing<MarketRow>)) -> Vec<News> {
+    fn compare(
+        &mut self,
+        lists: (&Listing<MarketInfo>, &Listing<MarketRow>),
+        tier: Option<&Tier>,
+    ) -> Vec<News> {
         let listed = Listed {
             extended: lists.0,
-            fees: &[],
+            fees: tier.map_or(&[], |tier| &tier.extended),
             lighter: lists.1,
-            lighter_fees: (Bps::ZERO, Bps::ZERO),
+            lighter_fees: tier.map_or((Bps::ZERO, Bps::ZERO), |tier| fees_of(&tier.lighter)),
         };
         let map = MarketMap::draw(lists.0, lists.1, &self.markets);
         let unpaired: Vec<Option<String>> = self
@@ -118,22 +199,81 @@ impl Started {
         let table = listed.table(map);
         let mut news = Vec::new();
         for (idx, unpaired) in unpaired.into_iter().enumerate() {
-            let why = unpaired.or_else(|| self.renumbered(idx, &table));
+            let dearer = || tier.and_then(|_| self.dearer(idx, &table));
+            let why = unpaired
+                .or_else(|| self.renumbered(idx, &table))
+                .or_else(dearer);
             if why.is_some() == self.is_barred[idx] {
                 continue;
             }
             self.is_barred[idx] = why.is_some();
             let Instrument { id, name, .. } = self.instruments[idx];
-            news.push(News::Change(Change {
+            let word = Control::Entries {
                 instrument: id,
                 allowed: why.is_none(),
-                said: match why {
-                    Some(why) => format!("{name}: no entries from now on: {why}"),
-                    None => format!("{name}: entries are allowed again"),
-                },
-            }));
+            };
+            let said = match why {
+                Some(why) => format!("{name}: no entries from now on: {why}"),
+                None => format!("{name}: entries are allowed again"),
+            };
+            news.push(News::Change(word, said));
+        }
+        if let Some(tier) = tier {
+            self.compare_terms(&table, tier, &mut news);
         }
         news
+    }
+
+    /// What has become of fees and delays. A tier changes them on every market at once: it is said
+    /// of the first.
+    fn compare_terms(&mut self, now: &Table, tier: &Tier, news: &mut Vec<News>) {
+        let delays = VENUES.map(|venue| self.match_delay_ns(venue, &tier.lighter));
+        let mut is_said = [false; VENUE_COUNT];
+        for instrument in &now.instruments {
+            let same = |then: &Instrument| then.name == instrument.name;
+            let Some(at) = self.instruments.iter().position(same) else {
+                continue;
+            };
+            for venue in VENUES {
+                let side = venue.idx();
+                let mut found = terms(&instrument.markets[side], delays[side]);
+                found.instrument = self.instruments[at].id;
+                if std::mem::replace(&mut self.terms[at][side], found) == found {
+                    continue;
+                }
+                let is_first = !std::mem::replace(&mut is_said[side], true);
+                let said = || {
+                    let (fee, ms) = (found.fee_taker.to_f64(), found.match_delay_ns / MS);
+                    let place = venue.name();
+                    format!("{place}: the account's tier has changed: taker {fee:.2} bps, {ms} ms")
+                };
+                let said = if is_first { said() } else { String::new() };
+                news.push(News::Change(Control::Terms(found), said));
+            }
+        }
+    }
+
+    /// Time to a match: as configured for the tier of the start, and by as much longer or shorter
+    /// as the venue documents of the tier of now.
+    fn match_delay_ns(&self, venue: Venue, lighter: &Limits) -> u64 {
+        let configured = self.standing.match_delay_ns[venue.idx()];
+        let documented = self.standing.lighter_delay_ms.zip(lighter.taker_delay_ms());
+        match (venue, documented) {
+            (Venue::Lighter, Some((then, now))) => {
+                (configured + now * MS).saturating_sub(then * MS)
+            }
+            (Venue::Lighter, None) | (Venue::Extended, _) => configured,
+        }
+    }
+
+    /// Extended's orders are signed with the highest fee that may be taken, that of the start.
+    fn dearer(&self, idx: usize, now: &Table) -> Option<String> {
+        let then = &self.extended[idx];
+        let same = |other: &&MarketConfig| other.market.name == then.market.name;
+        let is_dearer = now.extended.iter().find(same)?.fee_rate_taker > then.fee_rate_taker;
+        let said = "its fee on extended is above what its orders are signed for; start again to \
+                    trade it";
+        is_dearer.then(|| said.to_owned())
     }
 
     /// What has become of an instrument's numbers, if they are others than those of the start.
@@ -162,8 +302,19 @@ impl Started {
     }
 }
 
-/// The first number of a market that is no longer what it was. Fees are the account's, and not read
-/// here.
+/// What a market's row and a delay come to.
+fn terms(market: &Market, match_delay_ns: u64) -> Terms {
+    Terms {
+        instrument: market.instrument,
+        venue: market.venue,
+        fee_taker: market.fee_taker,
+        fee_maker: market.fee_maker,
+        match_delay_ns,
+    }
+}
+
+/// The first number of a market that is no longer what it was. Fees are the account's: they may
+/// change.
 fn changed(then: &Market, now: &Market) -> Option<&'static str> {
     [
         ("name", then.name != now.name),
@@ -180,6 +331,7 @@ fn changed(then: &Market, now: &Market) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::InstrumentId;
     use crate::market::units::{Notional, Price, Size};
     use crate::session::tests_rows::{PRICE, listing, market, row};
 
@@ -191,7 +343,11 @@ mod tests {
             lighter: &theirs,
             lighter_fees: (Bps::from_milli(2_800), Bps::ZERO),
         };
-        Started::new(&listed.join(&Markets::All).unwrap())
+        let standing = Standing {
+            match_delay_ns: [10 * MS, 360 * MS],
+            lighter_delay_ms: Some(300),
+        };
+        Started::new(&listed.join(&Markets::All).unwrap(), standing)
     }
 
     fn lists() -> (Listing<MarketInfo>, Listing<MarketRow>) {
@@ -200,13 +356,13 @@ mod tests {
     }
 
     /// What is told when BTC's rows have been changed: the first sentence, and no more than one.
-    fn told(change: impl FnOnce(&mut MarketInfo, &mut MarketRow)) -> Option<Change> {
+    fn told(change: impl FnOnce(&mut MarketInfo, &mut MarketRow)) -> Option<(Control, String)> {
         let (mut ours, mut theirs) = lists();
         change(&mut ours.markets[0], &mut theirs.markets[1]);
-        let mut news = started().compare((&ours, &theirs));
+        let mut news = started().compare((&ours, &theirs), None);
         assert!(news.len() < 2, "{news:?}");
         match news.pop() {
-            Some(News::Change(change)) => Some(change),
+            Some(News::Change(word, said)) => Some((word, said)),
             Some(News::Unread(why)) => panic!("{why}"),
             None => None,
         }
@@ -256,17 +412,10 @@ mod tests {
             ),
         ];
         for (turn, why) in cases {
-            let change = told(turn).unwrap();
-            assert_eq!(
-                (change.instrument, change.allowed),
-                (InstrumentId(0), false)
-            );
-            let begins = change.said.starts_with("BTC: no entries from now on: ");
-            assert!(
-                begins && change.said.contains(why),
-                "{} lacks {why}",
-                change.said
-            );
+            let (word, said) = told(turn).unwrap();
+            assert_eq!(word, entries(0, false));
+            let begins = said.starts_with("BTC: no entries from now on: ");
+            assert!(begins && said.contains(why), "{said} lacks {why}");
         }
     }
 
@@ -276,19 +425,89 @@ mod tests {
         let (ours, theirs) = lists();
         let mut closed = ours.clone();
         closed.markets[1].status = "DISABLED".into();
-        assert_eq!(started.compare((&ours, &theirs)), []);
-        let news = started.compare((&closed, &theirs));
+        assert_eq!(started.compare((&ours, &theirs), None), []);
+        let news = started.compare((&closed, &theirs), None);
         assert_eq!(news.len(), 1);
-        assert_eq!(started.compare((&closed, &theirs)), []);
-        let said = "ETH: entries are allowed again".into();
-        let back = Change {
-            instrument: InstrumentId(1),
-            allowed: true,
-            said,
-        };
-        assert_eq!(started.compare((&ours, &theirs)), [News::Change(back)]);
+        assert_eq!(started.compare((&closed, &theirs), None), []);
+        let said = "ETH: entries are allowed again".to_owned();
+        let back = News::Change(entries(1, true), said);
+        assert_eq!(started.compare((&ours, &theirs), None), [back]);
         // An empty list bars everything.
-        let news = started.compare((&listing(Vec::new()), &theirs));
+        let news = started.compare((&listing(Vec::new()), &theirs), None);
         assert_eq!(news.len(), 2);
+    }
+
+    fn entries(instrument: u16, allowed: bool) -> Control {
+        Control::Entries {
+            instrument: InstrumentId(instrument),
+            allowed,
+        }
+    }
+
+    fn tier(name: &str, taker_fee_e6: u32, extended_rate: i64) -> Tier {
+        let fees = |market: &str| Fees {
+            market: market.to_owned(),
+            maker_rate: 0,
+            taker_rate: extended_rate,
+        };
+        Tier {
+            extended: ["BTC-USD", "ETH-USD"].map(fees).to_vec(),
+            lighter: Limits {
+                tier: name.to_owned(),
+                taker_fee_e6,
+                maker_fee_e6: 0,
+            },
+        }
+    }
+
+    #[test]
+    fn row_55_another_tier_is_told_of_every_market_once() {
+        let mut started = started();
+        let (ours, theirs) = lists();
+        let mut told = |name: &str, fee_e6| {
+            let tier = tier(name, fee_e6, 250_000);
+            let news = started.compare((&ours, &theirs), Some(&tier));
+            let line = |news: News| match news {
+                News::Change(Control::Terms(t), said) => {
+                    let fee = (t.fee_taker.to_f64() * 100.0).round() as u32;
+                    (t.instrument.0, t.venue, fee, t.match_delay_ns / MS, said)
+                }
+                other => panic!("{other:?}"),
+            };
+            news.into_iter().map(line).collect::<Vec<_>>()
+        };
+        // The start's 2.8 bps belong to 300 ms in this test; all that counts is the difference.
+        assert_eq!(told("standard", 280), []);
+        let changed = told("premium", 196);
+        let lines = changed.iter().map(|l| (l.0, l.1, l.2, l.3));
+        let expected = [0, 1].map(|at| (at, Venue::Lighter, 196, 200));
+        assert_eq!(lines.collect::<Vec<_>>(), expected);
+        assert!(changed[0].4.contains("the account's tier has changed"));
+        assert_eq!(changed[1].4, "", "said once");
+        assert_eq!(told("premium", 196), []);
+        // A stake that the table does not know: the fee is known, the delay stays configured.
+        let unknown = told("premium", 111);
+        assert_eq!((unknown[0].2, unknown[0].3), (111, 360));
+        assert_eq!(told("standard", 0)[0].3, 360);
+    }
+
+    #[test]
+    fn row_55_a_fee_above_the_signed_one_bars_entries_on_extended() {
+        let mut started = started();
+        let (ours, theirs) = lists();
+        let mut news = |rate| {
+            let tier = tier("standard", 280, rate);
+            started.compare((&ours, &theirs), Some(&tier))
+        };
+        let dearer = news(300_000);
+        assert!(
+            matches!(&dearer[0], News::Change(word, said)
+                if *word == entries(0, false) && said.contains("signed for")),
+            "{dearer:?}"
+        );
+        // And the fee itself, which exits pay.
+        assert_eq!(dearer.len(), 4);
+        let back = news(200_000);
+        assert!(matches!(&back[0], News::Change(word, _) if *word == entries(0, true)));
     }
 }

@@ -134,6 +134,7 @@ impl Listed<'_> {
             notional_min: row.notional_min,
             fee_taker: self.lighter_fees.0,
             fee_maker: self.lighter_fees.1,
+            bounds: row.bounds(),
         })
     }
 

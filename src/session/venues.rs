@@ -5,16 +5,16 @@
 //! only one venue lists, is not open for trading, or has a grid we can't hold.
 
 use crate::config::{Config, ExtendedAccount, LighterAccount, LighterKey, Mode};
-use crate::market::Venue;
 use crate::market::units::{Bps, Nanos, SECOND};
+use crate::market::{Market, Venue};
 use crate::net::{Connection, ConnectionLimits, Endpoint, Protocol, TlsClient};
 use crate::selftest;
 use crate::session::left_out::LeftOut;
 use crate::session::plant::{Blueprint, ExtendedKind, LighterKind, VenueParts};
-use crate::session::refresh::Started;
+use crate::session::refresh::{Standing, Started};
 use crate::session::table::{Listed, Table};
 use crate::session::watching::Gate;
-use crate::session::{SessionError, limits};
+use crate::session::{SessionError, limits, paper};
 use crate::stage::clock::Clock;
 use crate::topology::Plan;
 use crate::venue::extended::REQUESTS_PER_MINUTE_DEFAULT;
@@ -58,12 +58,21 @@ pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Ready, SessionE
         .join(&config.markets)
         .map_err(SessionError::NoInstruments)?;
     let run = run_number(clock.now());
-    let started = Started::new(&table);
+    lighter.check_margin(&table)?;
+    let standing = Standing {
+        match_delay_ns: config.limits.match_delay_ns,
+        lighter_delay_ms: lighter
+            .limits
+            .as_ref()
+            .and_then(LighterLimits::taker_delay_ms),
+    };
+    let started = Started::new(&table, standing);
     let blueprint = Blueprint {
-        extended: extended.parts(config, &tls, &table)?,
-        lighter: lighter.parts(config, &tls, &table)?,
+        extended: extended.parts(config, &tls, &table, clock.now())?,
+        lighter: lighter.parts(config, &tls, &table, clock.now())?,
         instruments: table.instruments,
         limits: limits::of(config),
+        paper: config.is_paper().then_some(config.paper_equity),
         run,
         plan,
     };
@@ -92,7 +101,7 @@ fn unproven(name: &str, why: &str) -> SessionError {
 }
 
 /// Orders leave this process only in live mode, with an account.
-fn is_trading(config: &Config) -> bool {
+pub(super) fn is_trading(config: &Config) -> bool {
     config.mode == Mode::Live
 }
 
@@ -152,17 +161,26 @@ impl ExtendedSide<'_> {
         config: &Config,
         tls: &TlsClient,
         table: &Table,
+        now: Nanos,
     ) -> Result<VenueParts<ExtendedKind>, SessionError> {
         let feed = ExtendedFeed::new(&table.markets(Venue::Extended));
         let stream = config.extended.stream.as_str();
         let feed_lanes = dial_plan(stream, 0, feed.lanes(), tls)?;
         let Some((account, key)) = self.account else {
+            let (orders, maker) = match config.is_paper() {
+                true => {
+                    let (paper, maker) = paper::extended(config, &table.extended, now)?;
+                    (Gate::Paper(paper), Some(maker))
+                }
+                false => (Gate::Watching, None),
+            };
+            // Without a connection nothing can leave.
             return Ok(VenueParts {
                 feed,
                 feed_lanes,
-                orders: Gate::Watching,
+                orders,
                 order_lanes: vec![],
-                maker: None,
+                maker,
             });
         };
         let maker = Some(extended::sign::PointMaker::new(&key));
@@ -208,6 +226,8 @@ struct LighterSide<'a> {
     limits: Option<LighterLimits>,
     keys: Vec<ApiKey>,
     nonces: Vec<(u8, u64)>,
+    /// Markets that the account has set to isolated margin.
+    isolated: Vec<u32>,
     account: Option<&'a LighterAccount>,
 }
 
@@ -228,6 +248,7 @@ impl LighterSide<'_> {
                 limits: None,
                 keys: Vec::new(),
                 nonces: Vec::new(),
+                isolated: Vec::new(),
                 account: None,
             });
         };
@@ -252,21 +273,38 @@ impl LighterSide<'_> {
         }
         let token = first_token(account.index, &keys, now)?;
         let limits = rest.limits(account.index, &token).map_err(fault)?;
+        let isolated = rest.account(account.index).map_err(fault)?.isolated;
         Ok(LighterSide {
             markets,
             limits: Some(limits),
             keys,
             nonces,
+            isolated,
             account: Some(account),
         })
     }
 
     /// Taker and maker fee, bps; a standard account's when there is no account.
     fn fees(&self) -> (Bps, Bps) {
-        // 10^-6 of notional is a hundredth of a basis point.
-        let bps = |e6: u32| Bps::from_milli(i64::from(e6) * 10);
-        let fees = |l: &LighterLimits| (bps(l.taker_fee_e6), bps(l.maker_fee_e6));
-        self.limits.as_ref().map_or((Bps::ZERO, Bps::ZERO), fees)
+        self.limits.as_ref().map_or((Bps::ZERO, Bps::ZERO), fees_of)
+    }
+
+    /// The engine holds the whole notional of a pair in free margin of the whole account, on both
+    /// venues, so that any leverage will do. What it can't do is to stand by a market whose margin
+    /// stands for itself: a leg there may be liquidated beside a full account. Extended knows no
+    /// such mode.
+    fn check_margin(&self, table: &Table) -> Result<(), SessionError> {
+        let markets = table.markets(Venue::Lighter);
+        let mut isolated = markets.iter();
+        let is_isolated = |market: &&Market| self.isolated.contains(&market.venue_market);
+        isolated.find(is_isolated).map_or(Ok(()), |market| {
+            Err(venue(format!(
+                "Lighter: {} is set to isolated margin, and a leg there could be liquidated \
+                 beside a full account: set it to cross at the venue (with no position and no \
+                 order open there), or leave it out of MARKETS",
+                market.name
+            )))
+        })
     }
 
     fn parts(
@@ -274,18 +312,27 @@ impl LighterSide<'_> {
         config: &Config,
         tls: &TlsClient,
         table: &Table,
+        now: Nanos,
     ) -> Result<VenueParts<LighterKind>, SessionError> {
         let markets = table.markets(Venue::Lighter);
         let feed = LighterFeed::paced(&markets, config.lighter.messages_per_minute);
         let ws = config.lighter.ws.as_str();
         let feed_lanes = dial_plan(ws, 0, feed.lanes(), tls)?;
         let Some(account) = self.account else {
+            let (orders, maker) = match config.is_paper() {
+                true => {
+                    let (paper, maker) = paper::lighter(config, &markets, now)?;
+                    (Gate::Paper(paper), Some(maker))
+                }
+                false => (Gate::Watching, None),
+            };
+            // Without a connection nothing can leave.
             return Ok(VenueParts {
                 feed,
                 feed_lanes,
-                orders: Gate::Watching,
+                orders,
                 order_lanes: vec![],
-                maker: None,
+                maker,
             });
         };
         let maker = self
@@ -323,7 +370,13 @@ impl LighterSide<'_> {
     }
 }
 
-fn lighter_key(key: &LighterKey) -> Result<PrivateKey, SessionError> {
+/// Taker and maker fee of a Lighter account, bps: 10^-6 of notional is a hundredth of one.
+pub(super) fn fees_of(limits: &LighterLimits) -> (Bps, Bps) {
+    let bps = |e6: u32| Bps::from_milli(i64::from(e6) * 10);
+    (bps(limits.taker_fee_e6), bps(limits.maker_fee_e6))
+}
+
+pub(super) fn lighter_key(key: &LighterKey) -> Result<PrivateKey, SessionError> {
     PrivateKey::parse_hex(key.private_key.to_hex().expose()).map_err(|error| {
         venue(format!(
             "LIGHTER_API_KEYS: the key for slot {} can't be used: {error:?}",
@@ -332,8 +385,12 @@ fn lighter_key(key: &LighterKey) -> Result<PrivateKey, SessionError> {
     })
 }
 
-/// A token for the reads of the start.
-fn first_token(account_index: u64, keys: &[ApiKey], now: Nanos) -> Result<AuthToken, SessionError> {
+/// A token for reads over REST, good for ten minutes.
+pub(super) fn first_token(
+    account_index: u64,
+    keys: &[ApiKey],
+    now: Nanos,
+) -> Result<AuthToken, SessionError> {
     let key = keys
         .first()
         .ok_or_else(|| venue("LIGHTER_API_KEYS is empty".into()))?;
@@ -379,4 +436,44 @@ pub(super) fn dial_plan(
         Ok(connection)
     };
     lanes.into_iter().enumerate().map(dial).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Markets;
+    use crate::session::tests_rows::{listing, market, row};
+
+    #[test]
+    fn row_34_a_market_with_isolated_margin_is_refused_by_its_name() {
+        let ours = listing(["BTC", "ETH"].map(market).to_vec());
+        let theirs = listing(vec![row("ETH", 0), row("BTC", 1)]);
+        let listed = Listed {
+            extended: &ours,
+            fees: &[],
+            lighter: &theirs,
+            lighter_fees: (Bps::ZERO, Bps::ZERO),
+        };
+        let table = listed.join(&Markets::All).unwrap();
+        let refused = |isolated: &[u32]| {
+            let side = LighterSide {
+                markets: theirs.clone(),
+                limits: None,
+                keys: Vec::new(),
+                nonces: Vec::new(),
+                isolated: isolated.to_vec(),
+                account: None,
+            };
+            side.check_margin(&table)
+                .err()
+                .map(|error| error.to_string())
+        };
+        // Market 7 is not traded here.
+        assert_eq!(refused(&[7]), None);
+        let why = refused(&[7, 0]).unwrap();
+        assert!(
+            why.contains("Lighter: ETH is set to isolated margin"),
+            "{why}"
+        );
+    }
 }

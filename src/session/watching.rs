@@ -1,14 +1,18 @@
-//! A gateway's venue half that may be switched off: a dry run watches and sends nothing.
+//! A gateway's venue half that may be switched off, or lead nowhere: a dry run watches, a run on
+//! paper signs and sends nothing.
 
 use crate::market::event::FrameKind;
 use crate::market::order::{Order, Refusal};
 use crate::market::units::Nanos;
+use crate::session::paper::Paper;
 use crate::venue::{Lane, Orders, Outbox, Reports, Signing};
 
-/// Trading, or only watching.
+/// Trading, on paper, or only watching.
 pub enum Gate<O> {
     /// No lanes, no keys; every order is refused before anything is signed.
     Watching,
+    /// No lanes; every order is signed and written to where nobody reads.
+    Paper(Paper<O>),
     /// The venue's own.
     Trading(O),
 }
@@ -37,20 +41,30 @@ impl<O: Orders> Orders for Gate<O> {
     ) -> Result<Signing, Refusal> {
         match self {
             Gate::Watching => Err(Refusal::NotConnected),
+            Gate::Paper(paper) => paper.sign(order, now, ahead),
             Gate::Trading(orders) => orders.sign(order, now, ahead),
         }
     }
 
     fn encode(&mut self, now: Nanos, out: &mut Outbox) {
-        if let Gate::Trading(orders) = self {
-            orders.encode(now, out);
+        match self {
+            Gate::Watching => {}
+            // What is written must not reach the gateway.
+            Gate::Paper(paper) => paper.encode(now),
+            Gate::Trading(orders) => orders.encode(now, out),
         }
     }
 
     fn on_unsent(&mut self, lane: Lane, now: Nanos) -> bool {
         match self {
-            Gate::Watching => false,
+            Gate::Watching | Gate::Paper(_) => false,
             Gate::Trading(orders) => orders.on_unsent(lane, now),
+        }
+    }
+
+    fn on_retry_after(&mut self, lane: Lane, seconds: u32) {
+        if let Gate::Trading(orders) = self {
+            orders.on_retry_after(lane, seconds);
         }
     }
 
@@ -64,7 +78,7 @@ impl<O: Orders> Orders for Gate<O> {
         out: &mut Outbox,
     ) -> FrameKind {
         match self {
-            Gate::Watching => FrameKind::Unknown,
+            Gate::Watching | Gate::Paper(_) => FrameKind::Unknown,
             Gate::Trading(orders) => orders.on_message(lane, status, bytes, now, reports, out),
         }
     }
