@@ -13,7 +13,7 @@
 use criterion::{BatchSize, Criterion, Throughput};
 use parallax::market::book::{Delta, Side, flags};
 use parallax::market::units::{Bps, Nanos, Notional, Price, Size};
-use parallax::market::{InstrumentId, Market, Name, VENUES, Venue};
+use parallax::market::{Bounds, InstrumentId, Market, Name, VENUES, Venue};
 use parallax::venue::extended::feed::ExtendedFeed;
 use parallax::venue::lighter::feed::LighterFeed;
 use parallax::venue::{Call, Deltas, Feed, Outbox, Paths, Told};
@@ -263,6 +263,7 @@ fn market(venue: Venue) -> Market {
         notional_min: Notional::ZERO,
         fee_taker: Bps::ZERO,
         fee_maker: Bps::ZERO,
+        bounds: Bounds::default(),
     }
 }
 
