@@ -95,11 +95,256 @@ fn the_example_is_a_configuration() {
     }
 }
 
+/// The README's table of conservative mode says what the code does, row by row, and has at least
+/// what the design asks for.
+#[test]
+fn conservative_mode_is_documented_as_it_is() {
+    use parallax::config::{KEYS, Tighten};
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let mut rows = 0;
+    for key in KEYS {
+        let bound = match key.conservative {
+            Tighten::No => continue,
+            Tighten::AtLeast(bound) => format!("at least {bound}"),
+            Tighten::AtMost(bound) => format!("at most {bound}"),
+        };
+        let row = format!("| `{}` | {} | {bound} |", key.name, key.default);
+        assert!(readme.contains(&row), "the README has no row {row}");
+        rows += 1;
+    }
+    let told = readme.matches(" | at least ").count() + readme.matches(" | at most ").count();
+    assert_eq!(told, rows, "the README has rows that nothing keeps");
+    for name in [
+        "MIN_NET_EDGE_BPS",
+        "MAX_POSITION_SIZE_USD",
+        "DEPTH_HAIRCUT_PCT",
+        "STALE_AFTER_MS",
+        "ARRIVAL_FILL_MIN_PCT",
+        "PAIR_SLOTS",
+        "DAILY_LOSS_MAX_USD",
+    ] {
+        let key = KEYS.iter().find(|key| key.name == name).unwrap();
+        assert_ne!(key.conservative, Tighten::No, "{name}");
+    }
+}
+
+/// Limits that are each in bounds and contradict each other: each alone is told, by name and
+/// reason, and nothing else is.
+#[test]
+fn limits_that_contradict_each_other_are_refused() {
+    type Case = (&'static [(&'static str, &'static str)], &'static str);
+    const CASES: [Case; 27] = [
+        (&[("MAX_GROSS_USD", "999")], "MAX_GROSS_USD is below twice"),
+        (
+            &[
+                ("EDGE_PLAUSIBLE_MAX_BPS", "6"),
+                ("MIN_EXECUTION_SPREAD_BPS", "6"),
+            ],
+            "EDGE_PLAUSIBLE_MAX_BPS is not above MIN_EXECUTION_SPREAD_BPS",
+        ),
+        (
+            &[("MIN_NET_EDGE_BPS", "99.5")],
+            "MIN_NET_EDGE_BPS and SLIPPAGE_BPS together",
+        ),
+        (
+            &[("EXIT_BPS", "3")],
+            "EXIT_BPS is not below the smallest edge",
+        ),
+        (
+            &[("STOP_LOSS_BPS", "0.5")],
+            "STOP_LOSS_BPS is not above SLIPPAGE_BPS",
+        ),
+        (
+            &[("HEDGE_BAND_BPS", "0.4")],
+            "HEDGE_BAND_BPS is below SLIPPAGE_BPS",
+        ),
+        (
+            &[("RAMP_TOLERANCE_BPS", "100")],
+            "RAMP_TOLERANCE_BPS is not below EDGE_PLAUSIBLE_MAX_BPS",
+        ),
+        (
+            &[("DAILY_LOSS_MAX_USD", "1.99")],
+            "DAILY_LOSS_MAX_USD is below what one pair may lose",
+        ),
+        (
+            &[
+                ("FAIR_WINDOW_S", "10"),
+                ("FAIR_FAST_S", "10"),
+                ("FAIR_SAMPLES_MIN", "101"),
+            ],
+            "FAIR_SAMPLES_MIN is more than FAIR_WINDOW_S can hold",
+        ),
+        (
+            &[("FAIR_FAST_S", "601")],
+            "FAIR_FAST_S is more than FAIR_WINDOW_S",
+        ),
+        (
+            &[("COMMON_MODE_BPS", "100")],
+            "COMMON_MODE_BPS is not below EDGE_PLAUSIBLE_MAX_BPS",
+        ),
+        (
+            &[
+                ("FUNDING_BEFORE_S", "1500"),
+                ("FUNDING_AFTER_S", "1500"),
+                ("LIGHTER_FUNDING_AT_S", "600"),
+            ],
+            "FUNDING_BEFORE_S and FUNDING_AFTER_S bar the whole hour",
+        ),
+        (
+            &[("ORDER_TIMEOUT_MS", "350")],
+            "ORDER_TIMEOUT_MS is not above the match delays",
+        ),
+        (
+            &[("HOLD_MAX_S", "1"), ("LIGHTER_MATCH_DELAY_MS", "990")],
+            "HOLD_MAX_S is no longer than both legs take",
+        ),
+        (
+            &[("DRAIN_S", "3")],
+            "DRAIN_S is no longer than ORDER_TIMEOUT_MS",
+        ),
+        (
+            &[("LOSING_REST_S", "1")],
+            "LOSING_REST_S is no longer than COOLDOWN_MS",
+        ),
+        (
+            &[("STATE_DIR", "state")],
+            "STATE_DIR is \"state\", which depends on",
+        ),
+        (
+            &[("MARGIN_STOP_SIGMAS", "8")],
+            "MARGIN_STOP_SIGMAS is not below",
+        ),
+        (
+            &[("MARGIN_SHRINK_SIGMAS", "5")],
+            "MARGIN_SHRINK_SIGMAS is not below",
+        ),
+        (
+            &[("MARGIN_FLATTEN_SIGMAS", "4")],
+            "MARGIN_FLATTEN_SIGMAS is not below",
+        ),
+        (&[("EQUITY_SHARE_PCT", "0")], "EQUITY_SHARE_PCT is \"0\""),
+        (
+            &[("BALANCE_LIQUIDITY_RATIO", "-1")],
+            "BALANCE_LIQUIDITY_RATIO is \"-1\"",
+        ),
+        (&[("REBALANCE_TIME_S", "59")], "REBALANCE_TIME_S is \"59\""),
+        // Absurd alone.
+        (&[("MAX_DRAWDOWN_PCT", "0")], "MAX_DRAWDOWN_PCT is \"0\""),
+        (
+            &[("DAILY_LOSS_MAX_USD", "-5")],
+            "DAILY_LOSS_MAX_USD is \"-5\"",
+        ),
+        (&[("LOSING_RUN_MAX", "0")], "LOSING_RUN_MAX is \"0\""),
+        (
+            &[("HOLD_MAX_S", "60"), ("HOLD_EXPECTED_S", "61")],
+            "HOLD_EXPECTED_S is more than HOLD_MAX_S",
+        ),
+    ];
+    for (settings, wrong) in CASES {
+        let text = faults(Config::for_simulation(pairs(settings)));
+        assert!(
+            text.starts_with("the configuration has a fault:\n"),
+            "{text}"
+        );
+        assert!(text.contains(wrong), "{wrong}: {text}");
+    }
+    // All of the first together are told together.
+    let all: Vec<_> = [0, 2, 5, 7, 14, 15]
+        .iter()
+        .flat_map(|at| CASES[*at].0.iter().copied())
+        .collect();
+    let text = faults(Config::for_simulation(pairs(&all)));
+    assert!(
+        text.starts_with("the configuration has 6 faults:"),
+        "{text}"
+    );
+    // One setting may contradict several others.
+    let text = faults(Config::for_simulation(pairs(&[(
+        "EDGE_PLAUSIBLE_MAX_BPS",
+        "3",
+    )])));
+    assert!(
+        text.starts_with("the configuration has 3 faults:"),
+        "{text}"
+    );
+    for (settings, holds) in [
+        (
+            &[("RAMP_PAIRS", "0"), ("RAMP_TOLERANCE_BPS", "100")][..],
+            true,
+        ),
+        (&[("LIGHTER_ORDERS_PER_MIN", "2")][..], true),
+        (&[("EXIT_BPS", "-400")][..], true),
+        // A default never contradicts what was set beside it.
+        (&[("HOLD_MAX_S", "60")][..], true),
+        (
+            &[("MAX_GROSS_USD", "1000"), ("STOP_LOSS_BPS", "0.6")][..],
+            true,
+        ),
+    ] {
+        assert_eq!(
+            Config::for_simulation(pairs(settings)).is_ok(),
+            holds,
+            "{settings:?}"
+        );
+    }
+    // Where pairs are entered, a budget must leave room for one.
+    let mut entering = live();
+    entering.extend(pairs(&[("LIGHTER_ORDERS_PER_MIN", "2")]));
+    let text = faults(Config::for_simulation(entering));
+    assert!(
+        text.contains("LIGHTER_ORDERS_PER_MIN leaves no entry"),
+        "{text}"
+    );
+    // A bound that conservative mode holds is named as the reason.
+    let own = [
+        ("CONSERVATIVE_MODE", "true"),
+        ("MIN_EXECUTION_SPREAD_BPS", "60"),
+    ];
+    let text = faults(Config::for_simulation(pairs(&own)));
+    assert!(
+        text.contains("CONSERVATIVE_MODE holds EDGE_PLAUSIBLE_MAX_BPS at 50"),
+        "{text}"
+    );
+}
+
+#[test]
+fn state_has_a_folder_of_each_account_s_own() {
+    let read = |process: &[(&str, &str)]| {
+        let config = Config::from_sources(None, pairs(process)).unwrap();
+        config
+            .state_dir
+            .map(|path| path.to_str().unwrap().to_owned())
+    };
+    assert_eq!(read(&[]), None, "no home");
+    let none = "/h/.local/state/parallax/SN_MAIN-none-304-none";
+    assert_eq!(read(&[("HOME", "/h")]).as_deref(), Some(none));
+    assert_eq!(
+        read(&[("HOME", "/h"), ("XDG_STATE_HOME", "x")]).as_deref(),
+        Some(none)
+    );
+    let xdg = read(&[("HOME", "/h"), ("XDG_STATE_HOME", "/x")]);
+    assert_eq!(xdg.as_deref(), Some("/x/parallax/SN_MAIN-none-304-none"));
+    let own = read(&[("HOME", "/h"), ("STATE_DIR", "/mine")]);
+    assert_eq!(own.as_deref(), Some("/mine"));
+    let mut account = live();
+    account.extend(pairs(&[("HOME", "/h")]));
+    let config = Config::from_sources(None, account).unwrap();
+    let path = config.state_dir.unwrap();
+    assert!(
+        path.ends_with("parallax/SN_SEPOLIA-10002-300-281474976710654"),
+        "{path:?}"
+    );
+    // A demo has none unless it is told to.
+    assert_eq!(Config::for_simulation(live()).unwrap().state_dir, None);
+}
+
 #[test]
 fn the_environment_wins_over_the_file() {
     let file = EnvFile::new("wins", "MARKETS=BTC\nHOLD_MAX_S=60\n");
     let config = file.read(&[("MARKETS", "ETH"), ("PATH", "/bin")]).unwrap();
     assert_eq!(config.limits.hold_max_ns, 60_000_000_000);
+    assert_eq!(config.limits.edge.hold_expected_ns, 60_000_000_000);
     match config.markets {
         Markets::Only(names) => assert_eq!(names[0].as_str(), "ETH"),
         Markets::All => panic!("the environment was not read"),
@@ -255,10 +500,11 @@ fn live_beyond_loopback_is_refused_and_takes_no_defaults() {
     }
     // The same addresses are fine when nothing is sent.
     settings.retain(|(name, _)| name != "TRADING_MODE");
-    let text = faults(Config::for_simulation(settings.clone()));
-    assert!(text.contains("paper trading is not available"), "{text}");
+    let paper = Config::for_simulation(settings.clone()).expect("on paper");
+    assert!(paper.is_paper());
     settings.retain(|(name, _)| name != "AUTO_EXECUTION_ENABLED");
-    assert!(Config::for_simulation(settings).is_ok());
+    let watching = Config::for_simulation(settings).expect("a dry run");
+    assert!(!watching.is_paper());
 }
 
 #[test]
@@ -288,11 +534,7 @@ fn an_account_is_whole_or_absent() {
 
 #[test]
 fn what_this_version_lacks_is_not_pretended() {
-    for (name, value) in [
-        ("LIVE_ACK", "abc"),
-        ("AUTO_REBALANCE", "true"),
-        ("BALANCE_LIQUIDITY_RATIO", "0.1"),
-    ] {
+    for (name, value) in [("LIVE_ACK", "abc"), ("AUTO_REBALANCE", "true")] {
         let text = faults(Config::for_simulation(pairs(&[(name, value)])));
         assert!(text.contains("is not available in this version"), "{text}");
     }

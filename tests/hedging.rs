@@ -15,7 +15,7 @@ mod scripted;
 
 use parallax::market::InstrumentId;
 use parallax::market::book::Side;
-use parallax::market::event::{Control, Event, ExitCause, HaltCause, PairEnd};
+use parallax::market::event::{Control, Event, ExitCause, HaltCause, PairEnd, Reason};
 use parallax::market::order::{Action, OrderId, OrderState, Refusal, ReportKind};
 use parallax::market::units::{Bps, Notional, SECOND, Size};
 use parallax::scanner::risk::{LegOrder, Limits};
@@ -470,7 +470,7 @@ fn row_26_dust_that_nobody_takes_ends_the_pair_without_a_halt() {
     rig.edge();
     let slow = rig.only(Lighter);
     rig.fill_part(&slow, size("0.004"));
-    for _ in 0..100 {
+    for _ in 0..200 {
         for order in rig.placed() {
             rig.reject(&order);
         }
@@ -638,6 +638,21 @@ fn a_gateway_that_will_not_send_is_tried_again_slowly() {
     rig.pass(3_100);
     assert_eq!(rig.summary().end, PairEnd::Unwound);
     assert!(!rig.halt.is_raised());
+}
+
+/// What a gateway holds back waits for its turn, and no new pair adds an order behind it.
+#[test]
+fn row_39_no_entry_follows_an_order_held_back_for_its_budget() {
+    let mut rig = Rig::ready(limits());
+    rig.edge();
+    let slow = rig.only(Lighter);
+    let why = Refusal::RateBudget;
+    rig.tell(Lighter, slow.id, ReportKind::NotSent { why });
+    rig.turn();
+    rig.calm();
+    rig.edge();
+    assert!(rig.placed().is_empty());
+    assert!(rig.refused(Reason::RateBudget), "{:?}", rig.reasons());
 }
 
 #[test]

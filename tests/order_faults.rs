@@ -78,6 +78,12 @@ fn every_fault_of_an_order_ends_flat_or_hedged() {
         .env("EXTENDED_ORDERS_PER_MIN", "5000")
         .env("EXTENDED_ORDER_LANES", "8")
         .env("MAX_GROSS_USD", "20000")
+        // What the faults cost must not end what they are to show.
+        .env("DAILY_LOSS_MAX_USD", "10000")
+        .env("MAX_DRAWDOWN_PCT", "90")
+        .env("UNWINDS_IN_A_ROW_MAX", "1000")
+        .env("MISSES_IN_A_ROW_MAX", "10000")
+        .env("LOSING_RUN_MAX", "1000")
         .output()
         .expect("the binary was built for this test");
     let (report, err) = (object(&output), text(&output.stderr));

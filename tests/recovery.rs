@@ -2,6 +2,10 @@
 //! message, a silent peer, a full link. Each time the market is stale before anything else is said,
 //! and in step again with the next whole book.
 //!
+//! Rows 5, 8, 11 and 12 of the list of failures seen in public bots. How a run recovers after a
+//! crash (50, 52) is in `kill.rs`; how pairs do after a venue was away (35, 37), in
+//! `hedging/outside.rs`.
+//!
 //! Feed stages are turned by hand; time is an argument. Only the cut needs a real socket, since a
 //! cut is something that happens below the messages.
 

@@ -195,7 +195,7 @@ fn row_25_a_position_that_shrank_is_believed_when_it_is_said_twice_or_stands() {
             rig.position(Lighter, Size::ZERO);
             rig.turn();
         } else {
-            rig.pass(1_900);
+            rig.pass(3_900);
             assert!(!rig.halt.is_raised());
             rig.pass(200);
         }
@@ -240,7 +240,7 @@ fn row_35_a_forced_trade_told_after_its_position_is_not_counted_twice() {
     let (slow, _) = rig.hedged();
     rig.pass(100);
     rig.position(Lighter, Size::ZERO);
-    rig.pass(3_100);
+    rig.pass(5_100);
     let out = rig.only(Extended);
     rig.force(Lighter, Side::Bid, slow.size, price("1010.0"));
     rig.position(Lighter, Size::ZERO);
@@ -254,6 +254,34 @@ fn row_35_a_forced_trade_told_after_its_position_is_not_counted_twice() {
     let extended = (out.price - price("1000.1")) * slow.size;
     assert_eq!(told.total + told.fees, lighter + extended);
     assert!(!rig.halted().contains(&HaltCause::Unexplained));
+}
+
+/// While the pair is on its way out, too: what is gone can't be closed, and the refusals are no
+/// tries that ran out.
+#[test]
+fn row_35_what_is_gone_on_the_way_out_is_seen_and_not_closed_in_vain() {
+    let mut rig = Rig::ready(limits());
+    let (slow, _) = rig.hedged();
+    rig.pass(100);
+    rig.command(Control::Drain);
+    rig.pass(10);
+    let lead = rig.only(Lighter);
+    rig.position(Extended, Size::ZERO);
+    rig.fill_all(&lead);
+    let mut refused = 0;
+    for _ in 0..60 {
+        for order in rig.placed() {
+            assert_eq!((order.venue, order.size), (Extended, slow.size));
+            rig.reject(&order);
+            refused += 1;
+        }
+        rig.pass(100);
+    }
+    assert!((2..=12).contains(&refused), "{refused}");
+    assert_eq!(rig.halted(), [HaltCause::Forced], "seen, and a human told");
+    assert_eq!(rig.summary().cause, ExitCause::Forced);
+    assert_eq!(rig.last_status.pairs_stuck, 0);
+    assert!(rig.last_status.drained);
 }
 
 #[test]

@@ -304,6 +304,25 @@ fn an_edge_that_is_gone_is_taken_back_where_that_is_cheaper() {
 }
 
 #[test]
+fn after_a_converged_exit_that_missed_a_drain_still_leaves_in_turn() {
+    let mut rig = Rig::ready(limits());
+    rig.hedged();
+    rig.converge();
+    let missed = rig.only(Lighter);
+    rig.edge();
+    rig.fill_part(&missed, Size::ZERO);
+    rig.pass(3_100);
+    assert!(rig.placed().is_empty());
+    rig.command(Control::Drain);
+    rig.pass(10);
+    // Lighter alone: Extended would be done a third of a second before it.
+    let lead = rig.only(Lighter);
+    rig.fill_all(&lead);
+    let last = rig.only(Extended);
+    assert_eq!(last.size, lead.size);
+}
+
+#[test]
 fn what_a_lone_leg_risked_is_told() {
     let mut rig = Rig::ready(limits());
     rig.edge();

@@ -3,7 +3,7 @@
 use crate::mutate::{Random, cases, extended, lighter, mutate};
 use parallax::market::event::FrameKind;
 use parallax::market::units::{Bps, Nanos, Notional, Price, Size};
-use parallax::market::{InstrumentId, Market, Name, Venue};
+use parallax::market::{Bounds, InstrumentId, Market, Name, Venue};
 use parallax::venue::extended::MarketConfig;
 use parallax::venue::extended::orders::{ExtendedOrders, OrdersSettings};
 use parallax::venue::extended::sign::hash::Chain;
@@ -28,6 +28,7 @@ fn market(venue: Venue, name: &str) -> Market {
         notional_min: Notional::ZERO,
         fee_taker: Bps::ZERO,
         fee_maker: Bps::ZERO,
+        bounds: Bounds::default(),
     }
 }
 

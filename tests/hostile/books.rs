@@ -5,7 +5,7 @@ use crate::mutate::{Random, cases, extended, lighter, mutate};
 use parallax::market::book::{Delta, flags};
 use parallax::market::event::FrameKind;
 use parallax::market::units::{Bps, Nanos, Notional, Price, Size};
-use parallax::market::{InstrumentId, Market, Name, Venue};
+use parallax::market::{Bounds, InstrumentId, Market, Name, Venue};
 use parallax::venue::extended::feed::ExtendedFeed;
 use parallax::venue::lighter::feed::LighterFeed;
 use parallax::venue::lighter::frame::{parsed_ticker, ticker};
@@ -28,6 +28,7 @@ fn market(venue: Venue, name: &str, venue_market: u32) -> Market {
         notional_min: Notional::ZERO,
         fee_taker: Bps::ZERO,
         fee_maker: Bps::ZERO,
+        bounds: Bounds::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use parallax::market::event::{Doubt, Event, FrameKind};
 use parallax::market::order::{Force, OrderId, OrderState, ReportKind};
 use parallax::market::reference::ReferenceKind;
 use parallax::market::units::{Bps, Nanos, Notional, Price, SECOND, Size, parse_decimal};
-use parallax::market::{InstrumentId, Market, Name, Venue};
+use parallax::market::{Bounds, InstrumentId, Market, Name, Venue};
 use parallax::venue::extended::MarketConfig;
 use parallax::venue::extended::feed::{BookState, ExtendedFeed};
 use parallax::venue::extended::orders::{ExtendedOrders, OrdersSettings};
@@ -40,6 +40,7 @@ fn market(name: &str) -> Market {
         notional_min: Notional::ZERO,
         fee_taker: Bps::ZERO,
         fee_maker: Bps::ZERO,
+        bounds: Bounds::default(),
     }
 }
 

@@ -169,6 +169,22 @@ fn row_16_pages_and_refusals_are_no_answers_and_are_not_hurried() {
             "{status} {body}"
         );
     }
+    // When it says for how long itself, for so long; not longer than a minute.
+    for (stated_s, rest_s) in [(2, 2), (33, 33), (600, 60), (0, 10)] {
+        let mut desk = Desk::live();
+        desk.send(&entry(1)).unwrap();
+        desk.beat(3);
+        desk.sent();
+        desk.orders.on_retry_after(2, stated_s);
+        desk.hear_status(2, 429, "".into());
+        let waited_s = (1..=60).find(|_| {
+            desk.hear(0, &json!({"type": "pong"}));
+            desk.hear(1, &json!({"type": "pong"}));
+            desk.beat(1);
+            desk.sent().iter().any(|text| text.contains("nextNonce"))
+        });
+        assert_eq!(waited_s, Some(rest_s), "{stated_s}");
+    }
     // Refused again and again: ever longer, to a minute.
     let mut desk = Desk::live();
     desk.send(&entry(1)).unwrap();
@@ -225,6 +241,33 @@ fn row_17_row_18_an_accepted_order_that_never_was_is_found_out() {
     desk.send(&order(1, Action::Query)).unwrap();
     assert_eq!(requests(&mut desk), [""; 0], "over: answered from memory");
     assert_eq!(desk.told(), [(1, state(OrderState::Rejected, b"0"))]);
+}
+
+#[test]
+fn one_page_settles_every_order_that_is_looked_for_on_it() {
+    let mut desk = Desk::live();
+    for id in [71, 72, 73] {
+        desk.send(&order(id, Action::Query)).unwrap();
+    }
+    assert!(requests(&mut desk)[0].contains("accountActiveOrders"));
+    let open = [row(72, "open", "0.1", 5)];
+    desk.hear(2, &json!({"code": 200, "orders": open}));
+    assert_eq!(desk.told(), [(72, state(OrderState::Working, b"0.1"))]);
+    assert!(requests(&mut desk)[0].contains("accountInactiveOrders"));
+    let over = [row(73, "filled", "0.3", 7), row(71, "canceled", "0", 6)];
+    desk.hear(2, &json!({"code": 200, "orders": over}));
+    let mut told = desk.told();
+    told.sort_by_key(|(id, _)| *id);
+    let expected = [
+        (71, state(OrderState::Cancelled, b"0")),
+        (73, state(OrderState::Filled, b"0.3")),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(
+        requests(&mut desk),
+        [""; 0],
+        "two questions for three orders"
+    );
 }
 
 #[test]

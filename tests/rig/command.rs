@@ -6,9 +6,12 @@ use std::process::{Command, Output};
 /// The binary with these arguments.
 pub fn parallax(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parallax"));
-    // An empty folder: no `.env` of the developer's may leak in.
+    // An empty folder: no `.env` of the developer's may leak in. No home: no test may leave a
+    // circuit breaker open for the next one, or for the developer.
     command
         .args(arguments)
+        .env_remove("XDG_STATE_HOME")
+        .env_remove("HOME")
         .current_dir(env!("CARGO_TARGET_TMPDIR"));
     command
 }

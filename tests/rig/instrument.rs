@@ -1,7 +1,7 @@
 //! One instrument that both venues list, for tests that drive feeds by hand.
 
 use parallax::market::units::{Bps, Nanos, Notional, Price, Size};
-use parallax::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
+use parallax::market::{Bounds, Instrument, InstrumentId, Market, Name, VENUES, Venue};
 
 /// Its index.
 pub const ID: InstrumentId = InstrumentId(0);
@@ -21,6 +21,7 @@ pub fn market(venue: Venue) -> Market {
         notional_min: Notional::ZERO,
         fee_taker: Bps::ZERO,
         fee_maker: Bps::ZERO,
+        bounds: Bounds::default(),
     }
 }
 

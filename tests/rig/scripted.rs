@@ -7,7 +7,10 @@ use parallax::market::event::{Control, Event, HaltCause, PairSummary, Reason, St
 use parallax::market::order::{Action, Force, Order, OrderId, OrderState, Report, ReportKind};
 use parallax::market::reference::{Reference, ReferenceKind};
 use parallax::market::units::{Bps, MS, Nanos, Notional, Price, SCALE, SECOND, Size};
-use parallax::market::{Instrument, InstrumentId, Market, Name, VENUES, Venue};
+use parallax::market::{Bounds, Instrument, InstrumentId, Market, Name, VENUES, Venue};
+use parallax::scanner::arrival::key::{KEYS, Key};
+use parallax::scanner::arrival::memory::{Cell, Sums};
+use parallax::scanner::arrival::table::Table;
 use parallax::scanner::risk::Limits;
 use parallax::scanner::{Ends, Scanner};
 use parallax::stage::Stage;
@@ -44,6 +47,7 @@ pub fn instrument(id: u16) -> Instrument {
         notional_min: Notional::from_usd(10),
         fee_taker: bps(fee),
         fee_maker: Bps::ZERO,
+        bounds: Bounds::default(),
     };
     Instrument {
         id: InstrumentId(id),
@@ -53,6 +57,24 @@ pub fn instrument(id: u16) -> Instrument {
             market(Lighter, "0.01", "0.0005", "0.005", "0"),
         ],
     }
+}
+
+/// A memory in which edges of every kind have always stayed as they were seen.
+pub fn steady() -> Table {
+    let mut table = Table::new(2);
+    let whole = || Sums {
+        filled: 1 << 20,
+        ..Sums::default()
+    };
+    let cell = Cell {
+        tries: 1 << 20,
+        orders: [whole(); 3],
+    };
+    for number in 0..KEYS as u16 {
+        let key = Key::from_number(number).unwrap();
+        table.all.restore(key, cell);
+    }
+    table
 }
 
 pub struct Rig {
@@ -81,8 +103,19 @@ impl Rig {
         Rig::sized(limits, 64)
     }
 
+    /// Ready to trade on markets whose venues state these margins and limits.
+    pub fn within(limits: Limits, bounds: [Bounds; 2]) -> Rig {
+        let mut rig = Rig::of(limits, 64, bounds);
+        rig.open_for_business();
+        rig
+    }
+
     /// With order links of a given capacity.
     pub fn sized(limits: Limits, order_capacity: usize) -> Rig {
+        Rig::of(limits, order_capacity, [Bounds::default(); 2])
+    }
+
+    fn of(limits: Limits, order_capacity: usize, bounds: [Bounds; 2]) -> Rig {
         let [d0, d1] = [link("deltas", 1024), link("deltas", 1024)];
         let [f0, f1] = [link("references", 64), link("references", 64)];
         let [r0, r1] = [link("reports", 1024), link("reports", 1024)];
@@ -102,12 +135,19 @@ impl Rig {
             control: control_rx,
             status: status_tx,
             journal: journal_tx,
+            board: link("board", 1_024).0,
             halt: halt.clone(),
             clock: Clock::new(),
         };
-        let instruments = [instrument(0), instrument(1)];
+        let instruments = [0, 1].map(|id| {
+            let mut instrument = instrument(id);
+            for venue in VENUES {
+                instrument.markets[venue.idx()].bounds = bounds[venue.idx()];
+            }
+            instrument
+        });
         Rig {
-            scanner: Scanner::new(&instruments, limits, RUN, ends),
+            scanner: Scanner::new(&instruments, limits, RUN, ends).learned(steady()),
             now: Nanos(1_000_000 * SECOND),
             halt,
             deltas: [d0.0, d1.0],
@@ -131,6 +171,31 @@ impl Rig {
         let mut rig = Rig::new(limits);
         rig.open_for_business();
         rig
+    }
+
+    /// On paper, with this much money at each venue: fair known to be zero, both books at 1000. The
+    /// test is the gateway (`sign_all`), nobody is the venue.
+    pub fn on_paper(limits: Limits, usd: i64) -> Rig {
+        let rig = Rig::new(limits);
+        let mut rig = Rig {
+            scanner: rig.scanner.on_paper(Notional::from_usd(usd)),
+            ..rig
+        };
+        let (instrument, basis) = (BTC, Bps::ZERO);
+        rig.command(Control::FairSeed { instrument, basis });
+        rig.settle();
+        rig.pass(10);
+        rig
+    }
+
+    /// Says of every order placed that it is on its way; gives them.
+    pub fn sign_all(&mut self) -> Vec<Order> {
+        let placed = self.placed();
+        for order in &placed {
+            self.tell(order.venue, order.id, ReportKind::Sent);
+        }
+        self.turn();
+        placed
     }
 
     pub fn open_for_business(&mut self) {
@@ -168,6 +233,12 @@ impl Rig {
     pub fn calm(&mut self) {
         self.book(Extended, "999.9", "1000.1");
         self.book(Lighter, "999.9", "1000.1");
+    }
+
+    /// Both books at 1000, so that what is open is left at its fair: the touches meet.
+    pub fn converge(&mut self) {
+        self.book(Lighter, "999.9", "1000.0");
+        self.book(Extended, "1000.0", "1000.1");
     }
 
     /// A mark, an index or a funding rate of BTC, at 10^-9.
@@ -252,9 +323,14 @@ impl Rig {
     }
 
     pub fn tell(&mut self, venue: Venue, order: OrderId, kind: ReportKind) {
+        self.tell_of(BTC, venue, order, kind);
+    }
+
+    /// Not yet heard: `turn` does that.
+    pub fn tell_of(&mut self, at: InstrumentId, venue: Venue, order: OrderId, kind: ReportKind) {
         let report = Report {
             venue,
-            instrument: BTC,
+            instrument: at,
             order,
             t: self.now,
             kind,

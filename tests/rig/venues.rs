@@ -57,6 +57,8 @@ impl Venues {
             ("LIGHTER_API_KEYS", keys.join(",")),
             ("LIGHTER_CHAIN_ID", word(&l["chain_id"])),
             ("TLS_CA_FILE", ca_file.to_string()),
+            // No test lasts long enough for a market to earn its size.
+            ("RAMP_PAIRS", "0".to_string()),
         ]
         .map(|(key, value)| format!("{key}={value}\n"))
         .concat()

@@ -408,6 +408,7 @@ fn is_recursive(function: &Function) -> bool {
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("market", &[]),
     ("stage", &["market"]),
+    ("state", &[]),
     ("net", &["market"]),
     ("venue", &["market"]),
     ("scanner", &["market", "stage"]),
@@ -451,6 +452,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "scanner::spread",
         ],
     ),
+    ("breaker", &["market", "config", "state"]),
     (
         "flatten",
         &["hands", "market", "keys", "config", "stage::clock"],
