@@ -72,8 +72,9 @@ pub fn cheaper(pair: &Pair, board: &Board, large: Venue, excess: Size) -> Way {
             let moved = moved(pair, large, (stands, large_price));
             let needed = moved + fee + fee + half(large) + half(small);
             let pays = |edge: Bps| pair.yardstick.pays(pair.long, ask, bid, edge);
-            // Time is only ever on the hedge's side: mostly it need not be reckoned.
-            match pays(needed) || pays(needed - time_alone(pair, board, large)) {
+            // Time is on the first hedge's side: mostly it need not be reckoned.
+            let is_planned = pair.hedge_tries == 0;
+            match is_planned && pays(needed) || pays(needed - time_alone(pair, board, large)) {
                 true => Way::Hedge,
                 false => Way::Unwind,
             }

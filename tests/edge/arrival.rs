@@ -14,7 +14,7 @@ use parallax::sim::plant::Plant;
 /// Seeds that the table that ships is learned on; no test judges by them.
 const LEARNED_ON: std::ops::RangeInclusive<u64> = 1001..=1100;
 /// How it is made again.
-const COMMAND: &str = "cargo test --test edge -- --ignored by_hand_the_table_that_ships_is_made";
+const COMMAND: &str = "cargo test --test edge -- --ignored the_table_that_ships_is_made";
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sim/arrival.table");
 
 fn scores(engine: &Engine) -> impl Iterator<Item = &Score> {
@@ -90,7 +90,7 @@ fn a_cold_start_refuses_until_it_has_learned() {
 
 #[test]
 #[ignore = "writes src/sim/arrival.table"]
-fn by_hand_the_table_that_ships_is_made() {
+fn the_table_that_ships_is_made() {
     let table = learned(LEARNED_ON);
     let label = format!(
         "What planted edges have become, for `parallax demo` to begin with.\n\

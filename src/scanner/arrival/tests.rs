@@ -1,6 +1,7 @@
 //! The memory of edges against a naive one with floats and the whole history, and what it must
 //! never do.
 
+use super::key::SIZES;
 use super::memory::{Cell, HALF_LIFE_NS, Memory, SAMPLES_MIN, Sums};
 use super::table::{Table, TableError};
 use super::*;
@@ -282,13 +283,20 @@ impl Naive {
         sums
     }
 
+    /// The same over edges of one age, of any size and whoever moved.
+    fn of_age(&self, key: usize, order: usize, now: u64) -> [f64; 4] {
+        let age = |key: usize| key / SIZES % AGES;
+        self.sums(order, now, |_, k| age(k) == age(key))
+    }
+
     /// Fill, drift and error, or nothing.
     fn known(&self, market: usize, key: usize, order: usize, now: u64) -> Option<[f64; 3]> {
         let twin = (key + KEYS / 2) % KEYS;
         let own = self.sums(order, now, |m, k| m == market && k == key);
         let pool = self.sums(order, now, |_, k| k == key);
         let wide = self.sums(order, now, |_, k| k == key || k == twin);
-        if wide[1] < 8.0 {
+        let any = self.of_age(key, order, now);
+        if any[1] < 8.0 {
             return None;
         }
         let means = |s: [f64; 4]| {
@@ -307,7 +315,8 @@ impl Naive {
                 mix(own[4], own[1], wide[4], fills),
             ]
         };
-        let all = drawn(means(own), drawn(means(pool), means(wide)));
+        let wide = drawn(means(wide), means(any));
+        let all = drawn(means(own), drawn(means(pool), wide));
         let spread = (all[4] - all[3] * all[3]).max(0.0);
         let variance = (spread * all[1] + 9.0 * 4.0) / (all[1] + 4.0);
         Some([all[2], all[3], (variance / all[1]).sqrt()])
@@ -323,7 +332,7 @@ fn sample() -> impl Strategy<Value = Sample> {
     (
         wait,
         0_usize..2,
-        0_usize..3,
+        0_usize..4,
         0_i64..20_000,
         [made(), made(), made()],
     )
@@ -335,8 +344,9 @@ proptest! {
         let mut table = Table::new(2);
         let mut naive = Naive::default();
         let mut now = START;
-        // Two kinds that are twins, and one that is neither's.
-        let kinds = [key(2), key(2).twin(), key(3)];
+        // Two kinds that are twins, one of their age but of another size, and one of another age.
+        let larger = Key::new(Venue::Lighter, 2, Bps::whole(30));
+        let kinds = [key(2), key(2).twin(), larger, key(3)];
         for (wait_s, market, kind, net, edges) in samples {
             now = now.plus(wait_s * SECOND);
             let (net, made) = (Bps::from_milli(net), edges.map(|e| e.map(Bps::from_milli)));
@@ -360,9 +370,8 @@ proptest! {
                 for (order, known) in known.into_iter().enumerate() {
                     let judge = naive.known(market, kind.idx(), order, now.0);
                     // Which of two roundings passes the mark first is nobody's business.
-                    let twin = kind.twin().idx();
-                    let wide = naive.sums(order, now.0, |_, k| k == kind.idx() || k == twin);
-                    if (wide[1] - 8.0).abs() < 0.1 {
+                    let any = naive.of_age(kind.idx(), order, now.0);
+                    if (any[1] - 8.0).abs() < 0.1 {
                         continue;
                     }
                     prop_assert_eq!(known.is_some(), judge.is_some());
