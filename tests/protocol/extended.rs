@@ -400,7 +400,8 @@ fn documented_account_messages_are_read() {
     let short = ReportKind::Position {
         size: Size(-300_000_000),
     };
-    assert_eq!(reports, [(OrderId::NONE, short)]);
+    let queue = ReportKind::Queue { rank: 1 };
+    assert_eq!(reports, [(OrderId::NONE, short), (OrderId::NONE, queue)]);
     let (_, reports) = account.say(&recorded("v1.account.balance")[1]);
     let expected = ReportKind::Balance {
         equity: Notional::from_usd(20),

@@ -14,6 +14,19 @@ pub struct Venues {
     pub description: Value,
 }
 
+/// A folder of its own for what a run keeps, with what a demo knows of edges: cold, a run would
+/// refuse all of them for as long as these tests last.
+fn state_dir(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-state"));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).expect("the target folder can be written");
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&path, owner_only).expect("it is ours");
+    let table = include_bytes!("../../src/sim/arrival.table");
+    std::fs::write(path.join("arrival.table"), table).expect("there is room");
+    path
+}
+
 impl Venues {
     /// Starts them with these flags.
     pub fn start(flags: &[&str]) -> Venues {
@@ -29,7 +42,9 @@ impl Venues {
     pub fn env_file(&self, name: &str, more: &str) -> PathBuf {
         let pem = self.description["ca_pem"].as_str();
         let ca = private_file(&format!("{name}-ca.pem"), pem.expect("a certificate"));
-        let settings = self.settings(ca.to_str().expect("UTF-8")) + more;
+        let state = state_dir(name);
+        let state = format!("STATE_DIR={}\n", state.to_str().expect("UTF-8"));
+        let settings = self.settings(ca.to_str().expect("UTF-8")) + &state + more;
         private_file(&format!("{name}.env"), &settings)
     }
 

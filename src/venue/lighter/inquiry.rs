@@ -110,6 +110,8 @@ pub struct Inquiry {
     asked: Option<(Question, Nanos)>,
     doubts: Batch<Doubt>,
     wants_trades: bool,
+    /// They were asked for in vain: an order in doubt comes first, once.
+    trades_yield: bool,
     probed: Nanos,
     /// No question before this, and how long the last rest was.
     rest_until: Nanos,
@@ -141,6 +143,7 @@ impl Inquiry {
             asked: None,
             doubts: Batch::new(DOUBTS_MAX),
             wants_trades: false,
+            trades_yield: false,
             probed: Nanos::ZERO,
             rest_until: Nanos::ZERO,
             rest_ns: 0,
@@ -167,7 +170,10 @@ impl Inquiry {
     pub fn want_again(&mut self, question: Question) {
         match question {
             Question::Order(doubt) => self.want(doubt),
-            Question::Trades => self.want_trades(),
+            Question::Trades => {
+                self.want_trades();
+                self.trades_yield = true;
+            }
             Question::Probe => self.probed = Nanos::ZERO,
             Question::Nonce(_) => {}
         }
@@ -248,7 +254,8 @@ impl Inquiry {
             return Some(Question::Probe);
         }
         ask.token?;
-        if std::mem::take(&mut self.wants_trades) {
+        let yields = std::mem::take(&mut self.trades_yield) && !self.doubts.items().is_empty();
+        if !yields && std::mem::take(&mut self.wants_trades) {
             return Some(Question::Trades);
         }
         let first = *self.doubts.items().first()?;
