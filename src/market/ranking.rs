@@ -32,3 +32,22 @@ pub struct Ranked {
     /// Why it would not be entered now; `None`: it would.
     pub refused: Option<Reason>,
 }
+
+impl Ranked {
+    /// A direction of which nothing is known but why; not ranked yet.
+    pub fn blank(instrument: InstrumentId, long: Venue, t: Nanos, refused: Reason) -> Ranked {
+        Ranked {
+            rank: 0,
+            of: 0,
+            t,
+            instrument,
+            long,
+            parts: Parts::default(),
+            expected: None,
+            size: Size::ZERO,
+            value: Notional::ZERO,
+            bound: None,
+            refused: Some(refused),
+        }
+    }
+}

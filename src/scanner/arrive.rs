@@ -1,7 +1,6 @@
 //! Where the scanner meets `arrival`: what it shows of books, edges and fills, and when it looks
 //! again because time alone has made an edge older.
 
-use crate::market::book::Side;
 use crate::market::event::{Event, Reason};
 use crate::market::order::{Report, ReportKind};
 use crate::market::units::{Bps, Nanos, Notional};
@@ -119,11 +118,7 @@ impl Scanner {
         let board = &self.boards[chance.instrument.idx()];
         let haircut = Haircut::cut_e4(self.limits.depth_haircut_e4);
         let on = |venue| {
-            let side = match venue == chance.long {
-                true => Side::Ask,
-                false => Side::Bid,
-            };
-            let best = board.book(venue).best(side);
+            let best = board.book(venue).best(chance.side(venue).other());
             best.map_or(Notional::ZERO, |best| best.price * haircut.of(best.size))
         };
         let [extended, lighter] = VENUES.map(on);

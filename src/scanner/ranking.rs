@@ -9,7 +9,7 @@
 use crate::market::edge::Parts;
 use crate::market::event::Reason;
 use crate::market::ranking::Ranked;
-use crate::market::units::{Bps, MS, Nanos, Notional, Size};
+use crate::market::units::{MS, Nanos, Notional};
 use crate::market::{Instrument, InstrumentId, VENUES};
 use crate::scanner::Scanner;
 use crate::scanner::enter::Chance;
@@ -38,19 +38,8 @@ pub(super) struct Ranking {
 impl Ranking {
     /// Takes all memory it will use.
     pub fn new(instruments: &[Instrument], link: Tx<Ranked>) -> Ranking {
-        let direction = |instrument: InstrumentId, long| Ranked {
-            rank: 0,
-            of: 0,
-            t: Nanos::ZERO,
-            instrument,
-            long,
-            parts: Parts::default(),
-            expected: None,
-            size: Size::ZERO,
-            value: Notional::ZERO,
-            bound: None,
-            refused: Some(Reason::StaleBook),
-        };
+        let direction =
+            |instrument, long| Ranked::blank(instrument, long, Nanos::ZERO, Reason::StaleBook);
         let both = |instrument: &Instrument| VENUES.map(|long| direction(instrument.id, long));
         let rows: Box<[Ranked]> = instruments.iter().flat_map(both).collect();
         Ranking {
@@ -67,14 +56,10 @@ impl Ranking {
     /// edge leaves now.
     fn rank(&mut self) {
         let rows = &self.rows;
-        let net = |row: &Ranked| match row.t == Nanos::ZERO {
-            true => Bps::from_bits(i64::MIN),
-            false => row.parts.net(),
-        };
         self.order.sort_unstable_by_key(|idx| {
             let row = &rows[usize::from(*idx)];
             let goes = row.refused.is_none();
-            std::cmp::Reverse((goes, row.value, net(row), std::cmp::Reverse(*idx)))
+            std::cmp::Reverse((goes, row.value, row.parts.net(), std::cmp::Reverse(*idx)))
         });
     }
 
@@ -121,16 +106,7 @@ impl Scanner {
             let row = 2 * instrument.idx() + side;
             let fresh = match &chances {
                 Some(chances) => self.appraise(&chances[long.idx()]),
-                None => Ranked {
-                    t: now,
-                    parts: Parts::default(),
-                    expected: None,
-                    size: Size::ZERO,
-                    value: Notional::ZERO,
-                    bound: None,
-                    refused: Some(self.blind(instrument, now)),
-                    ..self.ranking.rows[row]
-                },
+                None => Ranked::blank(instrument, long, now, self.blind(instrument, now)),
             };
             self.ranking.rows[row] = fresh;
         }
@@ -147,21 +123,10 @@ impl Scanner {
     fn appraise(&mut self, chance: &Chance) -> Ranked {
         let gross = chance.gross();
         let costs = self.costs(chance);
-        let mut row = Ranked {
-            rank: 0,
-            of: 0,
-            t: chance.now,
-            instrument: chance.instrument,
-            long: chance.long,
-            parts: Parts { gross, ..costs },
-            expected: None,
-            size: Size::ZERO,
-            value: Notional::ZERO,
-            bound: None,
-            refused: None,
-        };
+        let below = Reason::GrossBelowMin;
+        let mut row = Ranked::blank(chance.instrument, chance.long, chance.now, below);
+        row.parts = Parts { gross, ..costs };
         if !chance.pays(self.limits.gross_min) {
-            row.refused = Some(Reason::GrossBelowMin);
             return row;
         }
         let chance = self.aged(chance);
@@ -173,6 +138,7 @@ impl Scanner {
         match wanted.and_then(|(edge_min, costs)| self.plan(&chance, edge_min, &costs)) {
             Err(reason) => row.refused = Some(reason),
             Ok((_, plan)) => {
+                row.refused = None;
                 row.size = plan.size;
                 row.bound = plan.bound;
                 let notional = plan.taken[chance.long.idx()].notional;
