@@ -23,14 +23,8 @@ use std::path::{Path, PathBuf};
 const LIGHTER_SWITCH_S_MIN: u32 = 330;
 
 /// Validates everything, or tells every fault.
-pub fn config(mut raw: Raw) -> Result<Config, Faults> {
-    let faults = std::mem::take(&mut raw.faults);
-    let mut reader = Reader {
-        raw,
-        faults,
-        notes: Vec::new(),
-        is_conservative: false,
-    };
+pub fn config(raw: Raw) -> Result<Config, Faults> {
+    let mut reader = Reader::new(raw);
     reader.is_conservative = reader.word("CONSERVATIVE_MODE") == "true";
     reader.refuse_later_settings();
     // From here on every reader is called whatever the others found: each adds its own faults.
@@ -96,14 +90,8 @@ pub fn config(mut raw: Raw) -> Result<Config, Faults> {
 
 /// Reads where the accounts are and their keys, and judges nothing else: limits and modes can't
 /// keep anybody from getting out.
-pub fn accounts(mut raw: Raw) -> Result<Accounts, Faults> {
-    let faults = std::mem::take(&mut raw.faults);
-    let mut reader = Reader {
-        raw,
-        faults,
-        notes: Vec::new(),
-        is_conservative: false,
-    };
+pub fn accounts(raw: Raw) -> Result<Accounts, Faults> {
+    let mut reader = Reader::new(raw);
     let extended = reader.extended(false);
     let lighter = reader.lighter(false);
     let extra_root_pem = reader.extra_root();
@@ -118,14 +106,8 @@ pub fn accounts(mut raw: Raw) -> Result<Accounts, Faults> {
 }
 
 /// Reads where state is kept, and of which mode.
-pub fn place(mut raw: Raw) -> Result<Place, Faults> {
-    let faults = std::mem::take(&mut raw.faults);
-    let mut reader = Reader {
-        raw,
-        faults,
-        notes: Vec::new(),
-        is_conservative: false,
-    };
+pub fn place(raw: Raw) -> Result<Place, Faults> {
+    let mut reader = Reader::new(raw);
     let is_paper = reader.word("TRADING_MODE") != "live";
     let extended = reader.extended(false);
     let lighter = reader.lighter(false);

@@ -23,6 +23,16 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Over what was written; the faults of writing come first. Conservative mode is not read yet.
+    pub fn new(mut raw: Raw) -> Reader {
+        Reader {
+            faults: std::mem::take(&mut raw.faults),
+            raw,
+            notes: Vec::new(),
+            is_conservative: false,
+        }
+    }
+
     pub fn fault(&mut self, name: &str, wrong: &str, fix: &str) {
         self.faults.push(Fault::new(name, wrong, fix));
     }
