@@ -9,14 +9,16 @@
 
 use crate::market::Venue;
 use crate::market::event::{Event, HaltCause, Step};
+use crate::market::foresight::Foresight;
 use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind};
-use crate::market::units::Nanos;
+use crate::market::units::{MS, Nanos};
 use crate::net::{Incoming, Lanes};
 use crate::signer::Ahead;
 use crate::stage::Stage;
 use crate::stage::clock::Clock;
 use crate::stage::halt::Halt;
 use crate::stage::link::{Full, Rx, Tx};
+use crate::topology::POINTS_KEPT;
 use crate::venue::{Lane, Orders, OutKind, Outbox, Reports, Signing};
 use std::collections::VecDeque;
 
@@ -52,11 +54,19 @@ pub struct Parts<O: Orders> {
     pub clock: Clock,
 }
 
+/// Between two orders that are signed ahead. Larger: a ladder is full later. Smaller: an order, or a
+/// stage on the same thread, more often waits for such a signature to end (some ten microseconds).
+const PREPARE_GAP_NS: u64 = MS / 5;
+
 /// The stage. See the module's page.
 pub struct Gateway<O: Orders> {
     name: &'static str,
     venue: Venue,
     parts: Parts<O>,
+    foresight: Option<Rx<Foresight>>,
+    t_prepared: Nanos,
+    /// Halt was seen: nothing is signed ahead any more.
+    is_halted: bool,
     batch: Reports,
     backlog: VecDeque<Report>,
     outbox: Outbox,
@@ -89,12 +99,55 @@ impl<O: Orders> Gateway<O> {
             },
             venue,
             parts,
+            foresight: None,
+            t_prepared: Nanos::ZERO,
+            is_halted: false,
             batch: Reports::new(REPORTS_PER_MESSAGE_MAX),
             backlog: VecDeque::with_capacity(BACKLOG_MAX),
             outbox: Outbox::new(64 * 1024, 64),
             sent: [nothing; SENT_MAX],
             sent_count: 0,
         }
+    }
+
+    /// Signs in idle turns what the scanner foresees.
+    pub fn foreseeing(mut self, foresight: Rx<Foresight>) -> Gateway<O> {
+        self.foresight = Some(foresight);
+        self
+    }
+
+    /// All words that wait. Between an order's leaving its link and its being signed as well: what
+    /// was to be dropped before it was sent must not sign it.
+    #[inline]
+    fn foresee(&mut self, now: Nanos) {
+        let Some(foresight) = &mut self.foresight else {
+            return;
+        };
+        while let Some(word) = foresight.pop() {
+            if !self.is_halted {
+                self.parts.orders.foresee(&word, now);
+            }
+        }
+    }
+
+    /// Halt drops what was signed ahead, once and for good.
+    #[inline]
+    fn look_at_halt(&mut self, now: Nanos) {
+        if !self.is_halted && self.parts.halt.is_raised() {
+            self.is_halted = true;
+            self.parts.orders.foresee(&Foresight::DropAll, now);
+        }
+    }
+
+    /// Signs one order ahead where that is due and enough points are left for those that come.
+    fn prepare(&mut self, now: Nanos) -> usize {
+        let Parts { orders, points, .. } = &mut self.parts;
+        let is_due = self.foresight.is_some() && now.since(self.t_prepared) >= PREPARE_GAP_NS;
+        if !is_due || points.waiting() <= POINTS_KEPT || !orders.prepare(now, || points.take()) {
+            return 0;
+        }
+        self.t_prepared = now;
+        1
     }
 
     /// Signs, writes and sends one order.
@@ -135,8 +188,11 @@ impl<O: Orders> Gateway<O> {
         };
         let _ = self.parts.journal.push(event);
         if signing != Signing::Unsigned {
-            let ahead = signing == Signing::Ahead;
-            let _ = self.parts.journal.push(Event::Signed { ahead });
+            let _ = self.parts.journal.push(Event::Signed {
+                venue,
+                how: signing,
+                is_first: order.t_tick != Nanos::ZERO,
+            });
         }
         self.report(Report {
             kind: ReportKind::Sent,
@@ -324,12 +380,15 @@ impl<O: Orders> Stage for Gateway<O> {
         self.housekeeping(now);
     }
 
-    fn turn(&mut self, _now: Nanos) -> usize {
+    fn turn(&mut self, now: Nanos) -> usize {
         let mut work = 0;
+        self.look_at_halt(now);
+        self.foresee(now);
         while work < ORDERS_PER_TURN {
             let Some(order) = self.parts.requests.pop() else {
                 break;
             };
+            self.foresee(now);
             self.submit(&order);
             work += 1;
         }
@@ -342,7 +401,10 @@ impl<O: Orders> Stage for Gateway<O> {
         if !self.backlog.is_empty() {
             self.release_backlog();
         }
-        work
+        match work {
+            0 => self.prepare(now),
+            work => work,
+        }
     }
 
     fn housekeeping(&mut self, now: Nanos) {
@@ -525,11 +587,12 @@ mod tests {
             .collect();
         assert_eq!(told, [ReportKind::Sent], "a query is no order");
         let events = journal(&mut rig);
-        let signed = |e: &Event| matches!(e, Event::Signed { ahead: true });
+        let by = |wanted: Signing| move |e: &Event| matches!(e, Event::Signed { how, .. } if *how == wanted);
+        let signed = by(Signing::Ahead);
         assert_eq!(events.iter().filter(|e| signed(e)).count(), 1);
         rig.orders.push(order(Action::Place)).unwrap();
         rig.gateway.turn(NOW);
-        let in_full = |e: &Event| matches!(e, Event::Signed { ahead: false });
+        let in_full = by(Signing::Full);
         let later = journal(&mut rig);
         assert_eq!(
             later.iter().filter(|e| in_full(e)).count(),

@@ -80,6 +80,12 @@ impl<P: Point> Ahead<P> {
         Ahead { points }
     }
 
+    /// Points that wait, at least.
+    #[inline]
+    pub fn waiting(&self) -> usize {
+        self.points.waiting()
+    }
+
     /// The next point, if one is ready; its place on the link is wiped.
     #[inline]
     pub fn take(&mut self) -> Option<P> {

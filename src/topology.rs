@@ -9,6 +9,7 @@
 //! orders.lighter    Order       256  scanner            gateway   the same
 //! reports.extended  Report    4,096  gateway-extended   scanner   held in the gateway's backlog
 //! reports.lighter   Report    4,096  gateway-lighter    scanner   the same
+//! foresight.ext.    Foresight    64  scanner            gateway   told again later
 //! points.extended   point        64  signer-extended    gateway   signer waits
 //! points.lighter    point        64  signer-lighter     gateway   the same
 //! journal.* (five)  Event    65,536  each stage         recorder  dropped, counted
@@ -37,6 +38,12 @@ pub const REPORTS_LEN: usize = 4_096;
 /// all: more than may be in flight at Lighter (50). Larger: longer to fill at the start (a batch of
 /// 16 takes under 0.3 ms) and more secrets in memory. Smaller: bursts sign in full.
 pub const POINTS_LEN: usize = 64;
+/// Points that are left for orders that must go out; above it orders are signed ahead with them.
+/// Larger: fewer ready orders after a burst. Smaller: the burst itself signs in full.
+pub const POINTS_KEPT: usize = POINTS_LEN / 2;
+/// What may be sent next of a few markets: the gateway reads all of it in each turn. Larger: an
+/// order may wait behind more advice. Smaller: the rest is told a turn later.
+pub const FORESIGHT_LEN: usize = 64;
 /// About a second of records at 50,000 a second; the recorder drains every millisecond.
 pub const JOURNAL_LEN: usize = 65_536;
 /// What was learned of every instrument before (fair, size), what is adopted, a few commands.

@@ -184,6 +184,8 @@ pub struct Extended {
     pub order_lanes: usize,
     /// EXTENDED_DEAD_MANS_SWITCH_S; 0 is off.
     pub dead_mans_switch_s: u32,
+    /// For how long an order may lie ready-signed; 0: none does.
+    pub ready_orders_ns: u64,
     /// The account, when its settings are there. Always there when orders are signed.
     pub account: Option<ExtendedAccount>,
 }
@@ -442,6 +444,7 @@ fn is_of_engine(name: &str) -> bool {
     const OURS: &[&str] = &[
         "EXTENDED_ORDERS_PER_MIN",
         "EXTENDED_ORDER_LANES",
+        "EXTENDED_READY_ORDERS_S",
         "EXTENDED_MATCH_DELAY_MS",
         "LIGHTER_MATCH_DELAY_MS",
         "LIGHTER_ORDERS_PER_MIN",

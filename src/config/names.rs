@@ -110,6 +110,7 @@ pub const KEYS: &[Key] = &[
     key("EXTENDED_ORDER_LANES", "3", Kind::Whole(1, 16)),
     key("EXTENDED_ORDERS_PER_MIN", "800", Kind::Whole(1, 60_000)),
     key("EXTENDED_DEAD_MANS_SWITCH_S", "0", Kind::Whole(0, 3_600)),
+    key("EXTENDED_READY_ORDERS_S", "5", Kind::Whole(0, 30)),
     key("ETH_PRIVATE_KEY", "", Kind::Secret),
     // Venue Lighter.
     key("LIGHTER_ACCOUNT_INDEX", "", Kind::Text),

@@ -134,6 +134,7 @@ impl Reader {
         let signing_domain = self.text("EXTENDED_SIGNING_DOMAIN");
         let order_lanes = self.count("EXTENDED_ORDER_LANES") as usize;
         let dead_mans_switch_s = self.count("EXTENDED_DEAD_MANS_SWITCH_S") as u32;
+        let ready_orders_ns = self.count("EXTENDED_READY_ORDERS_S") * SECOND;
         let account = self.extended_account(is_signing);
         Some(Extended {
             base: base?,
@@ -145,6 +146,7 @@ impl Reader {
             signing_domain,
             order_lanes,
             dead_mans_switch_s,
+            ready_orders_ns,
             account,
         })
     }

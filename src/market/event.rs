@@ -8,7 +8,7 @@ use crate::market::edge::Parts;
 pub use crate::market::frame::{DOUBTS, Doubt, FrameKind};
 use crate::market::lasting::Standing;
 pub use crate::market::level::Level;
-use crate::market::order::{Force, OrderId, OrderState, Refusal};
+use crate::market::order::{Force, OrderId, OrderState, Refusal, Signing};
 pub use crate::market::reason::{REASONS, Reason};
 pub use crate::market::score::{Expected, Score};
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
@@ -373,10 +373,14 @@ pub enum Event {
         /// Fee paid.
         fee: Notional,
     },
-    /// How a signature was made: nonce point ahead (`true`) or in full.
+    /// An order left with a signature.
     Signed {
-        /// From a prepared point.
-        ahead: bool,
+        /// Where.
+        venue: Venue,
+        /// How it was made.
+        how: Signing,
+        /// The order answers a tick: it is the first of a pair.
+        is_first: bool,
     },
     /// The venue took a position away.
     Forced {

@@ -9,6 +9,7 @@ mod control;
 mod decimal;
 pub mod edge;
 pub mod event;
+pub mod foresight;
 pub mod frame;
 mod heard;
 mod ladder;

@@ -217,6 +217,19 @@ pub enum Force {
     Deleverage,
 }
 
+/// How an order came by its signature; the faster ways first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signing {
+    /// It was signed as a whole before it was asked for.
+    Ready,
+    /// With a nonce point prepared ahead.
+    Ahead,
+    /// In full, on the spot.
+    Full,
+    /// It needs none (queries, unsigned cancels).
+    Unsigned,
+}
+
 /// Why a gateway did not send an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -2,8 +2,9 @@
 //!
 //! Promises: sums of money are exact. Refuses: floats, which are for whoever prints.
 
+use crate::market::VENUE_COUNT;
 use crate::market::event::PairSummary;
-use crate::market::order::OrderState;
+use crate::market::order::{OrderState, Signing};
 use crate::market::units::Notional;
 use crate::record::names;
 
@@ -38,6 +39,17 @@ pub struct OrderCounts {
     pub unknown: u64,
     /// Never left, by the gateway's reason.
     pub not_sent: [u64; names::REFUSALS.len()],
+}
+
+/// Signatures by the way they were made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignedCounts {
+    /// The whole order was signed before it was asked for.
+    pub ready: u64,
+    /// From a prepared nonce point.
+    pub ahead: u64,
+    /// In full.
+    pub full: u64,
 }
 
 /// Fills of one venue.
@@ -107,6 +119,26 @@ impl Exposure {
     pub(super) fn add_most(&mut self, most: Notional, is_forced: bool) {
         let known = &mut self.most[usize::from(is_forced)];
         *known = most.max(*known);
+    }
+}
+
+impl SignedCounts {
+    pub(super) fn add(&mut self, how: Signing) {
+        match how {
+            Signing::Ready => self.ready += 1,
+            Signing::Ahead => self.ahead += 1,
+            Signing::Full => self.full += 1,
+            Signing::Unsigned => {}
+        }
+    }
+
+    /// Of both venues together.
+    pub fn sum([extended, lighter]: [SignedCounts; VENUE_COUNT]) -> SignedCounts {
+        SignedCounts {
+            ready: extended.ready + lighter.ready,
+            ahead: extended.ahead + lighter.ahead,
+            full: extended.full + lighter.full,
+        }
     }
 }
 

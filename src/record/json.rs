@@ -7,7 +7,7 @@ use crate::market::event::{PairEnd, REASONS, STEPS};
 use crate::market::units::{Notional, SCALE, Size};
 use crate::market::{VENUES, Venue};
 use crate::record::durations::{Durations, Quantiles};
-use crate::record::{Facts, Money, Origins, Totals, market_data, names};
+use crate::record::{Facts, Money, Origins, SignedCounts, Totals, market_data, names};
 use serde_json::{Map, Value, json};
 
 /// The whole object. Print it on one line, the last of standard output.
@@ -75,17 +75,21 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
             }),
             None => Value::Null,
         }),
-        // Ready-signed orders come with a later version; nothing is counted as one until then.
-        "signing": {
-            "ready": 0,
-            "nonce_ahead": totals.signed_ahead,
-            "full": totals.signed_full,
-        },
+        "signing": signing(totals),
         "latency_ns": latency(totals),
         "halts": halts(totals),
         "journal_dropped": facts.journal_dropped,
         "unbalanced_pairs": totals.unbalanced,
     })
+}
+
+/// How signatures were made: in all, by venue, and of orders that answered a tick.
+fn signing(totals: &Totals) -> Value {
+    let ways = |counts: SignedCounts| json!({"ready": counts.ready, "nonce_ahead": counts.ahead, "full": counts.full});
+    let mut all = ways(SignedCounts::sum(totals.signed));
+    all["by_venue"] = by_venue(|venue| ways(totals.signed[venue.idx()]));
+    all["first_orders"] = by_venue(|venue| ways(totals.signed_first[venue.idx()]));
+    all
 }
 
 /// An object with one entry for each venue, under its stable name.
@@ -288,7 +292,8 @@ mod tests {
         struck_out/lighter pairs/led_by/lighter pnl_usd/edge pnl_usd/slippage pnl_usd/fees \
         pnl_usd/funding pnl_usd/repair pnl_usd/total pnl_usd/planted pnl_usd/natural \
         positions/BTC/extended positions/BTC/lighter positions/BTC/net signing/ready \
-        signing/nonce_ahead signing/full";
+        signing/nonce_ahead signing/full signing/by_venue/extended/ready \
+        signing/first_orders/lighter/full";
 
     #[test]
     fn every_promised_field_is_there() {

@@ -24,7 +24,7 @@ use crate::market::{INSTRUMENTS_MAX, InstrumentId, Name, VENUE_COUNT};
 use crate::record::board::LastBoard;
 use crate::record::refusals::Refusals;
 use crate::stage::link::Rx;
-pub use counts::{Exposure, FillCounts, Money, OrderCounts};
+pub use counts::{Exposure, FillCounts, Money, OrderCounts, SignedCounts};
 use durations::Durations;
 use edges::Edges;
 use std::collections::{BTreeMap, VecDeque};
@@ -167,10 +167,10 @@ pub struct Totals {
     pub balances: [Option<(Notional, Notional)>; VENUE_COUNT],
     /// The worst that a venue's distance to liquidation asked for.
     pub margin: [Level; VENUE_COUNT],
-    /// Signatures made from a prepared nonce point.
-    pub signed_ahead: u64,
-    /// Signatures made in full.
-    pub signed_full: u64,
+    /// Signatures by the way they were made, by venue.
+    pub signed: [SignedCounts; VENUE_COUNT],
+    /// The same of orders that answered a tick.
+    pub signed_first: [SignedCounts; VENUE_COUNT],
     /// Raised halts by cause.
     pub halts: [u64; names::HALT_CAUSES.len()],
     /// What the pairs of a market have earned it, where that has changed.
@@ -220,8 +220,8 @@ impl Totals {
             cooldowns: Default::default(),
             offset_ns: Default::default(),
             fullest: Default::default(),
-            signed_ahead: 0,
-            signed_full: 0,
+            signed: Default::default(),
+            signed_first: Default::default(),
             halts: Default::default(),
             standings: BTreeMap::new(),
             pairs: VecDeque::with_capacity(PAIRS_MAX),
@@ -305,8 +305,16 @@ impl Totals {
                 fills.notional += price * size;
                 fills.fees += fee;
             }
-            Event::Signed { ahead: true } => self.signed_ahead += 1,
-            Event::Signed { ahead: false } => self.signed_full += 1,
+            Event::Signed {
+                venue,
+                how,
+                is_first,
+            } => {
+                self.signed[venue.idx()].add(how);
+                if is_first {
+                    self.signed_first[venue.idx()].add(how);
+                }
+            }
             Event::Forced { venue, .. } => self.forced[venue.idx()] += 1,
             Event::Closed { venue, closed } => self.closed[venue.idx()] += u64::from(closed),
             Event::StruckOut { venue, .. } => self.struck_out[venue.idx()] += 1,

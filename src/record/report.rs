@@ -7,7 +7,7 @@ use crate::market::VENUES;
 use crate::market::event::{FrameKind, PairEnd, PairSummary, STEPS, Step};
 use crate::market::units::Notional;
 use crate::record::durations::Quantiles;
-use crate::record::{Facts, Totals, edges, market_data, names};
+use crate::record::{Facts, SignedCounts, Totals, edges, market_data, names};
 use std::io::{Result, Write};
 
 /// Writes the whole report.
@@ -307,10 +307,20 @@ fn orders(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
             }
         }
     }
-    let (ahead, full) = (totals.signed_ahead, totals.signed_full);
+    signatures("", SignedCounts::sum(totals.signed), out)?;
+    let of_first = VENUES.iter().zip(totals.signed_first);
+    for (venue, counts) in of_first.filter(|(_, counts)| *counts != SignedCounts::default()) {
+        signatures(&format!(" of first orders {}", venue.name()), counts, out)?;
+    }
+    Ok(())
+}
+
+/// The fastest way first.
+fn signatures(whose: &str, counts: SignedCounts, out: &mut dyn Write) -> Result<()> {
+    let SignedCounts { ready, ahead, full } = counts;
     writeln!(
         out,
-        "signatures: {ahead} with a prepared nonce point, {full} in full"
+        "signatures{whose}: {ready} ready, {ahead} with a prepared nonce point, {full} in full"
     )
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::market::Venue;
 use crate::market::book::Side;
 use crate::market::event::{ExitCause, FrameKind, HaltCause, Reason};
-use crate::market::order::{Force, OrderId, OrderState, Refusal};
+use crate::market::order::{Force, OrderId, OrderState, Refusal, Signing};
 use crate::market::units::{Price, SCALE};
 use crate::stage::link::link;
 
@@ -191,6 +191,14 @@ fn frame(kind: FrameKind, deltas: u32) -> Event {
     }
 }
 
+fn signed(how: Signing, is_first: bool) -> Event {
+    Event::Signed {
+        venue: Venue::Extended,
+        how,
+        is_first,
+    }
+}
+
 #[test]
 fn links_are_drained_fairly_and_to_the_end() {
     let (mut first, first_end) = link("first", 8192);
@@ -199,9 +207,9 @@ fn links_are_drained_fairly_and_to_the_end() {
     for _ in 0..DRAIN_MAX + 1 {
         first.push(frame(FrameKind::Update, 2)).unwrap();
     }
-    second.push(Event::Signed { ahead: true }).unwrap();
+    second.push(signed(Signing::Ahead, false)).unwrap();
     assert_eq!(recorder.drain(), DRAIN_MAX + 1);
-    assert_eq!(recorder.totals().signed_ahead, 1);
+    assert_eq!(recorder.totals().signed[0].ahead, 1);
     assert_eq!(recorder.drain(), 1);
     assert_eq!(recorder.drain(), 0);
     assert_eq!(recorder.totals().deltas, 2 * (DRAIN_MAX as u64 + 1));
@@ -282,7 +290,14 @@ fn accounts_signatures_and_halts() {
         equity,
         available,
     });
-    totals.add(&Event::Signed { ahead: false });
+    for (how, is_first) in [
+        (Signing::Full, false),
+        (Signing::Ready, true),
+        (Signing::Ready, false),
+        (Signing::Unsigned, true),
+    ] {
+        totals.add(&signed(how, is_first));
+    }
     totals.add(&Event::Halt {
         why: HaltCause::PairStuck,
     });
@@ -295,7 +310,9 @@ fn accounts_signatures_and_halts() {
         totals.add(&Event::Link { venue, up, gateway });
     }
     assert_eq!(totals.balances, [None, Some((equity, available))]);
-    assert_eq!((totals.signed_ahead, totals.signed_full), (0, 1));
+    let of = |ready, ahead, full| SignedCounts { ready, ahead, full };
+    assert_eq!(totals.signed, [of(2, 0, 1), of(0, 0, 0)]);
+    assert_eq!(totals.signed_first, [of(1, 0, 0), of(0, 0, 0)]);
     assert_eq!(totals.halts[HaltCause::PairStuck as usize], 1);
     assert_eq!(totals.resyncs, [0, 1]);
     assert_eq!(totals.links_lost[venue.idx()], [0, 2]);

@@ -33,6 +33,7 @@ mod matches;
 pub mod median;
 mod mirror;
 pub mod order_of_legs;
+mod outlook;
 mod outside;
 mod pair;
 mod paper;
@@ -72,6 +73,7 @@ use crate::scanner::gone::Gone;
 use crate::scanner::guard::Shrinking;
 use crate::scanner::margin::Margin;
 use crate::scanner::matches::Matches;
+use crate::scanner::outlook::Outlook;
 use crate::scanner::outside::Watch;
 use crate::scanner::pair::{Pair, State};
 use crate::scanner::paper::Paper;
@@ -152,6 +154,8 @@ pub struct Scanner {
     uneven: [u64; UNEVEN_LEN],
     /// Whether all markets move together.
     common: Common,
+    /// What the gateways were told would be sent next.
+    outlook: Outlook,
     /// Fills of this turn.
     matches: Matches,
     /// Number of the last pair made.
@@ -209,6 +213,7 @@ impl Scanner {
             dirty: [0; DIRTY_LEN],
             uneven: [0; UNEVEN_LEN],
             common: Common::new(limits.edge.common_max),
+            outlook: Outlook::new(instruments.len()),
             matches: Matches::default(),
             pairs_made: 0,
             entries_on: true,
@@ -391,6 +396,7 @@ impl Scanner {
         let t_pop = self.clock.now();
         self.latency(Step::Link, t_pop.since(delta.t_push));
         self.look(delta.instrument, delta.t_recv, now);
+        self.outlook.mark(delta.instrument);
         let t_done = self.clock.now();
         self.latency(Step::Scan, t_done.since(t_pop));
         self.latency(Step::TickToScan, t_done.since(delta.t_recv));
@@ -442,7 +448,10 @@ impl Stage for Scanner {
         self.desk.look_at_halt();
         let heard = self.take_reports(now) + self.match_paper(now);
         let rare = heard + self.take_control(now) + self.take_references();
-        rare + self.take_deltas(now)
+        match rare + self.take_deltas(now) {
+            0 => self.foretell(now),
+            work => work,
+        }
     }
 
     /// Everything that time alone brings about: time-outs, retries, late fills that can no longer
@@ -463,6 +472,7 @@ impl Stage for Scanner {
         self.audit(now);
         self.advance_dirty(now);
         self.look_at_breakers(now);
+        self.beat_outlook(now);
         debug_assert!(self.tally.is_of(&self.pairs), "who changed was counted");
         self.beat_ranking(now);
         let status = self.status_now();

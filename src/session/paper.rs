@@ -9,6 +9,7 @@
 use crate::config::{Config, StarknetChain};
 use crate::keys::SecretBytes;
 use crate::keys::throwaway::throwaway;
+use crate::market::foresight::Foresight;
 use crate::market::order::{Order, Refusal};
 use crate::market::units::Nanos;
 use crate::market::{Market, Venue};
@@ -54,6 +55,16 @@ impl<O: Orders> Paper<O> {
         ahead: impl FnOnce() -> Option<O::Point>,
     ) -> Result<Signing, Refusal> {
         self.orders.sign(order, now, ahead)
+    }
+
+    /// As the venue's half does.
+    pub fn foresee(&mut self, word: &Foresight, now: Nanos) {
+        self.orders.foresee(word, now);
+    }
+
+    /// As the venue's half does.
+    pub fn prepare(&mut self, now: Nanos, ahead: impl FnOnce() -> Option<O::Point>) -> bool {
+        self.orders.prepare(now, ahead)
     }
 
     /// Writes the order signed last, drops it, and has it taken back.
@@ -102,6 +113,7 @@ pub fn extended(
         dead_mans_switch_s: 0,
     });
     let orders = orders.map_err(|error| unusable("Extended", &error))?;
+    let orders = orders.with_ladder(config.extended.ready_orders_ns);
     // Lane 0 is the account stream; there is no account.
     Ok((Paper::new(orders, 1..http_lanes + 1, "", now), maker))
 }

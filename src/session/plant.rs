@@ -7,6 +7,7 @@ use crate::feed::{self, FeedStage};
 use crate::gateway::{self, Gateway};
 use crate::market::book::Delta;
 use crate::market::event::{Control, Event, Status};
+use crate::market::foresight::Foresight;
 use crate::market::order::{Order, Report};
 use crate::market::reference::Reference;
 use crate::market::units::Notional;
@@ -117,6 +118,8 @@ struct VenueEnds {
     journal: [Tx<Event>; 2],
     /// Name of the link that brings its nonce points.
     points: &'static str,
+    /// What the scanner foresees; of no venue that keeps nothing ready.
+    foresight: Option<Rx<Foresight>>,
 }
 
 /// Builds every link and stage and starts the threads. The recorder comes back to be drained by
@@ -138,6 +141,7 @@ pub fn start(
     let (references_l, references_l_rx) = link("references.lighter", topology::REFERENCES_LEN);
     let (orders_e, orders_e_rx) = link("orders.extended", topology::ORDERS_LEN);
     let (orders_l, orders_l_rx) = link("orders.lighter", topology::ORDERS_LEN);
+    let (foresight_e, foresight_e_rx) = link("foresight.extended", topology::FORESIGHT_LEN);
     let (reports_e, reports_e_rx) = link("reports.extended", topology::REPORTS_LEN);
     let (reports_l, reports_l_rx) = link("reports.lighter", topology::REPORTS_LEN);
 
@@ -151,6 +155,7 @@ pub fn start(
             journal.link("journal.gateway-extended"),
         ],
         points: "points.extended",
+        foresight: Some(foresight_e_rx),
     };
     let ends_l = VenueEnds {
         deltas: deltas_l,
@@ -162,6 +167,9 @@ pub fn start(
             journal.link("journal.gateway-lighter"),
         ],
         points: "points.lighter",
+        // A Lighter order is signed with its nonce, and a key's nonces leave one by one: all but
+        // one of a ladder would be void with the first that is used.
+        foresight: None,
     };
     let ends = Ends {
         deltas: [deltas_e_rx, deltas_l_rx],
@@ -178,7 +186,7 @@ pub fn start(
 
     let table = &blueprint.instruments;
     let scanner = Scanner::new(table, blueprint.limits, blueprint.run, ends);
-    let mut scanner = scanner.learned(learned);
+    let mut scanner = scanner.learned(learned).foreseeing(foresight_e);
     if let Some(equity) = blueprint.paper {
         scanner = scanner.on_paper(equity);
     }
@@ -277,9 +285,13 @@ impl Shared<'_> {
             halt: self.halt.clone(),
             clock: self.clock,
         };
+        let mut gateway = Gateway::new(venue, gateway);
+        if let Some(foresight) = ends.foresight {
+            gateway = gateway.foreseeing(foresight);
+        }
         let pinned: [BoxedStage; 2] = [
             Box::new(FeedStage::new(venue, self.table, feed)),
-            Box::new(Gateway::new(venue, gateway)),
+            Box::new(gateway),
         ];
         Ok((pinned, parts.maker.map(signer)))
     }

@@ -199,7 +199,8 @@ impl ExtendedSide<'_> {
             dead_mans_switch_s: config.extended.dead_mans_switch_s,
         };
         let orders = ExtendedOrders::new(settings)
-            .map_err(|error| venue(format!("Extended: orders can't be set up: {error:?}")))?;
+            .map_err(|error| venue(format!("Extended: orders can't be set up: {error:?}")))?
+            .with_ladder(config.extended.ready_orders_ns);
         // The account stream comes first, then the requests' connections on their own host.
         let mut streams = orders.lanes();
         let http = streams.split_off(1);

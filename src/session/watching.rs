@@ -2,6 +2,7 @@
 //! paper signs and sends nothing.
 
 use crate::market::event::FrameKind;
+use crate::market::foresight::Foresight;
 use crate::market::order::{Order, Refusal};
 use crate::market::units::Nanos;
 use crate::session::paper::Paper;
@@ -43,6 +44,22 @@ impl<O: Orders> Orders for Gate<O> {
             Gate::Watching => Err(Refusal::NotConnected),
             Gate::Paper(paper) => paper.sign(order, now, ahead),
             Gate::Trading(orders) => orders.sign(order, now, ahead),
+        }
+    }
+
+    fn foresee(&mut self, word: &Foresight, now: Nanos) {
+        match self {
+            Gate::Watching => {}
+            Gate::Paper(paper) => paper.foresee(word, now),
+            Gate::Trading(orders) => orders.foresee(word, now),
+        }
+    }
+
+    fn prepare(&mut self, now: Nanos, ahead: impl FnOnce() -> Option<O::Point>) -> bool {
+        match self {
+            Gate::Watching => false,
+            Gate::Paper(paper) => paper.prepare(now, ahead),
+            Gate::Trading(orders) => orders.prepare(now, ahead),
         }
     }
 

@@ -22,6 +22,8 @@ pub use outbox::{OutItem, OutKind, Outbox, Text};
 
 use crate::market::book::{Book, Delta};
 use crate::market::event::{Event, FrameKind};
+use crate::market::foresight::Foresight;
+pub use crate::market::order::Signing;
 use crate::market::order::{Order, Refusal, Report};
 use crate::market::reference::{REFERENCE_KINDS, Reference};
 use crate::market::units::Nanos;
@@ -180,6 +182,14 @@ pub trait Orders {
         now: Nanos,
         ahead: impl FnOnce() -> Option<Self::Point>,
     ) -> Result<Signing, Refusal>;
+    /// What may be asked of it soon. Whoever keeps nothing ready has no use for it.
+    fn foresee(&mut self, _word: &Foresight, _now: Nanos) {}
+    /// Signs at most one order that may be asked for soon, for who has nothing else to do; `ahead`
+    /// as in `sign`, asked only when there is one to sign. False: there was nothing to do, or no
+    /// point to do it with.
+    fn prepare(&mut self, _now: Nanos, _ahead: impl FnOnce() -> Option<Self::Point>) -> bool {
+        false
+    }
     /// Writes the request of the order signed last into the outbox.
     fn encode(&mut self, now: Nanos, out: &mut Outbox);
     /// The lane took nothing of what `encode` wrote last, so that nothing of it can have happened.
@@ -206,17 +216,6 @@ pub trait Orders {
     ) -> FrameKind;
     /// Keepalives, answer deadlines (-> Unknown), token renewal.
     fn on_beat(&mut self, now: Nanos, reports: &mut Reports, out: &mut Outbox);
-}
-
-/// How an order came by its signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signing {
-    /// It needs none (queries, unsigned cancels).
-    Unsigned,
-    /// With a nonce point prepared ahead.
-    Ahead,
-    /// In full, on the spot.
-    Full,
 }
 
 /// Level changes of one message; capacity taken at start.

@@ -65,6 +65,14 @@ impl LaneState {
         }
     }
 
+    /// Whether it is connected.
+    pub(super) fn is_live(&self) -> bool {
+        match self {
+            LaneState::Idle { .. } | LaneState::Busy { .. } => true,
+            LaneState::Down | LaneState::Failed => false,
+        }
+    }
+
     /// Whether it is busy with something that no order asked for.
     pub(super) fn is_upkeep(&self) -> bool {
         match self {

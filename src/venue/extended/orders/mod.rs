@@ -13,6 +13,7 @@
 mod answer;
 mod budget;
 mod fills;
+mod ladder;
 mod lanes;
 mod opening;
 mod payments;
@@ -35,6 +36,7 @@ pub(super) use request::{PlaceFields, body, parse_id};
 pub use setup::{HTTP_LANES_DEFAULT, OrdersSettings};
 
 use crate::market::event::FrameKind;
+use crate::market::foresight::Foresight;
 use crate::market::order::{Action, Order, OrderId, OrderState, Refusal, Report, ReportKind};
 use crate::market::units::{Nanos, SECOND, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Venue};
@@ -45,6 +47,7 @@ use crate::venue::extended::wire::Decoder;
 use crate::venue::{Lane, Orders, Outbox, Reports, Signing};
 use budget::{Budget, Claim};
 use fills::Held;
+use ladder::Ladder;
 use lanes::{Job, LaneState};
 use opening::Opening;
 use payments::Payments;
@@ -66,6 +69,8 @@ struct Prepared {
     instrument: InstrumentId,
     /// What was signed; nothing for questions and cancels, which carry no signature.
     fields: Option<PlaceFields>,
+    /// Where its body lies ready.
+    ready: Option<usize>,
 }
 
 /// Orders and the account stream of Extended, sans I/O.
@@ -91,6 +96,8 @@ struct Core {
     opening: Opening,
     upkeep: Upkeep,
     payments: Payments,
+    /// Orders signed before they are asked for.
+    ladder: Option<Ladder>,
     /// Orders sent lately.
     table: OrderTable,
     /// Trades told lately.
@@ -191,12 +198,12 @@ impl Orders for ExtendedOrders {
         if !core.budget.allows(claim, now) {
             return Err(Refusal::RateBudget);
         }
-        let (fields, signing) = match order.action {
+        let (fields, signing, ready) = match order.action {
             Action::Place => {
-                let (fields, signing) = core.sign_place(order, market_idx, now, ahead)?;
-                (Some(fields), signing)
+                let signed = core.sign_place(order, market_idx, now, ahead)?;
+                (Some(signed.fields), signed.how, signed.ready)
             }
-            Action::Query | Action::Cancel => (None, Signing::Unsigned),
+            Action::Query | Action::Cancel => (None, Signing::Unsigned, None),
         };
         core.prepared = Some(Prepared {
             lane,
@@ -204,8 +211,31 @@ impl Orders for ExtendedOrders {
             claim,
             instrument: order.instrument,
             fields,
+            ready,
         });
         Ok(signing)
+    }
+
+    fn foresee(&mut self, word: &Foresight, now: Nanos) {
+        let core = &mut self.core;
+        match word {
+            Foresight::Rung(rung) => core.want(rung, now),
+            Foresight::Drop(instrument) => {
+                let idx = core.market_at(*instrument);
+                if let (Some(idx), Some(ladder)) = (idx, &mut core.ladder) {
+                    ladder.drop_market(idx);
+                }
+            }
+            Foresight::DropAll => {
+                if let Some(ladder) = &mut core.ladder {
+                    ladder.drop_all();
+                }
+            }
+        }
+    }
+
+    fn prepare(&mut self, now: Nanos, ahead: impl FnOnce() -> Option<NoncePoint>) -> bool {
+        self.core.prepare(now, ahead)
     }
 
     fn encode(&mut self, now: Nanos, out: &mut Outbox) {
@@ -298,7 +328,13 @@ impl Core {
     fn write(&mut self, prepared: &Prepared, now: Nanos, out: &mut Outbox) -> bool {
         let lane = prepared.lane;
         let written = match (prepared.job, &prepared.fields) {
-            (Job::Place(_), Some(fields)) => self.requests.place(lane, fields, out),
+            (Job::Place(_), Some(fields)) => match (prepared.ready, &self.ladder) {
+                (Some(place), Some(ladder)) => {
+                    let written = (fields, ladder.body(place));
+                    self.requests.place_written(lane, written, out)
+                }
+                _ => self.requests.place(lane, fields, out),
+            },
             (Job::Query(id), _) => self.requests.query(lane, id, out),
             (Job::Cancel(id), _) => self.requests.cancel(lane, id, out),
             (Job::Trades(instrument), _) => match self.market_at(instrument) {
@@ -366,11 +402,11 @@ impl Core {
         if closed != self.told_closed && tell(ReportKind::Closed { closed }) {
             self.told_closed = closed;
         }
-        let live = |lane: &LaneState| match lane {
-            LaneState::Idle { .. } | LaneState::Busy { .. } => true,
-            LaneState::Down | LaneState::Failed => false,
-        };
-        let is_up = !closed && self.stream.is_in_step() && self.lanes.iter().any(live);
+        let is_live = self.lanes.iter().any(LaneState::is_live);
+        let is_up = !closed && self.stream.is_in_step() && is_live;
+        if let (false, true, Some(ladder)) = (is_up, self.told_up, &mut self.ladder) {
+            ladder.drop_all();
+        }
         let kind = if is_up {
             ReportKind::Up
         } else {

@@ -7,9 +7,12 @@
 //! Sources: S1 (`signing.order_object_settlement`), D1 (create or edit order).
 
 use super::Core;
+use super::ladder::Wanted;
+use super::lanes::LaneState;
 use super::request::PlaceFields;
 use crate::market::book::Side;
-use crate::market::order::{Order, Refusal};
+use crate::market::foresight::Rung;
+use crate::market::order::{Order, OrderId, Refusal};
 use crate::market::units::{MS, Nanos, Price, SECOND, Size};
 use crate::venue::Signing;
 use crate::venue::extended::MarketConfig;
@@ -24,8 +27,16 @@ const ORDER_LIFE_S: u64 = 60;
 /// The signed expiration is this much after the expiry (S1, `signing.order_object_settlement`).
 const SETTLEMENT_EXTRA_S: u64 = 14 * 86_400;
 
+/// An order that can be written.
+pub(super) struct Signed {
+    pub(super) fields: PlaceFields,
+    pub(super) how: Signing,
+    /// Where its body lies in the ladder.
+    pub(super) ready: Option<usize>,
+}
+
 impl Core {
-    /// Checks the grid, makes the amounts, hashes and signs.
+    /// Checks the grid, then takes what lies ready, or makes the amounts, hashes and signs.
     ///
     /// The order of the checks is the order of blame: first what the scanner asked for, then what
     /// this gateway has room for, then what the signed message can hold. A salt is drawn only for
@@ -36,9 +47,8 @@ impl Core {
         market_idx: usize,
         now: Nanos,
         ahead: impl FnOnce() -> Option<NoncePoint>,
-    ) -> Result<(PlaceFields, Signing), Refusal> {
-        let config = &self.markets[market_idx];
-        let market = &config.market;
+    ) -> Result<Signed, Refusal> {
+        let market = &self.markets[market_idx].market;
         let (size, price) = (order.size, order.price);
         // A remainder below the smallest size may still be asked to leave: the venue decides.
         let size_min = if order.reduce_only {
@@ -57,7 +67,10 @@ impl Core {
         if !self.table.has_room() {
             return Err(Refusal::Busy);
         }
-        let asked = (order.side, size, price);
+        if let Some(ready) = self.take_ready(order, market_idx, now) {
+            return Ok(ready);
+        }
+        let (config, asked) = (&self.markets[market_idx], (order.side, size, price));
         let terms = terms(config, &self.hasher, &mut self.salts, asked, now)?;
         let (signature, signing) = self
             .sign_hash(terms.message, ahead)
@@ -73,7 +86,100 @@ impl Core {
             salt: terms.salt,
             signature,
         };
-        Ok((fields, signing))
+        Ok(Signed {
+            fields,
+            how: signing,
+            ready: None,
+        })
+    }
+
+    /// What lies ready of the very order that is asked for.
+    #[inline]
+    fn take_ready(&mut self, order: &Order, market_idx: usize, now: Nanos) -> Option<Signed> {
+        let wanted = Wanted {
+            market_idx,
+            side: order.side,
+            price: order.price,
+            size: order.size,
+        };
+        let (place, fields) = self.ladder.as_mut()?.take(&wanted, now)?;
+        Some(Signed {
+            fields: PlaceFields {
+                id: order.id,
+                reduce_only: order.reduce_only,
+                ..fields
+            },
+            how: Signing::Ready,
+            ready: Some(place),
+        })
+    }
+
+    /// An order on this market may be asked for soon. Off its grid it won't be.
+    pub(super) fn want(&mut self, rung: &Rung, now: Nanos) {
+        let Some(market_idx) = self.market_at(rung.instrument) else {
+            return;
+        };
+        let market = &self.markets[market_idx].market;
+        let is_on_grid = rung.size > Size::ZERO
+            && rung.price.0 > 0
+            && rung.size.0 % market.lot.0.max(1) == 0
+            && rung.price.0 % market.tick.0.max(1) == 0;
+        if let (true, Some(ladder)) = (is_on_grid, &mut self.ladder) {
+            let wanted = Wanted {
+                market_idx,
+                side: rung.side,
+                price: rung.price,
+                size: rung.size,
+            };
+            ladder.want(&wanted, now);
+        }
+    }
+
+    /// Signs what was wanted first, with a point or not at all: in full it may as well wait for its
+    /// order. While no connection could carry it, nothing is signed.
+    pub(super) fn prepare(
+        &mut self,
+        now: Nanos,
+        ahead: impl FnOnce() -> Option<NoncePoint>,
+    ) -> bool {
+        let is_live = !self.opening.is_closed() && self.lanes.iter().any(LaneState::is_live);
+        let Some(ladder) = self.ladder.as_mut().filter(|_| is_live) else {
+            return false;
+        };
+        let Some((place, wanted)) = ladder.next_wanted() else {
+            return false;
+        };
+        let Some(point) = ahead() else {
+            return false;
+        };
+        let Wanted {
+            market_idx,
+            side,
+            price,
+            size,
+        } = wanted;
+        let asked = (side, size, price);
+        let config = &self.markets[market_idx];
+        let terms = terms(config, &self.hasher, &mut self.salts, asked, now);
+        let signed = terms.ok().and_then(|terms| {
+            let signature = point.sign(terms.message).ok()?;
+            Some(PlaceFields {
+                id: OrderId::NONE,
+                market_idx,
+                side,
+                size,
+                price,
+                reduce_only: false,
+                expiry_ms: terms.expiry_ms,
+                salt: terms.salt,
+                signature,
+            })
+        });
+        let requests = &self.requests;
+        ladder.keep(place, signed, now, |body, fields| {
+            requests.write_body(body, fields);
+        });
+        true
     }
 
     /// With a point where there is one. A point that can't serve (a signature out of the venue's

@@ -7,7 +7,7 @@
 
 use crate::market::book::Side;
 use crate::market::order::OrderId;
-use crate::market::units::{Price, Size};
+use crate::market::units::{Price, Size, write_integer};
 use crate::venue::extended::sign::{Felt, HEX_TEXT_MAX, Signature, write_hex};
 use crate::venue::extended::{MarketConfig, USER_AGENT};
 use crate::venue::{Lane, OutKind, Outbox};
@@ -21,6 +21,9 @@ const ID_PREFIX: &str = "px-";
 const TRADES_LISTED: u32 = 50;
 /// Longest body: about 700 bytes with the longest names and numbers.
 const BODY_BYTES_MAX: usize = 1024;
+/// How a body begins, up to our id: what is not signed comes first, so that the rest can be written
+/// before it is known. Member order is free (S1).
+const BODY_START: &str = "{\"id\":\"";
 
 /// Why requests cannot be built; the configuration is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +86,7 @@ pub(super) struct Account<'a> {
 struct MarketTexts {
     /// The request line of the question for its last trades, up to the tail.
     trades_line: Box<[u8]>,
-    /// After the id, up to the side.
+    /// After reduce-only, up to the side.
     before_side: Box<[u8]>,
     /// After the expiry, up to the nonce.
     before_nonce: Box<[u8]>,
@@ -163,18 +166,39 @@ impl Requests {
 
     /// Writes a limit order that matches at once or not at all. False when the outbox is full.
     pub(super) fn place(&mut self, lane: Lane, fields: &PlaceFields, out: &mut Outbox) -> bool {
-        let body = self.body.write(
-            &self.markets[fields.market_idx],
-            &self.after_signature,
-            fields,
-        );
-        let head = &self.place_head;
+        let market = &self.markets[fields.market_idx];
+        self.body.write(market, &self.after_signature, fields);
+        self.place_written(lane, (fields, self.body.text()), out)
+    }
+
+    /// The same of an order whose body was written before, but for what was not signed.
+    pub(super) fn place_written(
+        &self,
+        lane: Lane,
+        (fields, body): (&PlaceFields, &[u8]),
+        out: &mut Outbox,
+    ) -> bool {
+        let mut digits = [0; 20];
+        let digits_len = write_integer(fields.id.0, &mut digits);
+        let reduce_only = reduce_only_text(fields.reduce_only);
+        let id_len = ID_PREFIX.len() + digits_len;
+        let len = BODY_START.len() + id_len + reduce_only.len() + body.len();
         out.message(lane, OutKind::Http, |text| {
-            text.put(head)
-                .put_integer(body.len() as u64)
+            text.put(&self.place_head)
+                .put_integer(len as u64)
                 .put(b"\r\n\r\n")
+                .put(BODY_START.as_bytes())
+                .put(ID_PREFIX.as_bytes())
+                .put(&digits[..digits_len])
+                .put(reduce_only)
                 .put(body);
         })
+    }
+
+    /// Writes what was signed of an order into a body of its own.
+    pub(super) fn write_body(&self, body: &mut Body, fields: &PlaceFields) {
+        let market = &self.markets[fields.market_idx];
+        body.write(market, &self.after_signature, fields);
     }
 
     /// Writes the question for an order by our own id.
@@ -259,8 +283,11 @@ pub(in crate::venue::extended) fn body(
 ) -> Result<Zeroizing<Vec<u8>>, SetupError> {
     check_market(config)?;
     let mut body = Body::new();
-    let text = body.write(&market_texts(config, ""), &account_text(account), fields);
-    Ok(Zeroizing::new(text.to_vec()))
+    body.write(&market_texts(config, ""), &account_text(account), fields);
+    let mut text = Zeroizing::new(format!("{BODY_START}{ID_PREFIX}{}", fields.id.0).into_bytes());
+    text.extend_from_slice(reduce_only_text(fields.reduce_only));
+    text.extend_from_slice(body.text());
+    Ok(text)
 }
 
 /// Whether texts can be made of a market. Cold: once per market.
@@ -284,7 +311,7 @@ fn market_texts(config: &MarketConfig, path: &str) -> MarketTexts {
         trades_line: format!("GET {path}/user/trades?market={name}&limit={TRADES_LISTED}")
             .into_bytes()
             .into_boxed_slice(),
-        before_side: format!(r#"","market":"{name}","type":"LIMIT","side":""#)
+        before_side: format!(r#","market":"{name}","type":"LIMIT","side":""#)
             .into_bytes()
             .into_boxed_slice(),
         before_nonce: format!(r#","fee":"{fee}","nonce":""#)
@@ -293,38 +320,40 @@ fn market_texts(config: &MarketConfig, path: &str) -> MarketTexts {
     }
 }
 
-/// A fixed buffer for one body, whose length must be known before it is sent.
-struct Body {
+/// After our id, up to the market.
+fn reduce_only_text(reduce_only: bool) -> &'static [u8] {
+    match reduce_only {
+        true => b"\",\"reduceOnly\":true",
+        false => b"\",\"reduceOnly\":false",
+    }
+}
+
+/// A fixed buffer for a body from its market on, whose length must be known before it is sent.
+pub(super) struct Body {
     bytes: Box<[u8; BODY_BYTES_MAX]>,
     len: usize,
 }
 
 impl Body {
-    fn new() -> Body {
+    pub(super) fn new() -> Body {
         Body {
             bytes: Box::new([0; BODY_BYTES_MAX]),
             len: 0,
         }
     }
 
-    /// Writes a whole body. What does not fit is cut: names and numbers are bounded (23 bytes, 21
-    /// digits), so that a body is at most some 750 bytes long.
-    fn write(&mut self, market: &MarketTexts, after: &[u8], fields: &PlaceFields) -> &[u8] {
+    /// Writes all that was signed, and what never changes. What does not fit is cut: names and
+    /// numbers are bounded (23 bytes, 21 digits), so that a body is at most some 750 bytes long.
+    fn write(&mut self, market: &MarketTexts, after: &[u8], fields: &PlaceFields) {
         self.len = 0;
-        // Member order is free (S1); this one follows the official client.
-        self.put(b"{\"id\":\"").put(ID_PREFIX.as_bytes());
-        self.put_integer(fields.id.0).put(&market.before_side);
+        self.put(&market.before_side);
         self.put(match fields.side {
             Side::Bid => b"BUY\",\"qty\":\"".as_slice(),
             Side::Ask => b"SELL\",\"qty\":\"",
         });
         self.put_decimal(fields.size.0).put(b"\",\"price\":\"");
         self.put_decimal(fields.price.0);
-        self.put(match fields.reduce_only {
-            true => b"\",\"reduceOnly\":true".as_slice(),
-            false => b"\",\"reduceOnly\":false",
-        });
-        self.put(b",\"postOnly\":false,\"timeInForce\":\"IOC\",\"expiryEpochMillis\":");
+        self.put(b"\",\"postOnly\":false,\"timeInForce\":\"IOC\",\"expiryEpochMillis\":");
         self.put_integer(fields.expiry_ms).put(&market.before_nonce);
         self.put_integer(u64::from(fields.salt));
         // ACCOUNT: an order that would meet one of our own is cancelled instead.
@@ -332,7 +361,16 @@ impl Body {
         self.put(b"{\"r\":\"0x").put_hex(fields.signature.r);
         self.put(b"\",\"s\":\"0x").put_hex(fields.signature.s);
         self.put(after);
+    }
+
+    /// What was written.
+    pub(super) fn text(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+
+    pub(super) fn wipe(&mut self) {
+        self.bytes.zeroize();
+        self.len = 0;
     }
 
     #[inline]
@@ -348,7 +386,7 @@ impl Body {
 
     fn put_integer(&mut self, value: u64) -> &mut Body {
         let mut text = [0; 20];
-        let len = crate::market::units::write_integer(value, &mut text);
+        let len = write_integer(value, &mut text);
         self.put(&text[..len])
     }
 

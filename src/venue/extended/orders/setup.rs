@@ -5,6 +5,7 @@
 
 use super::budget::Budget;
 use super::fills::Held;
+use super::ladder::Ladder;
 use super::lanes::LaneState;
 use super::opening::Opening;
 use super::payments::Payments;
@@ -14,6 +15,7 @@ use super::table::{OrderTable, SeenTrades};
 use super::upkeep::Upkeep;
 use super::{Core, ExtendedOrders, NO_MARKET};
 use crate::market::INSTRUMENTS_MAX;
+use crate::market::units::Nanos;
 use crate::venue::extended::sign::hash::{Chain, OrderHasher};
 use crate::venue::extended::sign::{Salts, StarkKey};
 use crate::venue::extended::wire::Decoder;
@@ -82,6 +84,7 @@ impl ExtendedOrders {
             opening: Opening::default(),
             upkeep: Upkeep::new(switch_s),
             payments: Payments::new(),
+            ladder: None,
             table: OrderTable::new(),
             seen: SeenTrades::new(),
             held: Held::default(),
@@ -103,6 +106,20 @@ impl ExtendedOrders {
             core,
             api_key: Zeroizing::new(settings.api_key.to_owned()),
         })
+    }
+
+    /// Keeps what is foreseen signed, to be used for so long after it was. Beyond a minute an order
+    /// would be sent with its own life over.
+    pub fn with_ladder(mut self, life_ns: u64) -> ExtendedOrders {
+        let markets = self.core.markets.len();
+        self.core.ladder = (life_ns > 0).then(|| Ladder::new(markets, life_ns));
+        self
+    }
+
+    /// Orders that lie ready now.
+    pub fn ready_count(&self, now: Nanos) -> usize {
+        let ladder = self.core.ladder.as_ref();
+        ladder.map_or(0, |ladder| ladder.ready_count(now))
     }
 
     /// What to dial: the account stream below the stream's base URL, then the HTTP connections to

@@ -128,6 +128,7 @@ impl Core {
             claim,
             instrument: InstrumentId(0),
             fields: None,
+            ready: None,
         };
         self.write(&prepared, now, out)
     }
