@@ -43,6 +43,16 @@ struct Trade {
     made_ms: u64,
 }
 
+impl Trade {
+    /// What it makes of the position.
+    fn signed(&self) -> Size {
+        match self.side {
+            Side::Bid => self.size,
+            Side::Ask => -self.size,
+        }
+    }
+}
+
 /// Trades that wait for somebody to say whose they are, and since when.
 #[derive(Default)]
 pub(super) struct Held([Option<(Trade, Nanos)>; HELD_MAX]);
@@ -178,6 +188,7 @@ impl Core {
     /// position has changed in any case.
     fn book(&mut self, trade: &Trade, order: OrderId, now: Nanos, reports: &mut Reports) {
         self.foreign_count += u64::from(order == OrderId::NONE);
+        self.places.trade(trade.instrument, trade.signed());
         let kind = ReportKind::Fill {
             trade: trade.id,
             side: trade.side,
@@ -194,6 +205,7 @@ impl Core {
 
     #[cold]
     fn tell_forced(&mut self, trade: &Trade, why: Force, now: Nanos, reports: &mut Reports) {
+        self.places.trade(trade.instrument, trade.signed());
         let kind = ReportKind::Forced {
             trade: trade.id,
             side: trade.side,

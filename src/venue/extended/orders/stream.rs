@@ -64,7 +64,8 @@ impl Stream {
     }
 }
 
-/// Positions as they were told last, and the markets whose position changed while nobody listened.
+/// Positions as they were told last, with the trades since, and the markets where a snapshot says
+/// something else: there was a trade that nobody has told.
 /// No snapshot repeats trades (D1), so there they are to be asked for: what the venue took by right
 /// is told by nothing else.
 pub(super) struct Places {
@@ -95,6 +96,13 @@ impl Places {
         }
         let is_moved = is_snapshot && before.is_some_and(|(before, _)| before != size);
         self.moved[instrument.idx()] |= is_moved;
+    }
+
+    /// A trade was told: the position is to be so much further.
+    pub(super) fn trade(&mut self, instrument: InstrumentId, signed: Size) {
+        if let Some((size, _)) = &mut self.told[instrument.idx()] {
+            *size += signed;
+        }
     }
 
     /// Whether the position was told just now, as that before a trade of the same moment is: which

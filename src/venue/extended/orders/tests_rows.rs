@@ -452,6 +452,22 @@ fn row_35_what_was_taken_in_a_break_is_asked_for() {
     assert_eq!(line(&mut rig), None);
 }
 
+/// The order's fill was told, its position was not; the venue took all of it in the break.
+#[test]
+fn row_35_a_position_as_before_a_fill_is_news_after_it() {
+    let mut rig = Rig::live();
+    rig.place(77);
+    let trade = trade_json(5, r#""externalOrderId":"px-77","#);
+    rig.tell(&format!(r#"{{"trades":[{trade}]}}"#));
+    rig.link(0, false);
+    rig.link(0, true);
+    rig.asked();
+    rig.tell(r#"{"isSnapshot":true,"positions":[]}"#);
+    rig.beat_after(1);
+    let asked = line(&mut rig).map(|(_, asked)| asked);
+    assert!(asked.is_some_and(|asked| asked.contains("/user/trades?market=BTC-USD")));
+}
+
 /// A stream that tells a trade and not the position it made has died between the two.
 #[test]
 fn row_11_a_trade_without_its_position_ends_the_stream() {
