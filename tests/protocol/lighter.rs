@@ -307,7 +307,7 @@ fn a_request_is_the_official_one_and_validly_signed() {
 
     let cancel = desk.send(&order(424_242_424_242, Action::Cancel)).unwrap();
     assert!(
-        cancel.contains("\"id\":\"c424242424242\",\"tx_type\":15,"),
+        cancel.contains("\"id\":\"c424242424242.2\",\"tx_type\":15,"),
         "{cancel}"
     );
     assert!(cancel.contains("\"MarketIndex\":1,\"Index\":424242424242,\"ExpiredAt\""));

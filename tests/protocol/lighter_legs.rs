@@ -117,6 +117,94 @@ fn row_15_a_late_acceptance_takes_the_nonce_back() {
     assert_eq!(wanted(&mut desk, "{\"type\":\"jsonapi/sendtx\"").len(), 0);
 }
 
+/// Found by random losses: two orders tried under one nonce, and the fence of the second takes it.
+/// The second is refused for it, the first has to hear of a fence that is not its own.
+#[test]
+fn row_15_a_nonce_that_went_to_the_fence_of_another_proves_both_dead() {
+    let mut desk = Desk::of(setup(&[5]));
+    let sends = "{\"type\":\"jsonapi/sendtx\"";
+    let unanswered = |desk: &mut Desk, nonce: &Value| {
+        for lane in [0, 1] {
+            desk.hear(lane, &json!({"type": "pong"}));
+        }
+        desk.beat(3);
+        desk.hear(2, nonce);
+    };
+    let still = json!({"code": 200, "nonce": 100});
+    desk.send(&order(1, Action::Place)).unwrap();
+    unanswered(&mut desk, &still);
+    assert!(wanted(&mut desk, sends)[0].contains("\"f1\""));
+    // The connection breaks, and the fence never arrives.
+    desk.link(0, false);
+    desk.link(0, true);
+    desk.hear(0, &json!({"type": "connected"}));
+    assert_eq!(desk.asked(), Some(5));
+    desk.hear(2, &still);
+    assert_eq!(desk.told()[0], (1, state(UNKNOWN, b"0")));
+    assert_eq!(nonce(&desk.send(&order(2, Action::Place)).unwrap()), 100);
+    unanswered(&mut desk, &still);
+    assert_eq!(desk.told(), [(2, state(UNKNOWN, b"0"))]);
+    let fence = wanted(&mut desk, sends).remove(0);
+    assert!(fence.contains("\"f2\"") && nonce(&fence) == 100);
+    // Nobody answers the fence that arrives; what it overtook is refused late.
+    unanswered(&mut desk, &json!({"code": 200, "nonce": 101}));
+    refuse(&mut desk, "2", 21_104);
+    assert_eq!(desk.told(), [(2, ReportKind::Rejected { code: 21_104 })]);
+    assert!(wanted(&mut desk, sends).is_empty(), "nothing to fence");
+
+    desk.send(&order(1, Action::Query)).unwrap();
+    for list in ["accountActiveOrders", "accountInactiveOrders"] {
+        assert!(requests(&mut desk)[0].contains(list));
+        desk.hear(2, &json!({"code": 200, "orders": []}));
+    }
+    let mut names = Vec::new();
+    let mut ask = |desk: &mut Desk| {
+        let asked = requests(desk).remove(0);
+        let name = asked.strip_prefix("/api/v1/tx?by=hash&value=").unwrap();
+        assert!(!names.contains(&name.to_string()), "each is asked once");
+        names.push(name.to_string());
+    };
+    // Its own, its fence, the other order.
+    for _ in 0..3 {
+        ask(&mut desk);
+        let not_found = json!({"code": 21_500, "message": "transaction not found"});
+        desk.hear_status(2, 400, not_found.to_string().into());
+        assert_eq!(desk.told(), [], "not found is not never was");
+    }
+    ask(&mut desk);
+    desk.hear(2, &json!({"code": 200, "event_info": "{\"ae\":\"\"}"}));
+    assert_eq!(desk.told(), [(1, state(OrderState::Cancelled, b"0"))]);
+}
+
+/// Found by random losses: taken for each other, their answers moved the wrong nonces on.
+#[test]
+fn row_14_two_cancels_of_one_order_are_answered_apart() {
+    let mut desk = Desk::of(setup(&[5, 6]));
+    desk.send(&entry(1)).unwrap();
+    accept(&mut desk, "1");
+    let by = |slot: u8| format!("\"ApiKeyIndex\":{slot},");
+    let first = desk.send(&order(1, Action::Cancel)).unwrap();
+    let second = desk.send(&order(1, Action::Cancel)).unwrap();
+    assert!(
+        first.contains("\"c1.2\"") && first.contains(&by(6)),
+        "{first}"
+    );
+    assert!(
+        second.contains("\"c1.3\"") && second.contains(&by(5)),
+        "{second}"
+    );
+    accept(&mut desk, "c1.2");
+    assert_eq!(
+        desk.send(&entry(2)),
+        Err(Refusal::Busy),
+        "the other waits on"
+    );
+    let third = desk.send(&order(1, Action::Cancel)).unwrap();
+    assert!(third.contains(&by(6)) && nonce(&third) == 201, "{third}");
+    accept(&mut desk, "c1.3");
+    assert_eq!(nonce(&desk.send(&entry(2)).unwrap()), 102);
+}
+
 #[test]
 fn row_15_what_the_lane_did_not_take_keeps_its_nonce() {
     let mut desk = Desk::live();
@@ -351,7 +439,7 @@ fn row_39_what_is_left_is_kept_for_reducing_orders_and_cancels() {
         accept(&mut desk, &id.to_string());
     }
     desk.send(&order(1, Action::Cancel)).unwrap();
-    accept(&mut desk, "c1");
+    accept(&mut desk, "c1.60");
     assert_eq!(desk.send(&hedge(60)), Err(Refusal::RateBudget));
 
     let mut desk = Desk::live();
@@ -549,9 +637,10 @@ fn the_switch_is_put_off_at_a_third_of_its_time_by_the_key_of_cancels() {
                 let until = desk.now.epoch_ms() + 600_000;
                 assert!(text.contains(&format!("\"Time\":{until},")), "{text}");
                 // The second one is refused, and tried again sooner.
+                let name = format!("d0.{}", written.len() + 1);
                 match written.len() {
-                    1 => refuse(&mut desk, "d0", 21_712),
-                    _ => accept(&mut desk, "d0"),
+                    1 => refuse(&mut desk, &name, 21_712),
+                    _ => accept(&mut desk, &name),
                 }
                 written.push(second);
             }

@@ -59,8 +59,8 @@ pub enum Step {
     Closed,
     /// By its transaction.
     Transaction,
-    /// By the transaction that was to take its place.
-    Fence,
+    /// By the transactions that may have taken its place.
+    Rival,
 }
 
 /// A question.
@@ -273,7 +273,7 @@ impl Inquiry {
             return Answered::Nothing;
         };
         // A transaction that is not known is told with 400 and a code.
-        let by_name = |doubt: Doubt| matches!(doubt.step, Step::Transaction | Step::Fence);
+        let by_name = |doubt: Doubt| matches!(doubt.step, Step::Transaction | Step::Rival);
         let is_lookup = matches!(question, Question::Order(doubt) if by_name(doubt));
         let is_answer = status == 200 || (is_lookup && matches!(status, 400 | 404));
         if is_answer && is_json {
@@ -323,7 +323,7 @@ fn put_query(text: &mut Text<'_>, question: Question, account_index: u64) {
         Question::Order(doubt) => match doubt.step {
             Step::Active => b"api/v1/accountActiveOrders?account_index=",
             Step::Closed => b"api/v1/accountInactiveOrders?account_index=",
-            Step::Transaction | Step::Fence => {
+            Step::Transaction | Step::Rival => {
                 text.put(b"api/v1/tx?by=hash&value=");
                 return put_hex(text, &doubt.hash);
             }

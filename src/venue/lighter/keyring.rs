@@ -71,17 +71,30 @@ pub enum Purpose {
     Switch,
 }
 
+/// What a transaction is answered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// What it does.
+    pub purpose: Purpose,
+    /// The order it is about; none for the switch.
+    pub id: OrderId,
+    /// Which of several: cancels of one order, and switches, may be on their way by two keys or
+    /// nonces, and an answer is for one of them. 0 for an order, which is sent once, and for its
+    /// fence, which is the same however often it is sent.
+    pub count: u64,
+}
+
 /// A transaction on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unanswered {
-    /// The order it is about; none for the switch.
-    pub id: OrderId,
-    /// Its instrument.
+    /// Whose answer it waits for.
+    pub name: Name,
+    /// Instrument of the order.
     pub instrument: InstrumentId,
-    /// What it does.
-    pub purpose: Purpose,
     /// The nonce it was signed with.
     pub nonce: u64,
+    /// The venue's name for it.
+    pub hash: [u8; 40],
     /// When it was written.
     pub t_sent: Nanos,
 }
@@ -204,13 +217,8 @@ impl Keyring {
     ///
     /// That an order of this name exists may be said before or after the nonce is spent, so then
     /// it is asked.
-    pub fn settle(
-        &mut self,
-        id: OrderId,
-        purpose: Purpose,
-        code: u32,
-    ) -> Option<(usize, Unanswered)> {
-        let is_it = |u: &Unanswered| u.id == id && u.purpose == purpose;
+    pub fn settle(&mut self, name: Name, code: u32) -> Option<(usize, Unanswered)> {
+        let is_it = |u: &Unanswered| u.name == name;
         let mut slots = self.slots.iter_mut().enumerate();
         let (key_idx, slot) = slots.find(|(_, s)| s.unanswered.as_ref().is_some_and(is_it))?;
         let answered = slot.unanswered.take()?;
@@ -233,13 +241,13 @@ impl Keyring {
     }
 
     /// Gives up one transaction written at `deadline` or before, if there is one; its key's nonce
-    /// is unknown from here on.
-    pub fn give_up(&mut self, deadline: Nanos) -> Option<Unanswered> {
+    /// is unknown from here on. Its key's row, and what it was.
+    pub fn give_up(&mut self, deadline: Nanos) -> Option<(usize, Unanswered)> {
         let is_late = |u: &Unanswered| u.t_sent <= deadline;
-        let mut slots = self.slots.iter_mut();
-        let slot = slots.find(|slot| slot.unanswered.as_ref().is_some_and(is_late))?;
+        let mut slots = self.slots.iter_mut().enumerate();
+        let (key_idx, slot) = slots.find(|(_, s)| s.unanswered.as_ref().is_some_and(is_late))?;
         slot.nonce = None;
-        slot.unanswered.take()
+        Some((key_idx, slot.unanswered.take()?))
     }
 
     /// Slot number of a key whose nonce must be asked.
@@ -275,12 +283,20 @@ mod tests {
         Keyring::new(slots.iter().map(key).collect())
     }
 
+    fn name(id: u64, purpose: Purpose) -> Name {
+        Name {
+            purpose,
+            id: OrderId(id),
+            count: 0,
+        }
+    }
+
     fn unanswered(id: u64, t_sent: u64) -> Unanswered {
         Unanswered {
-            id: OrderId(id),
+            name: name(id, Purpose::Place),
             instrument: InstrumentId(0),
-            purpose: Purpose::Place,
             nonce: 7,
+            hash: [0; 40],
             t_sent: Nanos(t_sent),
         }
     }
@@ -303,10 +319,10 @@ mod tests {
             assert_eq!((key_idx, nonce), (0, 7));
             ring.sent(key_idx, unanswered(1, 0));
             assert_eq!(ring.free(Use::Entry), Err(Refusal::Busy));
-            assert_eq!(ring.settle(OrderId(2), Purpose::Place, code), None);
-            assert_eq!(ring.settle(OrderId(1), Purpose::Fence, code), None);
+            assert_eq!(ring.settle(name(2, Purpose::Place), code), None);
+            assert_eq!(ring.settle(name(1, Purpose::Fence), code), None);
             assert_eq!(ring.free(Use::Entry), Err(Refusal::Busy), "not its answer");
-            let settled = ring.settle(OrderId(1), Purpose::Place, code);
+            let settled = ring.settle(name(1, Purpose::Place), code);
             assert_eq!(settled, Some((0, unanswered(1, 0))));
             let free = ring.free(Use::Entry).ok();
             assert_eq!(free.map(|(_, nonce)| nonce), after, "{code}");
@@ -328,7 +344,7 @@ mod tests {
         ring.sent(1, unanswered(2, 20));
         assert_eq!(ring.only_unanswered(), None);
         assert_eq!(ring.give_up(Nanos(9)), None);
-        assert_eq!(ring.give_up(Nanos(10)), Some(unanswered(1, 10)));
+        assert_eq!(ring.give_up(Nanos(10)), Some((0, unanswered(1, 10))));
         assert_eq!(ring.only_unanswered(), Some(unanswered(2, 20)));
         assert_eq!(ring.nonce_wanted(), Some(4));
         ring.set_nonce(4, 7);

@@ -1,7 +1,8 @@
-//! What the Lighter gateway remembers: recent orders, trades already reported.
+//! What the Lighter gateway remembers: recent orders, transactions without an answer, trades already
+//! reported.
 //!
-//! Promises: fixed memory; the newest `ORDERS_MAX` orders and `TRADES_MAX` trades are known, older
-//! ones are forgotten. An order's state follows the venue's time, so a late frame never undoes a
+//! Promises: fixed memory; the newest `ORDERS_MAX` orders, `LOST_MAX` lost transactions and
+//! `TRADES_MAX` trades are known, older ones are forgotten. An order's state follows the venue's time, so a late frame never undoes a
 //! newer one.
 //! Refuses: nothing.
 
@@ -11,6 +12,9 @@ use crate::market::units::{Nanos, Size};
 
 /// Orders remembered. Larger: longer searches. Smaller: a late word on an old order finds no entry.
 const ORDERS_MAX: usize = 256;
+/// Transactions without an answer remembered. Larger: longer searches. Smaller: after a long run of
+/// losses a doubt may have to wait for the end of its order's life.
+const LOST_MAX: usize = 64;
 /// Trade ids remembered. A snapshot after a reconnect repeats recent trades; it must fit.
 const TRADES_MAX: usize = 1024;
 
@@ -23,14 +27,14 @@ pub enum Spent {
     Gone,
     /// The venue has named this very order.
     Own,
-    /// The venue has named the fence of this order.
-    Fence,
+    /// The venue has named another transaction with it.
+    Other,
 }
 
 impl Spent {
     /// The venue has said on what.
     pub fn is_named(self) -> bool {
-        matches!(self, Spent::Own | Spent::Fence)
+        matches!(self, Spent::Own | Spent::Other)
     }
 }
 
@@ -63,10 +67,21 @@ pub struct Entry {
     pub updated_us: u64,
 }
 
+/// A transaction whose answer never came, or said nothing: who may have taken a nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Row of the key that signed it, and the nonce.
+    pub signed: (usize, u64),
+    /// The venue's name for it.
+    pub hash: [u8; 40],
+}
+
 /// The memory.
 pub struct Ledger {
     orders: Box<[Option<Entry>]>,
     next_order: usize,
+    lost: Box<[Option<Lost>]>,
+    next_lost: usize,
     trades: Box<[u64]>,
     next_trade: usize,
 }
@@ -83,6 +98,8 @@ impl Ledger {
         Ledger {
             orders: vec![None; ORDERS_MAX].into_boxed_slice(),
             next_order: 0,
+            lost: vec![None; LOST_MAX].into_boxed_slice(),
+            next_lost: 0,
             trades: vec![0; TRADES_MAX].into_boxed_slice(),
             next_trade: 0,
         }
@@ -92,6 +109,28 @@ impl Ledger {
     pub fn insert(&mut self, entry: Entry) {
         self.orders[self.next_order] = Some(entry);
         self.next_order = (self.next_order + 1) % ORDERS_MAX;
+    }
+
+    /// Remembers a transaction without an answer, however often it was sent, once.
+    pub fn lose(&mut self, lost: Lost) {
+        if !self.lost.contains(&Some(lost)) {
+            self.lost[self.next_lost] = Some(lost);
+            self.next_lost = (self.next_lost + 1) % LOST_MAX;
+        }
+    }
+
+    /// Of the lost transactions that have the nonce of an order, the one after `asked` (the first
+    /// after the order's own).
+    pub fn rival_after(&self, order: &Entry, asked: &[u8; 40]) -> Option<[u8; 40]> {
+        let signed = (order.key_idx, order.nonce);
+        let all = self.lost.iter().flatten();
+        let rivals = all.filter(|lost| lost.signed == signed && lost.hash != order.hash);
+        let mut hashes = rivals.map(|lost| lost.hash);
+        if *asked == order.hash {
+            return hashes.next();
+        }
+        hashes.find(|hash| hash == asked)?;
+        hashes.next()
     }
 
     /// Forgets an order that never left.

@@ -4,8 +4,8 @@
 //! because a refused cancel says nothing about the order it was for: it may have traded in full.
 //! Refuses: to take code 200 for more than "queued, nonce spent".
 
-use super::super::keyring::{CODE_ACCEPTED, CODE_EXISTS, CODES_SERVER, Purpose};
-use super::super::ledger::Spent;
+use super::super::keyring::{CODE_ACCEPTED, CODE_EXISTS, CODES_SERVER, Name, Purpose, Unanswered};
+use super::super::ledger::{Lost, Spent};
 use super::super::pulse::closing_at;
 use super::super::wire::{self, Json, Kind};
 use super::{Desk, push};
@@ -54,52 +54,51 @@ impl Desk {
         // A market that takes no orders is how a maintenance begins, and trying each of them would
         // only use up the tries of whoever has a leg there.
         self.is_closed |= code == CODE_MARKET_STATUS;
-        let Some((id, purpose)) = self.answered(root, code) else {
+        let Some(name) = self.answered(root, code) else {
             return FrameKind::Control;
         };
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.settle(id, purpose, code, now, reports);
+        self.settle(name, code, now, reports);
         FrameKind::Control
     }
 
     /// Whose answer a message is, and to what: by the request's id. A refusal without one (the
     /// venue could not read it) belongs to the only unanswered transaction, and to nobody when
     /// there are several: then the deadline acts.
-    fn answered(&self, root: Json, code: u32) -> Option<(OrderId, Purpose)> {
-        let Some(id) = root.field("id").and_then(Json::text) else {
+    fn answered(&self, root: Json, code: u32) -> Option<Name> {
+        let Some(text) = root.field("id").and_then(Json::text) else {
             let only = self.keys.only_unanswered()?;
             let is_his = !CODES_WEBSOCKET.contains(&code);
-            return is_his.then_some((only.id, only.purpose));
+            return is_his.then_some(only.name);
         };
-        let (purpose, number) = match id.as_bytes().first()? {
-            b'c' => (Purpose::Cancel, &id[1..]),
-            b'f' => (Purpose::Fence, &id[1..]),
-            b'd' => (Purpose::Switch, &id[1..]),
-            _ => (Purpose::Place, id),
+        let (purpose, numbers) = match text.as_bytes().first()? {
+            b'c' => (Purpose::Cancel, &text[1..]),
+            b'f' => (Purpose::Fence, &text[1..]),
+            b'd' => (Purpose::Switch, &text[1..]),
+            _ => (Purpose::Place, text),
         };
-        Some((OrderId(wire::digits(number)?), purpose))
+        let (id, count) = numbers.split_once('.').unwrap_or((numbers, "0"));
+        let (id, count) = (OrderId(wire::digits(id)?), wire::digits(count)?);
+        Some(Name { purpose, id, count })
     }
 
     /// The key first: what its nonce was spent on may settle other orders too.
-    fn settle(
-        &mut self,
-        id: OrderId,
-        purpose: Purpose,
-        code: u32,
-        now: Nanos,
-        reports: &mut Reports,
-    ) {
-        let answered = self.keys.settle(id, purpose, code);
+    fn settle(&mut self, name: Name, code: u32, now: Nanos, reports: &mut Reports) {
+        let answered = self.keys.settle(name, code);
+        let Name { purpose, id, .. } = name;
         if purpose == Purpose::Place {
             self.settle_order(id, code, now, reports);
         }
         if code != CODE_ACCEPTED {
+            if let Some((key_idx, answered)) = answered.filter(|_| is_no_verdict(code)) {
+                self.lose(key_idx, &answered);
+            }
             return;
         }
         if purpose == Purpose::Fence
             && let Some(entry) = self.ledger.find(id)
         {
-            entry.spent = Spent::Fence;
+            entry.spent = Spent::Other;
         }
         match (purpose, answered) {
             // Whoever has that nonce too can never be accepted now.
@@ -139,7 +138,7 @@ impl Desk {
             }
             entry.spent = Spent::Own;
             ReportKind::Acknowledged
-        } else if code == CODE_EXISTS || CODES_SERVER.contains(&code) {
+        } else if is_no_verdict(code) {
             if is_open {
                 entry.state = OrderState::Unknown;
             }
@@ -158,6 +157,14 @@ impl Desk {
         if code == CODE_EXISTS {
             self.look_up(id, instrument);
         }
+    }
+
+    /// Remembers a transaction of which nobody knows whether the venue took it.
+    pub(super) fn lose(&mut self, key_idx: usize, unanswered: &Unanswered) {
+        self.ledger.lose(Lost {
+            signed: (key_idx, unanswered.nonce),
+            hash: unanswered.hash,
+        });
     }
 
     /// The venue took a nonce with `id` that an Unknown order of the same key was signed with too:
@@ -184,4 +191,9 @@ impl Desk {
             }
         }
     }
+}
+
+/// An answer after which the transaction may have been taken or not.
+fn is_no_verdict(code: u32) -> bool {
+    code == CODE_EXISTS || CODES_SERVER.contains(&code)
 }

@@ -8,13 +8,12 @@
 //! sent, no answer -> Unknown, key at rest -> nextNonce
 //!   still its nonce  -> fence: accepted -> Cancelled, never was; 21104 -> nextNonce again
 //!   a later nonce    -> taken: the account stream tells, or a query:
-//!   query            -> active list -> closed list -> transaction's verdict -> its fence's
+//!   query            -> active list -> closed list -> transaction's verdict -> its rivals'
 //! ```
 
 use super::super::inquiry::{Answered, Doubt, PAGE_ROWS, Question, Step, is_open};
-use super::super::keyring::Purpose;
+use super::super::keyring::{Name, Purpose};
 use super::super::ledger::Spent;
-use super::super::sign::Message;
 use super::super::stream::Sink;
 use super::super::wire::{self, Json};
 use super::super::words::{self, OrderRow, Verdict};
@@ -47,18 +46,20 @@ impl Desk {
     /// Gives up the answers to what was written at `deadline` or before.
     #[cold]
     pub(super) fn abandon(&mut self, now: Nanos, deadline: Nanos, reports: &mut Reports) {
-        while let Some(unanswered) = self.keys.give_up(deadline) {
-            if unanswered.purpose != Purpose::Place {
+        while let Some((key_idx, unanswered)) = self.keys.give_up(deadline) {
+            self.lose(key_idx, &unanswered);
+            let Name { purpose, id, .. } = unanswered.name;
+            if purpose != Purpose::Place {
                 continue;
             }
-            let entry = self.ledger.find(unanswered.id);
+            let entry = self.ledger.find(id);
             if let Some(entry) = entry.filter(|entry| entry.state == OrderState::Sent) {
                 entry.state = OrderState::Unknown;
                 let kind = ReportKind::State {
                     state: OrderState::Unknown,
                     filled: entry.filled,
                 };
-                push(reports, now, unanswered.instrument, unanswered.id, kind);
+                push(reports, now, unanswered.instrument, id, kind);
             }
         }
     }
@@ -191,7 +192,7 @@ impl Desk {
         now: Nanos,
         reports: &mut Reports,
     ) -> Option<()> {
-        if matches!(doubt.step, Step::Transaction | Step::Fence) {
+        if matches!(doubt.step, Step::Transaction | Step::Rival) {
             return self.hear_transaction(doubt, root, now, reports);
         }
         let sent = self.ledger.find(doubt.id).map(|entry| entry.t_sent);
@@ -262,7 +263,8 @@ impl Desk {
 
     /// The verdict on its transaction. One that the engine refused was never an order; one that it
     /// applied will be listed; one that the venue does not know (21500) may still come, unless it
-    /// knows the fence that has its nonce.
+    /// knows another that has its nonce. That may be any that was lost: a fence of the order, or of
+    /// another that was tried under the same nonce, or that order, or a cancel, or the switch.
     fn hear_transaction(
         &mut self,
         doubt: Doubt,
@@ -274,7 +276,7 @@ impl Desk {
         if verdict.is_none() && wire::refusal(root).0.is_none() {
             return None;
         }
-        let fence = self.fence_in_doubt(doubt.id).map(Message::to_bytes);
+        let rival = self.next_rival(&doubt);
         let entry = self.ledger.find(doubt.id);
         let is_open = |state| !matches!(state, OrderState::Filled | OrderState::Cancelled);
         let Some(entry) = entry.filter(|entry| is_open(entry.state)) else {
@@ -282,9 +284,10 @@ impl Desk {
             return Some(());
         };
         match (doubt.step, verdict) {
-            (Step::Fence, Some(_)) => {
-                entry.spent = Spent::Fence;
+            (Step::Rival, Some(_)) => {
+                entry.spent = Spent::Other;
                 let spent = (entry.key_idx, entry.nonce);
+                self.name(doubt.hash);
                 self.disprove(doubt.id, Purpose::Fence, spent, (now, reports));
                 return Some(());
             }
@@ -295,9 +298,9 @@ impl Desk {
                 return Some(());
             }
             (_, Some(Verdict::Applied)) => entry.spent = Spent::Own,
-            (Step::Transaction, None) => {
-                if let Some(hash) = fence {
-                    let step = Step::Fence;
+            (_, None) => {
+                if let Some(hash) = rival {
+                    let step = Step::Rival;
                     self.inquiry.want(Doubt {
                         step,
                         hash,
@@ -306,18 +309,25 @@ impl Desk {
                     return Some(());
                 }
             }
-            (_, None) => {}
         }
         self.tell_state(doubt.id, doubt.instrument, now, reports);
         Some(())
     }
 
-    /// The name of a lost order's fence, if one was sent.
-    fn fence_in_doubt(&mut self, id: OrderId) -> Option<Message> {
-        let entry = *self.ledger.find(id)?;
-        let is_fenced = entry.state == OrderState::Unknown && entry.fences > 0;
-        let fence = self.fence(&entry).filter(|_| is_fenced)?;
-        Some(fence.hash())
+    /// Which transaction to ask about after this one, of those that may have a lost order's nonce.
+    fn next_rival(&mut self, doubt: &Doubt) -> Option<[u8; 40]> {
+        let entry = *self.ledger.find(doubt.id)?;
+        let is_lost = entry.state == OrderState::Unknown;
+        let rival = self.ledger.rival_after(&entry, &doubt.hash);
+        rival.filter(|_| is_lost)
+    }
+
+    /// The venue has named a transaction: if it is an order's, its nonce went to that.
+    fn name(&mut self, hash: [u8; 40]) {
+        let mut entries = self.ledger.entries();
+        if let Some(entry) = entries.find(|entry| entry.hash == hash) {
+            entry.spent = Spent::Own;
+        }
     }
 
     /// What is known of an order here; Unknown when nothing is.

@@ -90,6 +90,8 @@ struct Desk {
     held: Option<Held>,
     /// What the last `encode` wrote, until something else happens: it can be taken back.
     written: Option<(usize, OrderId, Purpose)>,
+    /// Transactions written so far.
+    written_count: u64,
     /// Queries, and orders that never left: both are looked at by the next beat. What does not fit
     /// is dropped; the scanner's own time-out asks again.
     asked: Batch<(OrderId, InstrumentId)>,
@@ -135,6 +137,7 @@ impl LighterOrders {
                 source: NonceSource::new(),
                 held: None,
                 written: None,
+                written_count: 0,
                 asked: Batch::new(LATER_MAX),
                 unsent: Batch::new(LATER_MAX),
                 in_flight: 0,

@@ -6,7 +6,7 @@
 //! refused before the signature, the dearest step.
 
 use super::super::grid::INDEX_MAX;
-use super::super::keyring::{Purpose, Unanswered, Use};
+use super::super::keyring::{Name, Purpose, Unanswered, Use};
 use super::super::ledger::{Entry, Spent};
 use super::super::sign::transaction::{CancelAll, Envelope, Transaction};
 use super::super::sign::{NoncePoint, Signature};
@@ -31,6 +31,7 @@ struct Written<'a> {
     key_idx: usize,
     transaction: &'a Transaction,
     signature: &'a Signature,
+    hash: [u8; 40],
     id: OrderId,
     instrument: InstrumentId,
     purpose: Purpose,
@@ -151,6 +152,7 @@ impl Desk {
             key_idx,
             transaction: &transaction,
             signature: &signature,
+            hash,
             id: order.id,
             instrument: order.instrument,
             purpose,
@@ -182,16 +184,23 @@ impl Desk {
 
     /// The message, and everybody's note of it.
     fn write(&mut self, written: &Written<'_>, now: Nanos, out: &mut Outbox) -> bool {
-        // Each purpose answers under its own name: several may be on their way for one order.
-        let (name, tx_type): (&[u8], u64) = match written.purpose {
-            Purpose::Place => (b"", 14),
-            Purpose::Cancel => (b"c", 15),
-            Purpose::Fence => (b"f", 15),
-            Purpose::Switch => (b"d", 16),
+        let (letter, tx_type, is_counted): (&[u8], u64, bool) = match written.purpose {
+            Purpose::Place => (b"", 14, false),
+            Purpose::Cancel => (b"c", 15, true),
+            Purpose::Fence => (b"f", 15, false),
+            Purpose::Switch => (b"d", 16, true),
+        };
+        let count = if is_counted {
+            self.written_count + 1
+        } else {
+            0
         };
         let sent = out.message(ORDER_LANE, OutKind::Text, |text| {
             text.put(b"{\"type\":\"jsonapi/sendtx\",\"data\":{\"id\":\"");
-            text.put(name).put_integer(written.id.0);
+            text.put(letter).put_integer(written.id.0);
+            if is_counted {
+                text.put(b".").put_integer(count);
+            }
             text.put(b"\",\"tx_type\":").put_integer(tx_type);
             text.put(b",\"tx_info\":");
             written.transaction.write(written.signature, text);
@@ -199,12 +208,17 @@ impl Desk {
         });
         if sent {
             self.quota.sent(now);
+            self.written_count += 1;
             self.in_flight += 1;
             let unanswered = Unanswered {
-                id: written.id,
+                name: Name {
+                    purpose: written.purpose,
+                    id: written.id,
+                    count,
+                },
                 instrument: written.instrument,
-                purpose: written.purpose,
                 nonce: written.transaction.nonce(),
+                hash: written.hash,
                 t_sent: now,
             };
             self.keys.sent(written.key_idx, unanswered);
@@ -307,7 +321,8 @@ impl Desk {
         (now, out): (Nanos, &mut Outbox),
     ) -> bool {
         let key = self.keys.key(key_idx);
-        let signature = key.private.sign(transaction.hash(), &mut self.source);
+        let message = transaction.hash();
+        let signature = key.private.sign(message, &mut self.source);
         let Ok(signature) = signature else {
             return false;
         };
@@ -315,6 +330,7 @@ impl Desk {
             key_idx,
             transaction,
             signature: &signature,
+            hash: message.to_bytes(),
             id,
             instrument,
             purpose,
