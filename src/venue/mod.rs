@@ -9,6 +9,7 @@ mod batch;
 pub mod clock;
 pub mod extended;
 pub mod lighter;
+pub mod money;
 mod outbox;
 pub mod points;
 mod repeats;

@@ -7,6 +7,7 @@
 
 use super::account::{self, Exposure, Position};
 use super::fate::Fate;
+use super::transfers::Transfers;
 use super::{
     AccountView, Happening, NewOrder, OrderView, Payment, PositionView, Reject, Rules, Settings,
     Status, TimeInForce, Trade,
@@ -56,6 +57,7 @@ pub struct Exchange {
     pub(super) trades: VecDeque<Arc<Trade>>,
     pub(super) payments: VecDeque<Arc<Payment>>,
     pub(super) payment_count: u64,
+    pub(super) money: Transfers,
     pub(super) positions: Vec<Position>,
     pub(super) collateral: Notional,
     /// Resting orders per market, in order of arrival.
@@ -83,6 +85,7 @@ impl Exchange {
             trades: VecDeque::new(),
             payments: VecDeque::new(),
             payment_count: 0,
+            money: Transfers::default(),
             positions: vec![Position::default(); rules.len()],
             collateral: settings.deposit,
             resting: vec![Vec::new(); rules.len()],

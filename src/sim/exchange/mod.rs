@@ -17,10 +17,12 @@ mod fate;
 mod funding;
 mod matching;
 pub mod rules;
+mod transfers;
 
 pub use engine::Exchange;
 pub use fate::Fate;
 pub use funding::{Funding, HOUR_NS, Payment};
+pub use transfers::{NewTransfer, Stage, Transfer, Way};
 
 /// Grid and limits of one simulated market.
 #[derive(Clone, Debug)]

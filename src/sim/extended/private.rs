@@ -72,7 +72,8 @@ impl Desk {
             ("GET", ["client", "info"]) => Ok(Reply::data(json!({"id": self.keys.account_id}))),
             ("GET", ["balance"]) => self.balance(),
             ("GET", ["positions"]) => Ok(Reply::data(self.positions(query).into())),
-            ("GET", ["positions", "history"] | ["assetOperations"]) => Ok(Reply::page(Vec::new())),
+            ("GET", ["positions", "history"]) => Ok(Reply::page(Vec::new())),
+            ("GET", ["assetOperations"]) => Ok(self.operations(query)),
             ("GET", ["funding", "history"]) => self.payments(query),
             ("GET", ["spot", "balances"]) => Ok(Reply::data(json!([]))),
             ("GET", ["orders"]) => Ok(Reply::data(self.open_orders(query).into())),
@@ -188,6 +189,18 @@ impl Desk {
         let since = payments.iter().filter(|one| one.t.epoch_ms() >= from_ms);
         let rows = since.map(|one| wire::payment(self, one)).collect();
         Ok(page(rows, query))
+    }
+
+    /// Money in and out, newest first, from a time on where one is named.
+    fn operations(&self, query: &Query) -> Reply {
+        let from = query.one("startTime").and_then(|text| text.parse().ok());
+        let from_ms: u64 = from.unwrap_or(0);
+        let rows = self.floor.look(|exchange| {
+            let since = exchange.transfers();
+            let since = since.filter(|one| one.t.epoch_ms() >= from_ms);
+            since.map(|one| wire::operation(self, one)).collect()
+        });
+        page(rows, query)
     }
 
     /// By the venue's id: one object.

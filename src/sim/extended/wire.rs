@@ -7,7 +7,8 @@ use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Price, SCALE, Size};
 use crate::sim::decimal::push_exact;
 use crate::sim::exchange::{
-    Exchange, OrderView, Payment, PositionView, Status, TimeInForce, Trade, TradeKind,
+    Exchange, OrderView, Payment, PositionView, Stage, Status, TimeInForce, Trade, TradeKind,
+    Transfer, Way,
 };
 use crate::sim::extended::{
     COLLATERAL_RESOLUTION, Desk, LIMIT_VALUE_USD_MAX, Ledger, Listing, MARKET_VALUE_USD_MAX,
@@ -277,6 +278,32 @@ pub fn payment(desk: &Desk, payment: &Payment) -> Value {
         "fundingFee": money(payment.amount, 6),
         "fundingRate": padded(payment.rate_e9, 6),
         "paidTime": payment.t.epoch_ms(),
+    })
+}
+
+/// A transfer. Signs as in the documentation's example; the asset is a number, 1 for USD. [DOC Get
+/// deposits, withdrawals, transfers history]
+pub fn operation(desk: &Desk, transfer: &Transfer) -> Value {
+    let (kind, amount) = match transfer.way {
+        Way::In => ("DEPOSIT", transfer.amount),
+        Way::Out => ("SLOW_WITHDRAWAL", -transfer.amount),
+        Way::Across => ("TRANSFER", -transfer.amount),
+    };
+    json!({
+        "id": transfer.number,
+        "type": kind,
+        "status": match transfer.stage {
+            Stage::Pending => "IN_PROGRESS",
+            Stage::Claimable => "READY_FOR_CLAIM",
+            Stage::Completed => "COMPLETED",
+            Stage::Failed => "REJECTED",
+        },
+        "amount": money(amount, 16),
+        "fee": money(transfer.fee, 16),
+        "asset": 1,
+        "time": transfer.t.epoch_ms(),
+        "accountId": desk.keys.account_id,
+        "transactionHash": transfer.mark,
     })
 }
 

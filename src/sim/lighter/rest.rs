@@ -47,13 +47,16 @@ const PUBLIC: [(&str, Read); 18] = [
 ];
 
 /// Reads of the account, with a token of it.
-const PRIVATE: [(&str, Read); 6] = [
+const PRIVATE: [(&str, Read); 9] = [
     ("/api/v1/accountActiveOrders", reads::active_orders),
     ("/api/v1/accountInactiveOrders", reads::inactive_orders),
     ("/api/v1/accountLimits", reads::account_limits),
     ("/api/v1/accountTxs", reads::account_txs),
     ("/api/v1/trades", reads::trades),
     ("/api/v1/positionFunding", reads::position_funding),
+    ("/api/v1/deposit/history", reads::deposits),
+    ("/api/v1/withdraw/history", reads::withdrawals),
+    ("/api/v1/transfer/history", reads::transfers),
 ];
 
 /// Seconds from a secure withdrawal to its claim, as the venue quotes in quiet times.

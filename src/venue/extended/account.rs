@@ -8,6 +8,7 @@
 //! Sources: D1 (public REST, private REST, error responses), S1 (`models.market`), C1.
 
 mod bounds;
+mod money;
 mod read;
 mod write;
 

@@ -8,9 +8,11 @@
 //! Sources: *rest*, *fees* in the venue's Sources. Cold: blocks the thread that calls it.
 
 mod bounds;
+mod money;
 mod orders;
 mod write;
 
+pub use money::Reader as MoneyReader;
 pub use orders::OrderSeen;
 pub use write::Sender;
 

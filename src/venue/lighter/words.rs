@@ -147,7 +147,7 @@ const SIDES: [(Side, &str, &str); 2] = [
 ];
 
 /// A rate in millionths of the notional, rounded up; a rebate counts as nothing.
-fn fee_of(price: Price, size: Size, rate_e6: i64) -> Notional {
+pub(super) fn fee_of(price: Price, size: Size, rate_e6: i64) -> Notional {
     let part = (price * size).0.saturating_mul(i128::from(rate_e6.max(0)));
     Notional(part.saturating_add(FEE_SCALE - 1) / FEE_SCALE)
 }
