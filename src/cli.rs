@@ -47,6 +47,17 @@ pub enum Command {
                       venue's fee was wrong, mended\""
     )]
     Breaker(Breaker),
+    /// Show money, margin and positions on both venues, and whether all that moved them is
+    /// explained. Exit status 0: both were read, and drift is within DRIFT_ALARM_USD.
+    #[command(
+        after_help = "Example:\n  parallax balance --json\n  parallax balance --accept \"100 USD \
+                      moved by hand before parallax kept the book\""
+    )]
+    Balance(Balance),
+    /// Plan how to even out the balances of both venues; carries nothing out. Exit status 0: both
+    /// were read.
+    #[command(after_help = "Example:\n  parallax rebalance --json")]
+    Rebalance(Rebalance),
     /// Serve both simulated venues for other clients; the first line of output says where.
     #[command(
         after_help = "Example:\n  parallax sim --plain --listen-lighter 127.0.0.1:9001 \
@@ -121,6 +132,31 @@ pub struct Flatten {
     /// Do it. Without this nothing is sent.
     #[arg(long)]
     pub execute: bool,
+    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
+    #[arg(long, value_name = "FILE")]
+    pub env: Option<PathBuf>,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `parallax balance`.
+#[derive(Debug, Args)]
+pub struct Balance {
+    /// Take the drift that there is as explained, for this reason, which is kept.
+    #[arg(long, value_name = "REASON")]
+    pub accept: Option<String>,
+    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
+    #[arg(long, value_name = "FILE")]
+    pub env: Option<PathBuf>,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `parallax rebalance`.
+#[derive(Debug, Args)]
+pub struct Rebalance {
     /// Read settings from this file; the environment wins over it. Default: .env here, if any.
     #[arg(long, value_name = "FILE")]
     pub env: Option<PathBuf>,
@@ -463,6 +499,7 @@ mod tests {
     #[test]
     fn wrong_usage_is_status_two() {
         for line in [
+            "parallax balance --accept",
             "parallax breaker reset",
             "parallax breaker reset --reason",
             "parallax demo --seconds 0",
@@ -496,6 +533,8 @@ mod tests {
             "demo",
             "run",
             "flatten",
+            "balance",
+            "rebalance",
             "selftest",
             "sim",
             "record",

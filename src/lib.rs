@@ -17,9 +17,10 @@
 //! bytes), `venue` (what each exchange says), `feed`, `scanner`, `gateway` (the stages), `signer`
 //! (nonce points ahead), `record` (what happened), `hands` (an account by REST alone),
 //! `flatten` (out of everything, by hand), `breaker` (what stopped entries, and its reset),
-//! `keys`, `config`, `state` (files from one run to the next), `topology` (the plant on one
-//! page), `session` (one run, from settings to the report), `selftest` (official vectors), `sim`
-//! (both exchanges, built in), `demo` (a run against them), `capture` (live streams into tapes).
+//! `treasury` (money, and what moved it), `keys`, `config`, `state` (files from one run to the
+//! next), `topology` (the plant on one page), `session` (one run, from settings to the report),
+//! `selftest` (official vectors), `sim` (both exchanges, built in), `demo` (a run against them),
+//! `capture` (live streams into tapes).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -47,4 +48,5 @@ pub mod sim;
 pub mod stage;
 pub mod state;
 pub mod topology;
+pub mod treasury;
 pub mod venue;

@@ -3,14 +3,18 @@
 
 use clap::Parser;
 use parallax::breaker::{self, BreakerError};
-use parallax::cli::{Breaker, BreakerCommand, Cli, Command, Flatten, Run, Selftest};
-use parallax::config::{Accounts, Config, Place, is_configured};
+use parallax::cli::{
+    Balance, Breaker, BreakerCommand, Cli, Command, Flatten, Rebalance, Run, Selftest,
+};
+use parallax::config::{Accounts, Config, Holdings, Place, is_configured};
 use parallax::flatten::{self, FlattenError, Options};
 use parallax::market::Name;
 use parallax::record::{Facts, PlantedWindow, json, report};
 use parallax::selftest::{self, SelftestError};
 use parallax::session::{self, Job, Learned, Outcome, SessionError, Signals};
 use parallax::stage::clock::Clock;
+use parallax::treasury::ledger::BookError;
+use parallax::treasury::{balance, rebalance};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -26,6 +30,8 @@ fn main() -> ExitCode {
         Command::Run(run) => return run_venues(&run),
         Command::Flatten(flags) => flatten(&flags),
         Command::Breaker(flags) => breaker(&flags),
+        Command::Balance(flags) => balance(&flags),
+        Command::Rebalance(flags) => rebalance(&flags),
         Command::Selftest(flags) => selftest(&flags),
         #[cfg(feature = "sim")]
         Command::Demo(demo) => simulated::demo(&demo),
@@ -95,6 +101,12 @@ impl From<FlattenError> for Failure {
 
 impl From<BreakerError> for Failure {
     fn from(error: BreakerError) -> Failure {
+        Failure::of(&error, true)
+    }
+}
+
+impl From<BookError> for Failure {
+    fn from(error: BookError) -> Failure {
         Failure::of(&error, true)
     }
 }
@@ -179,6 +191,33 @@ fn breaker(flags: &Breaker) -> Done {
         write!(std::io::stdout().lock(), "{shown}")?;
     }
     Ok(shown.is_closed())
+}
+
+fn balance(flags: &Balance) -> Done {
+    let holdings = Holdings::from_env(flags.env.as_deref());
+    let holdings = holdings.map_err(|faults| Failure::of(&faults, true))?;
+    let balances = balance::command(&holdings, flags.accept.as_deref(), Clock::new())?;
+    if flags.json {
+        eprint!("{balances}");
+        writeln!(std::io::stdout().lock(), "{}", balances.json())?;
+    } else {
+        write!(std::io::stdout().lock(), "{balances}")?;
+    }
+    Ok(balances.is_well())
+}
+
+fn rebalance(flags: &Rebalance) -> Done {
+    let holdings = Holdings::from_env(flags.env.as_deref());
+    let holdings = holdings.map_err(|faults| Failure::of(&faults, true))?;
+    let planned = rebalance::command(&holdings, Clock::new());
+    let planned = planned.map_err(|error| Failure::of(&error, false))?;
+    if flags.json {
+        eprint!("{planned}");
+        writeln!(std::io::stdout().lock(), "{}", planned.json())?;
+    } else {
+        write!(std::io::stdout().lock(), "{planned}")?;
+    }
+    Ok(true)
 }
 
 fn selftest(flags: &Selftest) -> Done {

@@ -8,6 +8,7 @@
 
 mod fault;
 mod names;
+mod parts;
 mod raw;
 mod read;
 mod relations;
@@ -56,6 +57,8 @@ pub struct Config {
     pub drain_s: u64,
     /// STATE_DIR: where runs keep what the next one must know. `None`: nowhere, as in a demo.
     pub state_dir: Option<PathBuf>,
+    /// What the treasury watches for.
+    pub treasury: Treasury,
     /// What the user should know: settings that are accepted but have no effect here.
     pub notes: Vec<String>,
 }
@@ -94,7 +97,7 @@ impl Accounts {
     /// judged. A venue may be without an account.
     pub fn from_env(file: Option<&Path>) -> Result<Accounts, Faults> {
         let found = file.map(Path::to_owned).or_else(default_file);
-        read::accounts(Raw::from_sources(found.as_deref(), process_environment()))
+        parts::accounts(Raw::from_sources(found.as_deref(), process_environment()))
     }
 }
 
@@ -112,8 +115,42 @@ impl Place {
     /// anybody from seeing why a run has stopped.
     pub fn from_env(file: Option<&Path>) -> Result<Place, Faults> {
         let found = file.map(Path::to_owned).or_else(default_file);
-        read::place(Raw::from_sources(found.as_deref(), process_environment()))
+        parts::place(Raw::from_sources(found.as_deref(), process_environment()))
     }
+}
+
+/// Everything the treasury's commands need: accounts, state, and its own settings.
+#[derive(Debug)]
+pub struct Holdings {
+    /// Where the accounts are.
+    pub accounts: Accounts,
+    /// Where their book is kept.
+    pub place: Place,
+    /// What is watched for.
+    pub treasury: Treasury,
+}
+
+impl Holdings {
+    /// From the sources of [`Config::from_env`]. What the engine trades by is not judged.
+    pub fn from_env(file: Option<&Path>) -> Result<Holdings, Faults> {
+        let found = file.map(Path::to_owned).or_else(default_file);
+        parts::holdings(Raw::from_sources(found.as_deref(), process_environment()))
+    }
+}
+
+/// The treasury's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Treasury {
+    /// TREASURY_POLL_S.
+    pub poll_s: u64,
+    /// DRIFT_ALARM_USD, by venue.
+    pub drift_max: Notional,
+    /// REBALANCE_EXTENDED_PCT, as 10^-4.
+    pub extended_e4: u32,
+    /// REBALANCE_MIN_USD.
+    pub rebalance_min: Notional,
+    /// REBALANCE_DAY_MAX_USD.
+    pub rebalance_day_max: Notional,
 }
 
 /// TRADING_MODE.

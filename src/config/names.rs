@@ -310,6 +310,21 @@ pub const KEYS: &[Key] = &[
     // What runs leave for each other.
     key("STATE_DIR", "", Kind::Text),
     // Treasury.
+    key("TREASURY_POLL_S", "300", Kind::Whole(30, 86_400)),
+    limit(
+        "DRIFT_ALARM_USD",
+        "1",
+        Kind::Decimal("0.01", "1000000"),
+        Tighten::AtMost("0.1"),
+    ),
+    key("REBALANCE_EXTENDED_PCT", "50", Kind::Decimal("0", "100")),
+    key("REBALANCE_MIN_USD", "50", USD),
+    limit(
+        "REBALANCE_DAY_MAX_USD",
+        "500",
+        Kind::Decimal("0", "1000000"),
+        Tighten::AtMost("250"),
+    ),
     key("AUTO_REBALANCE", "false", Kind::Later),
 ];
 

@@ -9,9 +9,8 @@ use crate::config::raw::Raw;
 use crate::config::relations;
 use crate::config::values::{Reader, known};
 use crate::config::{
-    Accounts, Config, EdgeLimits, Extended, ExtendedAccount, LegOrder, Lighter, LighterAccount,
-    LighterKey, Limits, Margin, Markets, Mode, OnDrain, OnStart, Place, STAGE_COUNT, Seats,
-    StarknetChain,
+    Config, EdgeLimits, Extended, ExtendedAccount, LegOrder, Lighter, LighterAccount, LighterKey,
+    Limits, Margin, Markets, Mode, OnDrain, OnStart, STAGE_COUNT, Seats, StarknetChain,
 };
 use crate::keys;
 use crate::market::units::{Bps, MS, SCALE, SECOND};
@@ -56,6 +55,7 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
         reader.note_paper(on_drain);
     }
     let state_dir = reader.state_dir(&extended, &lighter);
+    let treasury = reader.treasury();
     reader.note_unused();
     // Without its addresses there is no `Config` to judge further.
     let (Some(extended), Some(lighter)) = (extended, lighter) else {
@@ -76,6 +76,7 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
         on_drain,
         drain_s,
         state_dir,
+        treasury,
         notes: std::mem::take(&mut reader.notes),
     };
     if mode == Mode::Live && !config.is_loopback() {
@@ -88,40 +89,10 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
     }
 }
 
-/// Reads where the accounts are and their keys, and judges nothing else: limits and modes can't
-/// keep anybody from getting out.
-pub fn accounts(raw: Raw) -> Result<Accounts, Faults> {
-    let mut reader = Reader::new(raw);
-    let extended = reader.extended(false);
-    let lighter = reader.lighter(false);
-    let extra_root_pem = reader.extra_root();
-    match (extended, lighter) {
-        (Some(extended), Some(lighter)) if reader.faults.is_empty() => Ok(Accounts {
-            extra_root_pem,
-            extended,
-            lighter,
-        }),
-        _ => Err(Faults(reader.faults)),
-    }
-}
-
-/// Reads where state is kept, and of which mode.
-pub fn place(raw: Raw) -> Result<Place, Faults> {
-    let mut reader = Reader::new(raw);
-    let is_paper = reader.word("TRADING_MODE") != "live";
-    let extended = reader.extended(false);
-    let lighter = reader.lighter(false);
-    let dir = reader.state_dir(&extended, &lighter);
-    match reader.faults.is_empty() {
-        true => Ok(Place { dir, is_paper }),
-        false => Err(Faults(reader.faults)),
-    }
-}
-
 impl Reader {
     /// Everything of venue Extended. All addresses are read before any is missed, so that their
     /// faults come together.
-    fn extended(&mut self, is_signing: bool) -> Option<Extended> {
+    pub(super) fn extended(&mut self, is_signing: bool) -> Option<Extended> {
         let base = self.url("EXTENDED_BASE_URL");
         let stream = self.url("EXTENDED_STREAM_URL");
         let order = self.url("EXTENDED_ORDER_URL").or_else(|| base.clone());
@@ -166,7 +137,7 @@ impl Reader {
     }
 
     /// Everything of venue Lighter.
-    fn lighter(&mut self, is_signing: bool) -> Option<Lighter> {
+    pub(super) fn lighter(&mut self, is_signing: bool) -> Option<Lighter> {
         let base = self.url("LIGHTER_BASE_URL");
         let ws = self.url("LIGHTER_WS_URL");
         let chain_id = self.count("LIGHTER_CHAIN_ID") as u32;
@@ -264,7 +235,7 @@ impl Reader {
 
     /// Reads the file now: a certificate that is missing is a fault of the configuration, and not
     /// an error of the first connection.
-    fn extra_root(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn extra_root(&mut self) -> Option<Vec<u8>> {
         let path = self.text("TLS_CA_FILE");
         if path.is_empty() {
             return None;
@@ -283,7 +254,7 @@ impl Reader {
 
     /// STATE_DIR as it stands; else a folder of this account's own, so that what one account did
     /// never stops another.
-    fn state_dir(
+    pub(super) fn state_dir(
         &mut self,
         extended: &Option<Extended>,
         lighter: &Option<Lighter>,
@@ -483,6 +454,7 @@ const PEM_MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::parts::accounts;
     use crate::market::units::Notional;
 
     fn settings(list: &[(&str, &str)]) -> Result<Config, Faults> {

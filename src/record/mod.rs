@@ -9,6 +9,7 @@ pub mod board;
 pub mod counts;
 pub mod durations;
 pub mod edges;
+pub mod history;
 pub mod json;
 mod market_data;
 pub mod names;
@@ -22,6 +23,7 @@ use crate::market::ranking::Ranked;
 use crate::market::units::{Bps, Nanos, Notional, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Name, VENUE_COUNT};
 use crate::record::board::LastBoard;
+use crate::record::history::History;
 use crate::record::refusals::Refusals;
 use crate::stage::link::Rx;
 pub use counts::{Exposure, FillCounts, Money, OrderCounts, SignedCounts};
@@ -33,6 +35,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub struct Recorder {
     links: Vec<Rx<Event>>,
     board: Option<Rx<Ranked>>,
+    history: Option<History>,
     totals: Totals,
     scores: Vec<Score>,
 }
@@ -43,6 +46,7 @@ impl Recorder {
         Recorder {
             links,
             board: None,
+            history: None,
             totals: Totals::new(),
             scores: Vec::with_capacity(SCORES_MAX),
         }
@@ -54,6 +58,17 @@ impl Recorder {
         self
     }
 
+    /// Tells the history of it as well.
+    pub fn with_history(mut self, history: Option<History>) -> Recorder {
+        self.history = history;
+        self
+    }
+
+    /// The history, for those who have more to tell it; `None` where none is kept.
+    pub fn history(&mut self) -> Option<&mut History> {
+        self.history.as_mut()
+    }
+
     /// Takes what stands on the links, at most [`DRAIN_MAX`] events of each, and returns how many
     /// events there were. Nothing waiting: 0, and the caller may rest for a moment.
     pub fn drain(&mut self) -> usize {
@@ -62,6 +77,9 @@ impl Recorder {
             for _ in 0..DRAIN_MAX {
                 let Some(event) = link.pop() else { break };
                 self.totals.add(&event);
+                if let Some(history) = &mut self.history {
+                    history.event(&event);
+                }
                 if let Event::Scored(score) = event
                     && self.scores.len() < SCORES_MAX
                 {

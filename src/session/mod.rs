@@ -3,6 +3,7 @@
 //! Cold. Promises: entries stop before anything else stops; open pairs are left or finished before
 //! the threads end; a second signal forces the end. Refuses to start on anything it can't explain.
 
+mod books;
 mod claim;
 mod keeping;
 mod left_out;
@@ -32,6 +33,7 @@ use crate::record::progress::Progress;
 use crate::stage::clock::Clock;
 use crate::stage::link::Tx;
 use crate::topology::{self, Plan, STAGES, SeatsError};
+use books::Books;
 use claim::Claim;
 use keeping::Keeper;
 use left_out::{shorten, summary};
@@ -237,16 +239,19 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
     let started = clock.now();
     let (is_paper, on_drain) = (config.is_paper(), on_drain(&config));
     let lessons = Lessons::open(learned, &config, &instruments, started);
+    let run = (blueprint.run, started);
     let (mut plant, recorder) = plant::start(blueprint, lessons.table().clone(), clock)?;
+    let (books, history) = Books::open(&config, &instruments, run, clock);
     let known = (&instruments[..], &adopted[..], &fair_seeds[..]);
     brief(&mut plant, &mut keeper, known);
     let watch = Watch {
         clock,
         started,
         until: seconds.map(|s| started.plus(s * SECOND)),
-        recorder,
+        recorder: recorder.with_history(history),
         keeper,
         lessons,
+        books,
         status: Status::default(),
         progress: Progress::new(io::stderr(), io::stderr().is_terminal(), is_paper),
         progress_due: started,
@@ -259,6 +264,8 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
     let dropped = plant.stop();
     let mut recorder = watch.recorder;
     while recorder.drain() > 0 {}
+    let said = watch.books.close(&mut recorder);
+    said.iter().for_each(|line| eprintln!("parallax: {line}"));
     watch.keeper.finish(&watch.status, recorder.totals());
     let mut lessons = watch.lessons;
     lessons.learn(recorder.take_scores());
@@ -357,6 +364,7 @@ struct Watch {
     recorder: Recorder,
     keeper: Keeper,
     lessons: Lessons,
+    books: Books,
     status: Status,
     progress: Progress<Stderr>,
     progress_due: Nanos,
@@ -411,10 +419,12 @@ impl Watch {
         }
         self.pass_on(&mut plant.control);
         let now = self.clock.now();
+        let mut said = self.books.hear(&mut self.recorder);
         let totals = self.recorder.totals();
-        let said = self
-            .keeper
-            .look(&self.status, totals, &mut plant.control, now);
+        said.extend(
+            self.keeper
+                .look(&self.status, totals, &mut plant.control, now),
+        );
         for line in said {
             let _ = self.progress.finish();
             eprintln!("parallax: {line}");

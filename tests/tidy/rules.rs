@@ -412,7 +412,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("net", &["market"]),
     ("venue", &["market"]),
     ("scanner", &["market", "stage"]),
-    ("record", &["market", "stage", "scanner", "keys", "config"]),
+    (
+        "record",
+        &[
+            "market",
+            "stage",
+            "scanner",
+            "keys",
+            "config",
+            "state",
+            "venue::money",
+        ],
+    ),
     ("feed", &["net", "venue", "market", "stage"]),
     (
         "gateway",
@@ -440,7 +451,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "stage",
         ],
     ),
-    ("treasury", COLD_WITH_VENUES),
+    (
+        "treasury",
+        &[
+            "venue",
+            "record",
+            "market",
+            "config",
+            "stage::clock",
+            "state",
+            "hands::HandsError",
+            "breaker::utc",
+        ],
+    ),
     ("doctor", COLD_WITH_VENUES),
     (
         "hands",
@@ -597,6 +620,7 @@ const DOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("httparse", &["net/http.rs"]),
+    ("rusqlite", &["record/history/"]),
     ("fixed", &["market/units.rs"]),
     ("simd_json", &["venue/*/wire.rs", "venue/*/wire/"]),
     ("starknet_crypto", &["venue/extended/sign", "sim/extended"]),
