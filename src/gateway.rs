@@ -448,6 +448,10 @@ mod tests {
         /// Writes to lane 0, and takes back what did not leave.
         writes: bool,
         waiting: Vec<Report>,
+        /// Words heard, and orders placed as `Drop` of their instrument, in turn.
+        heard: Vec<Foresight>,
+        /// Orders signed ahead.
+        prepared: usize,
     }
 
     impl Orders for Scripted {
@@ -455,12 +459,23 @@ mod tests {
 
         fn on_link(&mut self, _: Lane, _: bool, _: Nanos, _: &mut Reports, _: &mut Outbox) {}
 
+        fn foresee(&mut self, word: &Foresight, _: Nanos) {
+            self.heard.push(*word);
+        }
+
+        fn prepare(&mut self, _: Nanos, ahead: impl FnOnce() -> Option<Blank>) -> bool {
+            let is_signed = ahead().is_some();
+            self.prepared += usize::from(is_signed);
+            is_signed
+        }
+
         fn sign(
             &mut self,
             _: &Order,
             _: Nanos,
             ahead: impl FnOnce() -> Option<Blank>,
         ) -> Result<Signing, Refusal> {
+            self.heard.push(Foresight::Drop(InstrumentId(99)));
             match (self.refuses, ahead()) {
                 (Some(why), _) => Err(why),
                 (None, Some(Blank)) => Ok(Signing::Ahead),
@@ -516,13 +531,15 @@ mod tests {
         let (reports_tx, reports) = link("reports", REPORTS_LEN);
         let (journal_tx, journal) = link("journal", 65_536);
         let halt = Halt::default();
-        let (mut points, points_rx) = link("points", 4);
+        let (mut points, points_rx) = link("points", 64);
         (0..points_len).for_each(|_| assert!(points.push(Blank).is_ok()));
         let parts = Parts {
             orders: Scripted {
                 refuses,
                 writes: false,
                 waiting: Vec::new(),
+                heard: Vec::new(),
+                prepared: 0,
             },
             points: Ahead::new(points_rx),
             lanes: Lanes::new(Vec::new()).unwrap(),
@@ -539,6 +556,14 @@ mod tests {
             journal,
             halt,
         }
+    }
+
+    /// The same, with a link for foresight.
+    fn foreseeing(points_len: usize) -> (Rig, Tx<Foresight>) {
+        let (words, words_rx) = link("foresight", 16);
+        let rig = rig(points_len, None);
+        let gateway = rig.gateway.foreseeing(words_rx);
+        (Rig { gateway, ..rig }, words)
     }
 
     fn order(action: Action) -> Order {
@@ -603,6 +628,47 @@ mod tests {
             let is_it = |e: &Event| matches!(e, Event::Latency { step, .. } if *step == wanted);
             assert_eq!(events.iter().filter(|e| is_it(e)).count(), 1, "{wanted:?}");
         }
+    }
+
+    #[test]
+    fn orders_are_signed_ahead_when_idle_spaced_and_never_with_the_last_points() {
+        let (mut rig, _words) = foreseeing(POINTS_KEPT + 3);
+        rig.orders.push(order(Action::Place)).unwrap();
+        rig.gateway.turn(NOW);
+        let prepared = |rig: &Rig| rig.gateway.parts.orders.prepared;
+        assert_eq!(prepared(&rig), 0, "an order came first");
+        for (after_ns, expected) in [(0, 1), (PREPARE_GAP_NS - 1, 1), (PREPARE_GAP_NS, 2)] {
+            rig.gateway.turn(NOW.plus(after_ns));
+            assert_eq!(prepared(&rig), expected, "{after_ns}");
+        }
+        rig.gateway.turn(NOW.plus(9 * PREPARE_GAP_NS));
+        assert_eq!(prepared(&rig), 2, "the rest is for orders");
+        assert_eq!(rig.gateway.parts.points.waiting(), POINTS_KEPT);
+    }
+
+    #[test]
+    fn words_are_heard_before_the_orders_that_were_sent_after_them() {
+        let (mut rig, mut words) = foreseeing(0);
+        let (one, sent) = (InstrumentId(5), Foresight::Drop(InstrumentId(99)));
+        words.push(Foresight::Drop(one)).unwrap();
+        rig.orders.push(order(Action::Place)).unwrap();
+        rig.gateway.turn(NOW);
+        let heard = [Foresight::Drop(one), sent];
+        assert_eq!(rig.gateway.parts.orders.heard, heard);
+    }
+
+    #[test]
+    fn halt_drops_what_is_ready_and_nothing_is_heard_after_it() {
+        let (mut rig, mut words) = foreseeing(0);
+        rig.halt.raise();
+        words.push(Foresight::Drop(InstrumentId(5))).unwrap();
+        rig.gateway.turn(NOW);
+        rig.gateway.turn(NOW);
+        assert_eq!(rig.gateway.parts.orders.heard, [Foresight::DropAll]);
+        rig.orders.push(order(Action::Place)).unwrap();
+        rig.gateway.turn(NOW);
+        let told = std::iter::from_fn(|| rig.reports.pop()).next();
+        assert_eq!(told.map(|report| report.kind), Some(ReportKind::Sent));
     }
 
     #[test]

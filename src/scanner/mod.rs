@@ -291,6 +291,7 @@ impl Scanner {
                 self.note_match(slot, report);
                 self.measure(slot, report);
                 hedge::hear(&mut self.pairs[slot], report, &self.desk.rules);
+                self.outlook.mark(report.instrument);
                 self.dirty[slot / 64] |= 1 << (slot % 64);
                 if report.kind == ReportKind::Sent {
                     self.await_match(slot, report);
@@ -376,6 +377,7 @@ impl Scanner {
                 let Some(board) = self.boards.get_mut(delta.instrument.idx()) else {
                     continue;
                 };
+                self.outlook.mark(delta.instrument);
                 if board.apply(&delta) {
                     if let Some(paper) = &mut self.paper {
                         paper.look(board, delta.venue);
@@ -396,7 +398,6 @@ impl Scanner {
         let t_pop = self.clock.now();
         self.latency(Step::Link, t_pop.since(delta.t_push));
         self.look(delta.instrument, delta.t_recv, now);
-        self.outlook.mark(delta.instrument);
         let t_done = self.clock.now();
         self.latency(Step::Scan, t_done.since(t_pop));
         self.latency(Step::TickToScan, t_done.since(delta.t_recv));

@@ -10,7 +10,7 @@
 //! Refuses: to decide. An order is sent by the rooms that send orders, whatever was told.
 
 use crate::market::foresight::{Foresight, Rung};
-use crate::market::units::{Nanos, SECOND};
+use crate::market::units::{MS, Nanos, SECOND};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, VENUES, Venue};
 use crate::scanner::Scanner;
 use crate::scanner::leave::exit_quote;
@@ -24,8 +24,17 @@ const VENUE: Venue = Venue::Extended;
 /// What still holds is told again after so long, so that it is signed again before its life ends.
 /// Larger: a gap at the end of each life. Smaller: words for nothing.
 const AGAIN_NS: u64 = SECOND;
+/// What no message tells (a book that is silent for too long, a limit that has changed) is looked
+/// for this often. Larger: a word stands longer than what it was told on.
+const LOOK_NS: u64 = 250 * MS;
 /// Rungs of one instrument: an entry either way, and one of each pair.
 const RUNGS: usize = 2 + SLOTS_MAX;
+
+// What is not foreseen
+//
+// An order that this venue's own price brings about has the limit of a touch that nobody has seen
+// yet. Neighbours of the touch (two ticks either way) were tried and met none of them: a price that
+// moves far enough to matter moves by more ticks than are worth a signature each.
 /// Instruments that a beat tells about, where no turn ever is idle.
 const PER_BEAT: usize = 4;
 
@@ -38,7 +47,7 @@ pub(super) struct Outlook {
     /// Everything was taken back, and nothing told since.
     is_silent: bool,
     /// When all are due again.
-    t_again: Nanos,
+    t_look: Nanos,
 }
 
 /// What stands told of one instrument, and when it was.
@@ -55,7 +64,7 @@ impl Outlook {
             due: [0; INSTRUMENTS_MAX / 64],
             told: vec![Told::default(); instruments].into_boxed_slice(),
             is_silent: true,
-            t_again: Nanos::ZERO,
+            t_look: Nanos::ZERO,
         }
     }
 
@@ -111,8 +120,8 @@ impl Scanner {
     /// What was forbidden meanwhile is taken back even in a turn that never idles, and what is told
     /// is told again before it is too old.
     pub(super) fn beat_outlook(&mut self, now: Nanos) {
-        if now >= self.outlook.t_again {
-            self.outlook.t_again = now.plus(AGAIN_NS);
+        if now >= self.outlook.t_look {
+            self.outlook.t_look = now.plus(LOOK_NS);
             let instruments = 0..self.outlook.told.len();
             instruments.for_each(|idx| self.outlook.mark(InstrumentId(idx as u16)));
         }

@@ -4,6 +4,7 @@
 
 use parallax::market::book::{Delta, Side, flags};
 use parallax::market::event::{Control, Event, HaltCause, PairSummary, Reason, Status};
+use parallax::market::foresight::Foresight;
 use parallax::market::order::{Action, Force, Order, OrderId, OrderState, Report, ReportKind};
 use parallax::market::reference::{Reference, ReferenceKind};
 use parallax::market::units::{Bps, MS, Nanos, Notional, Price, SCALE, SECOND, Size};
@@ -186,6 +187,13 @@ impl Rig {
         rig.settle();
         rig.pass(10);
         rig
+    }
+
+    /// With somebody to whom the scanner tells what it would send next, `capacity` words at a time.
+    pub fn foreseeing(self, capacity: usize) -> (Rig, Rx<Foresight>) {
+        let (words, heard) = link("foresight", capacity);
+        let scanner = self.scanner.foreseeing(words);
+        (Rig { scanner, ..self }, heard)
     }
 
     /// Says of every order placed that it is on its way; gives them.

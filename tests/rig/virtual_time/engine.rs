@@ -6,6 +6,7 @@ use parallax::config::Config;
 use parallax::demo::ARRIVAL_TABLE;
 use parallax::market::book::{Book, Delta, Side};
 use parallax::market::event::{Control, Event, PairSummary, Reason, Score, Status};
+use parallax::market::foresight::Foresight;
 use parallax::market::order::{Order, Report, ReportKind};
 use parallax::market::reference::Reference;
 use parallax::market::units::{Nanos, Notional, Price, Size};
@@ -34,6 +35,7 @@ pub struct Engine {
     control: Tx<Control>,
     status: Rx<Status>,
     journal: Rx<Event>,
+    foresight: Rx<Foresight>,
     last_status: Status,
     is_draining: bool,
     /// Raised by the scanner.
@@ -44,6 +46,15 @@ pub struct Engine {
     pub events: Vec<Event>,
     /// Every entry order, and the depth behind it when it left.
     pub sights: Vec<Sight>,
+    /// What it foresaw and what it sent, in turn.
+    pub said: Vec<(Nanos, Said)>,
+}
+
+/// What a gateway hears.
+#[derive(Clone, Copy, Debug)]
+pub enum Said {
+    Foresaw(Foresight),
+    Sent(Order),
 }
 
 /// One entry order as it left, and the books it was decided on.
@@ -110,6 +121,7 @@ impl Engine {
         let (mut control, control_rx) = link("control", topology::CONTROL_LEN);
         let (status_tx, status) = link("status", topology::STATUS_LEN);
         let (journal_tx, journal) = link("journal", topology::JOURNAL_LEN);
+        let (words, foresight) = link("foresight", topology::FORESIGHT_LEN);
         let halt = Halt::default();
         let ends = Ends {
             deltas: [d0.1, d1.1],
@@ -131,7 +143,7 @@ impl Engine {
         }
         let book = |instrument: &Instrument| instrument.markets.map(|m| Book::new(m.tick));
         Engine {
-            scanner: Scanner::new(instruments, limits, RUN, ends),
+            scanner: Scanner::new(instruments, limits, RUN, ends).foreseeing(words),
             deltas: [d0.0, d1.0],
             references: [f0.0, f1.0],
             reports: [r0.0, r1.0],
@@ -139,12 +151,14 @@ impl Engine {
             control,
             status,
             journal,
+            foresight,
             last_status: Status::default(),
             is_draining: false,
             halt,
             books: instruments.iter().map(book).collect(),
             events: Vec::new(),
             sights: Vec::new(),
+            said: Vec::new(),
         }
     }
 
@@ -227,11 +241,14 @@ impl Engine {
                     self.reports[venue.idx()]
                         .push(sent)
                         .expect("the link is drained each turn");
+                    self.said.push((now, Said::Sent(order)));
                     orders.push(order);
                 }
             }
+            self.drain_foresight(now);
             self.drain_journal();
         }
+        self.drain_foresight(now);
         self.drain_journal();
     }
 
@@ -260,6 +277,12 @@ impl Engine {
             depth: depth(venue, side, Some(order.price)),
             other_depth: depth(venue.other(), side.other(), None),
         });
+    }
+
+    fn drain_foresight(&mut self, now: Nanos) {
+        while let Some(word) = self.foresight.pop() {
+            self.said.push((now, Said::Foresaw(word)));
+        }
     }
 
     fn drain_journal(&mut self) {

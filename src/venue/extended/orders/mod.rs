@@ -25,6 +25,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_ladder;
+#[cfg(test)]
 mod tests_rig;
 #[cfg(test)]
 mod tests_rows;
