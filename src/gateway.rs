@@ -13,12 +13,11 @@ use crate::market::foresight::Foresight;
 use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind};
 use crate::market::units::{MS, Nanos};
 use crate::net::{Incoming, Lanes};
-use crate::signer::Ahead;
+use crate::signer::{Ahead, POINTS_KEPT};
 use crate::stage::Stage;
 use crate::stage::clock::Clock;
 use crate::stage::halt::Halt;
 use crate::stage::link::{Full, Rx, Tx};
-use crate::topology::POINTS_KEPT;
 use crate::venue::{Lane, Orders, OutKind, Outbox, Reports, Signing};
 use std::collections::VecDeque;
 
@@ -54,8 +53,9 @@ pub struct Parts<O: Orders> {
     pub clock: Clock,
 }
 
-/// Between two orders that are signed ahead. Larger: a ladder is full later. Smaller: an order, or a
-/// stage on the same thread, more often waits for such a signature to end (some ten microseconds).
+/// Between two orders that are signed ahead. Larger: a ladder is full later. Smaller: an order, or
+/// a stage on the same thread, more often waits for such a signature to end (some ten
+/// microseconds).
 const PREPARE_GAP_NS: u64 = MS / 5;
 
 /// The stage. See the module's page.
@@ -612,7 +612,10 @@ mod tests {
             .collect();
         assert_eq!(told, [ReportKind::Sent], "a query is no order");
         let events = journal(&mut rig);
-        let by = |wanted: Signing| move |e: &Event| matches!(e, Event::Signed { how, .. } if *how == wanted);
+        let by = |wanted: Signing| {
+            let is_it = move |how: &Signing| *how == wanted;
+            move |e: &Event| matches!(e, Event::Signed { how, .. } if is_it(how))
+        };
         let signed = by(Signing::Ahead);
         assert_eq!(events.iter().filter(|e| signed(e)).count(), 1);
         rig.orders.push(order(Action::Place)).unwrap();

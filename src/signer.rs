@@ -12,6 +12,11 @@ use crate::stage::Stage;
 use crate::stage::link::{Rx, Tx};
 use crate::venue::points::{Maker, Point};
 
+/// Points that are left for orders that must go out: orders are signed ahead with what is above it,
+/// half of what the link holds. Larger: fewer lie ready after a burst. Smaller: the next burst
+/// signs in full.
+pub const POINTS_KEPT: usize = 32;
+
 /// The stage. See the module's page.
 pub struct Signer<M: Maker> {
     name: &'static str,

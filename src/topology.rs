@@ -38,9 +38,6 @@ pub const REPORTS_LEN: usize = 4_096;
 /// all: more than may be in flight at Lighter (50). Larger: longer to fill at the start (a batch of
 /// 16 takes under 0.3 ms) and more secrets in memory. Smaller: bursts sign in full.
 pub const POINTS_LEN: usize = 64;
-/// Points that are left for orders that must go out; above it orders are signed ahead with them.
-/// Larger: fewer ready orders after a burst. Smaller: the burst itself signs in full.
-pub const POINTS_KEPT: usize = POINTS_LEN / 2;
 /// What may be sent next of a few markets: the gateway reads all of it in each turn. Larger: an
 /// order may wait behind more advice. Smaller: the rest is told a turn later.
 pub const FORESIGHT_LEN: usize = 64;

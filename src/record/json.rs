@@ -85,7 +85,10 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
 
 /// How signatures were made: in all, by venue, and of orders that answered a tick.
 fn signing(totals: &Totals) -> Value {
-    let ways = |counts: SignedCounts| json!({"ready": counts.ready, "nonce_ahead": counts.ahead, "full": counts.full});
+    let ways = |counts: SignedCounts| {
+        let SignedCounts { ready, ahead, full } = counts;
+        json!({"ready": ready, "nonce_ahead": ahead, "full": full})
+    };
     let mut all = ways(SignedCounts::sum(totals.signed));
     all["by_venue"] = by_venue(|venue| ways(totals.signed[venue.idx()]));
     all["first_orders"] = by_venue(|venue| ways(totals.signed_first[venue.idx()]));

@@ -28,8 +28,8 @@ const DEPTH_MAX: Size = Size(i64::MAX / 4);
 pub(super) struct Chance {
     pub(super) instrument: InstrumentId,
     pub(super) long: Venue,
-    touches: [Touch; VENUE_COUNT],
-    yardstick: Yardstick,
+    pub(super) touches: [Touch; VENUE_COUNT],
+    pub(super) yardstick: Yardstick,
     t_tick: Nanos,
     pub(super) now: Nanos,
     /// Which kind of edge; known once it stands above the minimum.
@@ -337,40 +337,6 @@ impl Scanner {
         Ok((slot, plan))
     }
 
-    /// What an entry would send if its edge paid as deep as the limits allow: its size, and the
-    /// limit of each leg. As in [`Scanner::plan`], but for what only an edge can tell.
-    pub(super) fn foreseen(&self, chance: &Chance) -> Option<(Size, [Price; VENUE_COUNT])> {
-        let (ground, board) = (self.ground(chance), &self.boards[chance.instrument.idx()]);
-        let bids = chance.touches.map(|touch| touch.bid);
-        let size_min = board.lattice.size_min(bids);
-        let earned = ramp::left(board, &self.limits.ramp, (size_min, &ground));
-        let cap_at = |prices| earned.or(room(&self.limits, &ground, prices)).0;
-        let touch_prices = self.limit_prices(chance, chance.touches.map(|t| (t.ask, t.bid)));
-        let terms = Terms {
-            yardstick: chance.yardstick,
-            long: chance.long,
-            edge_min: Bps::ZERO,
-            haircut: Haircut::cut_e4(self.limits.depth_haircut_e4),
-            cap: cap_at(touch_prices),
-            step: board.lattice.step(),
-        };
-        if terms.step.0 == 0 || terms.cap < size_min {
-            return None;
-        }
-        let books = VENUES.map(|venue| board.book(venue));
-        let walk = Walk::sized(books, &terms, terms.cap)?;
-        let worst = |walk: &Walk| {
-            let worst = walk.taken.map(|taken| (taken.worst, taken.worst));
-            self.limit_prices(chance, worst)
-        };
-        let cap = cap_at(worst(&walk));
-        let walk = match walk.size > cap {
-            true => Walk::sized(books, &terms, cap)?,
-            false => walk,
-        };
-        (walk.size >= size_min).then(|| (walk.size, worst(&walk)))
-    }
-
     /// The limits that do not depend on size, in the order in which a person would ask: is it
     /// wanted, is it possible, is it too soon, is there a place, are there tokens. Gives a free
     /// slot.
@@ -427,7 +393,7 @@ impl Scanner {
     }
 
     /// Worst prices the entry orders may pay, from (ask, bid) of each venue.
-    fn limit_prices(
+    pub(super) fn limit_prices(
         &self,
         chance: &Chance,
         prices: [(Price, Price); VENUE_COUNT],

@@ -10,13 +10,15 @@
 //! Refuses: to decide. An order is sent by the rooms that send orders, whatever was told.
 
 use crate::market::foresight::{Foresight, Rung};
-use crate::market::units::{MS, Nanos, SECOND};
-use crate::market::{INSTRUMENTS_MAX, InstrumentId, VENUES, Venue};
-use crate::scanner::Scanner;
+use crate::market::units::{Bps, MS, Nanos, Price, SECOND, Size};
+use crate::market::{INSTRUMENTS_MAX, InstrumentId, VENUE_COUNT, VENUES, Venue};
+use crate::scanner::enter::Chance;
 use crate::scanner::leave::exit_quote;
 use crate::scanner::pair::{Pair, State};
-use crate::scanner::risk::SLOTS_MAX;
+use crate::scanner::risk::{SLOTS_MAX, room};
 use crate::scanner::send::{price_at_touch, widened};
+use crate::scanner::spread::{Haircut, Terms, Walk};
+use crate::scanner::{Scanner, ramp};
 use crate::stage::link::Tx;
 
 /// The only venue whose gateway keeps orders ready.
@@ -198,6 +200,40 @@ impl Scanner {
             *rung = self.rung_of(&self.pairs[slot]);
         }
         rungs
+    }
+
+    /// What an entry would send if its edge paid as deep as the limits allow: its size, and the
+    /// limit of each leg. As a plan is made, but for what only an edge can tell.
+    fn foreseen(&self, chance: &Chance) -> Option<(Size, [Price; VENUE_COUNT])> {
+        let (ground, board) = (self.ground(chance), &self.boards[chance.instrument.idx()]);
+        let bids = chance.touches.map(|touch| touch.bid);
+        let size_min = board.lattice.size_min(bids);
+        let earned = ramp::left(board, &self.limits.ramp, (size_min, &ground));
+        let cap_at = |prices| earned.or(room(&self.limits, &ground, prices)).0;
+        let touch_prices = self.limit_prices(chance, chance.touches.map(|t| (t.ask, t.bid)));
+        let terms = Terms {
+            yardstick: chance.yardstick,
+            long: chance.long,
+            edge_min: Bps::ZERO,
+            haircut: Haircut::cut_e4(self.limits.depth_haircut_e4),
+            cap: cap_at(touch_prices),
+            step: board.lattice.step(),
+        };
+        if terms.step.0 == 0 || terms.cap < size_min {
+            return None;
+        }
+        let books = VENUES.map(|venue| board.book(venue));
+        let limits_of = |walk: &Walk| {
+            let worst = walk.taken.map(|taken| (taken.worst, taken.worst));
+            self.limit_prices(chance, worst)
+        };
+        let walk = Walk::sized(books, &terms, terms.cap)?;
+        let cap = cap_at(limits_of(&walk));
+        let walk = match walk.size > cap {
+            true => Walk::sized(books, &terms, cap)?,
+            false => walk,
+        };
+        (walk.size >= size_min).then(|| (walk.size, limits_of(&walk)))
     }
 
     /// What a pair sends next to the venue if all goes as planned: the hedge once the other leg has

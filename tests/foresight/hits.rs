@@ -77,9 +77,9 @@ impl Hits {
     }
 }
 
-/// Most first orders on Extended find theirs ready: an edge mostly comes by the other venue's price,
-/// or is entered some time after it came. Hedges are waited for, and nearly all do. A way out comes
-/// as often by Extended's own price, and half of them do.
+/// Most first orders on Extended find theirs ready: an edge mostly comes by the other venue's
+/// price, or is entered some time after it came. Hedges are waited for, and nearly all do. A way
+/// out comes as often by Extended's own price, and half of them do.
 #[test]
 fn most_of_what_a_demo_sends_was_foreseen() {
     let (mut firsts, mut hedges, mut exits) = (Hits::default(), Hits::default(), Hits::default());

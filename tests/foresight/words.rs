@@ -130,7 +130,8 @@ fn a_book_that_is_not_believed_takes_its_words_back() {
 
 #[test]
 fn every_stop_takes_all_words_back_and_silences() {
-    let stops: [(&str, fn(&mut Rig)); 4] = [
+    type Stop = fn(&mut Rig);
+    let stops: [(&str, Stop); 4] = [
         ("halt", |rig| rig.halt.raise()),
         ("entries off", |rig| rig.command(Control::EntriesOff)),
         ("drain", |rig| rig.command(Control::Drain)),

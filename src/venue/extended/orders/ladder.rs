@@ -25,8 +25,8 @@ const APART_MAX: Bps = Bps::whole(100);
 // The idea: an order is mostly known before it is wanted. Its limit follows from the touch of this
 // venue and its size from the limits of the run, and an edge usually comes by a move of the *other*
 // venue. So the orders that the next edge would send are signed while nothing happens, and the
-// edge finds bytes. The eight places of a side are walked in turn; the search is as many
-// comparisons in five cache lines, without a hash and without a pointer. The bytes lie apart, so that the search does
+// edge finds bytes. The eight places of a side are walked in turn: as many comparisons in five
+// cache lines, without a hash and without a pointer. The bytes lie apart, so that the search does
 // not drag them in.
 //
 // Left out: a place for each price of a grid. The scanner names what it would send anyway, so a
