@@ -9,6 +9,7 @@
 
 use super::request::parse_id;
 use super::stream::{Malformed, integer, text};
+use super::upkeep::FILL_GRACE_NS;
 use super::{Core, report};
 use crate::market::InstrumentId;
 use crate::market::book::Side;
@@ -131,8 +132,13 @@ impl Core {
                 self.seen.is_new(trade.id);
                 self.tell_forced(trade, why, now, reports);
             }
-            // The stream should have told it by now.
-            Some(_) | None => self.is_deaf |= self.recover(trade, now, reports),
+            Some(_) | None => {
+                let is_owed = self.table.by_id(order).is_some_and(|entry| {
+                    let is_late = now.since(entry.t_sent) >= FILL_GRACE_NS;
+                    is_late && self.stream.is_up_since(entry.t_sent)
+                });
+                self.is_deaf |= self.recover(trade, now, reports) && is_owed;
+            }
         }
     }
 

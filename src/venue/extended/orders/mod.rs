@@ -121,8 +121,8 @@ struct Core {
     written: Option<(Prepared, Nanos)>,
     /// What the answer that is about to be read says of the next request.
     stated_ns: Option<u64>,
-    /// A trade had to be asked for: the stream is dead without a word, or lags too far to be waited
-    /// for. Its snapshots bring the position as well.
+    /// A trade that the stream owed had to be asked for: it is dead without a word, or lags too far
+    /// to be waited for. Its snapshots bring the position as well.
     is_deaf: bool,
     foreign_count: u64,
     missing_count: u64,

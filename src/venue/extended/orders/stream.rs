@@ -58,6 +58,11 @@ impl Stream {
         }
     }
 
+    /// It has been listened to from then on: it owes word of what was sent later.
+    pub(super) fn is_up_since(&self, sent: Nanos) -> bool {
+        self.is_connected && self.t_connected <= sent
+    }
+
     /// All first snapshots are in and nothing was missed since.
     pub(super) fn is_in_step(&self) -> bool {
         self.is_connected && self.has_orders && self.has_balance && self.has_positions

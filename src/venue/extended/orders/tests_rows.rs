@@ -183,6 +183,7 @@ fn row_20_missing_trades_are_asked_for_and_told_once() {
     rig.kinds();
     rig.asked();
     rig.beat_after(1);
+    pay_nothing(&mut rig);
     rig.beat_after(SECOND - 1);
     assert_eq!(line(&mut rig), None, "the rest may only be late");
     rig.beat_after(1);
@@ -207,6 +208,35 @@ fn row_20_missing_trades_are_asked_for_and_told_once() {
     // But a stream that had to be asked after is not trusted any more.
     assert_eq!(rig.kinds(), [ReportKind::Down]);
     assert_eq!(rig.orders.missing_count(), 0);
+}
+
+/// What ended before a stream began is not its to tell, nor what has only just happened: giving it
+/// up for that would leave the legs without one for as long as a dial may take.
+#[test]
+fn row_20_a_stream_is_given_up_for_what_was_sent_while_it_was_heard_only() {
+    for is_later in [false, true] {
+        let mut rig = Rig::live();
+        let lane = rig.place(77);
+        rig.agree(lane);
+        rig.beat_after(1);
+        if is_later {
+            rig.link(0, false);
+            rig.link(0, true);
+            rig.tell(r#"{"isSnapshot":true,"orders":[]}"#);
+            rig.tell(r#"{"isSnapshot":true,"balance":{"equity":"7.5","availableForTrade":"7"}}"#);
+            rig.tell(r#"{"isSnapshot":true,"positions":[]}"#);
+        }
+        let order = order_json("px-77", "FILLED", "0.001");
+        rig.tell(&format!(r#"{{"orders":[{order}]}}"#));
+        rig.asked();
+        rig.beat_after(1);
+        rig.beat_after(SECOND);
+        let (lane, _) = line(&mut rig).unwrap();
+        rig.say(lane, 200, &list(&[listed(9, "0.0010")]));
+        assert_eq!(sizes(&rig.kinds()), [(9, 1_000_000)]);
+        rig.beat_after(1);
+        assert_eq!(rig.reconnects() == [0], !is_later);
+    }
 }
 
 /// The end was told wrong, and the fill that belies it was lost with its stream.
