@@ -149,11 +149,22 @@ impl Desk {
         let slots: Vec<u8> = setup.keys.iter().map(|key| key.index).collect();
         let mut desk = Desk::new(&[5]);
         desk.orders = LighterOrders::new(setup, &markets()).unwrap();
-        for lane in [0, 1] {
-            desk.link(lane, true);
-            desk.hear(lane, &json!({"type": "connected"}));
-        }
+        desk.link(0, true);
+        desk.hear(0, &json!({"type": "connected"}));
+        desk.listen();
         desk.link(2, true);
+        for slot in slots {
+            desk.orders.set_nonce(slot, 100 * (u64::from(slot) - 4));
+        }
+        desk.told();
+        desk.sent();
+        desk
+    }
+
+    /// The account connection comes up, and all its channels are confirmed.
+    pub fn listen(&mut self) {
+        self.link(1, true);
+        self.hear(1, &json!({"type": "connected"}));
         for (channel, body) in [
             ("account_all_orders", json!({"orders": {}})),
             ("account_all_trades", json!({"trades": {}})),
@@ -163,14 +174,8 @@ impl Desk {
                 json!({"stats": {"portfolio_value": "10", "available_balance": "9"}}),
             ),
         ] {
-            desk.hear(1, &channel_frame("subscribed", channel, body));
+            self.hear(1, &channel_frame("subscribed", channel, body));
         }
-        for slot in slots {
-            desk.orders.set_nonce(slot, 100 * (u64::from(slot) - 4));
-        }
-        desk.told();
-        desk.sent();
-        desk
     }
 
     pub fn link(&mut self, lane: usize, up: bool) {

@@ -1,6 +1,7 @@
 //! Lighter's gateway when things go wrong: the rows of the list of failures, by number.
 
 use crate::lighter::{ACCOUNT, Desk, NOW, channel_frame, order, setup, state, trade};
+use parallax::market::InstrumentId;
 use parallax::market::event::FrameKind;
 use parallax::market::order::{Action, Force, Order, OrderState, Refusal, ReportKind};
 use parallax::market::units::{Nanos, SECOND, Size};
@@ -331,6 +332,39 @@ fn row_17_row_18_an_accepted_order_that_never_was_is_found_out() {
     assert_eq!(desk.told(), [(1, state(OrderState::Rejected, b"0"))]);
 }
 
+/// What ended before a stream began is not its to tell: giving it up for that would leave the legs
+/// without one for as long as a dial may take.
+#[test]
+fn row_20_a_stream_is_given_up_for_what_was_sent_while_it_was_heard_only() {
+    for is_later in [false, true] {
+        let mut desk = Desk::live();
+        desk.send(&hedge(1)).unwrap();
+        accept(&mut desk, "1");
+        if is_later {
+            desk.beat(1);
+            desk.link(1, false);
+            desk.listen();
+        }
+        desk.beat(4);
+        desk.sent();
+        desk.send(&order(1, Action::Query)).unwrap();
+        if is_later {
+            desk.hear(2, &json!({"code": 200, "trades": []}));
+        }
+        assert!(requests(&mut desk)[0].contains("accountActiveOrders"));
+        desk.hear(
+            2,
+            &json!({"code": 200, "orders": [row(1, "filled", "0.1", 5)]}),
+        );
+        assert!(
+            desk.told()
+                .contains(&(1, state(OrderState::Filled, b"0.1")))
+        );
+        desk.beat(0);
+        assert_eq!(desk.sent().contains(&"reconnect 1".to_owned()), !is_later);
+    }
+}
+
 #[test]
 fn one_page_settles_every_order_that_is_looked_for_on_it() {
     let mut desk = Desk::live();
@@ -356,6 +390,46 @@ fn one_page_settles_every_order_that_is_looked_for_on_it() {
         [""; 0],
         "two questions for three orders"
     );
+}
+
+/// A break leaves orders of many markets in doubt at once.
+#[test]
+fn row_39_one_page_of_all_markets_settles_the_orders_of_many() {
+    let mut desk = Desk::live();
+    for (id, market) in [(71, 0), (72, 1), (73, 0)] {
+        let query = Order {
+            instrument: InstrumentId(market),
+            ..order(id, Action::Query)
+        };
+        desk.send(&query).unwrap();
+    }
+    let account = "account_index=516";
+    let asked = format!("/api/v1/accountActiveOrders?{account}&market_id=255");
+    assert_eq!(requests(&mut desk), [asked]);
+    desk.hear(2, &json!({"code": 200, "orders": []}));
+    let asked = format!("/api/v1/accountInactiveOrders?{account}&limit=100");
+    assert_eq!(requests(&mut desk), [asked]);
+    let over = [71, 72, 73].map(|id| row(id, "canceled", "0", 6));
+    desk.hear(2, &json!({"code": 200, "orders": over}));
+    assert_eq!(desk.told().len(), 3);
+    assert_eq!(requests(&mut desk), [""; 0]);
+}
+
+#[test]
+fn row_39_the_trades_of_a_break_are_asked_for_when_queries_have_spent_their_part() {
+    let mut desk = Desk::live();
+    let mut asked = 0;
+    for id in 1..50 {
+        desk.send(&order(id, Action::Query)).unwrap();
+        while !requests(&mut desk).is_empty() {
+            desk.hear(2, &json!({"code": 200, "orders": []}));
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 30);
+    desk.link(1, false);
+    desk.listen();
+    assert!(requests(&mut desk)[0].starts_with("/api/v1/trades?"));
 }
 
 #[test]

@@ -32,6 +32,9 @@ const REFUSED_REST_NS_MAX: u64 = 60 * SECOND;
 const PROBE_EVERY_NS: u64 = 5 * SECOND;
 /// Orders in doubt at once; what is more is dropped, and the scanner's time-out asks again.
 const DOUBTS_MAX: usize = 64;
+/// The venue's number for every market: a break leaves orders of many in doubt, and a list of each
+/// would spend a minute's requests in a second.
+pub const ALL_MARKETS: u64 = 255;
 /// Rows of a page of closed orders: the venue's most. Fewer: a busy minute may push ours off it.
 pub const PAGE_ROWS: usize = 100;
 
@@ -42,12 +45,19 @@ pub struct Doubt {
     pub id: OrderId,
     /// Where.
     pub instrument: InstrumentId,
-    /// The same in the venue's number.
+    /// The same in the venue's number; [`ALL_MARKETS`] once it was looked for beside others.
     pub venue_market: u64,
     /// Name of the transaction to ask about; zeros when it was not sent by this run.
     pub hash: [u8; 40],
     /// Where to look next.
     pub step: Step,
+}
+
+impl Doubt {
+    /// It is looked for in a list, and not by name.
+    fn is_in_list(&self) -> bool {
+        matches!(self.step, Step::Active | Step::Closed)
+    }
 }
 
 /// Where an order is looked for, one after the other.
@@ -194,11 +204,11 @@ impl Inquiry {
     }
 
     /// A doubt that waits for the very list that `like` was looked for in, taken out: a page that
-    /// has come speaks of every order of its market.
+    /// has come speaks of every order of its market, or of all.
     pub fn take_alike(&mut self, like: &Doubt) -> Option<Doubt> {
-        let is_list = matches!(like.step, Step::Active | Step::Closed);
         let is_alike = |other: &Doubt| {
-            is_list && other.step == like.step && other.venue_market == like.venue_market
+            let is_there = [ALL_MARKETS, other.venue_market].contains(&like.venue_market);
+            like.is_in_list() && other.step == like.step && is_there
         };
         let at = self.doubts.items().iter().position(is_alike)?;
         let found = self.doubts.items()[at];
@@ -246,21 +256,32 @@ impl Inquiry {
         if let Some(slot) = wanted.filter(|_| ask.quota.may_ask(true, ask.now)) {
             return Some(Question::Nonce(slot));
         }
-        if !ask.quota.may_ask(false, ask.now) {
-            return None;
-        }
-        if ask.is_cut && ask.now.since(self.probed) >= PROBE_EVERY_NS {
+        let has_more = ask.quota.may_ask(false, ask.now);
+        if has_more && ask.is_cut && ask.now.since(self.probed) >= PROBE_EVERY_NS {
             self.probed = ask.now;
             return Some(Question::Probe);
         }
         ask.token?;
+        // One answer tells every fill of a break: legs stand on it, as orders do on a nonce.
         let yields = std::mem::take(&mut self.trades_yield) && !self.doubts.items().is_empty();
-        if !yields && std::mem::take(&mut self.wants_trades) {
+        if self.wants_trades && !(has_more && yields) && ask.quota.may_ask(true, ask.now) {
+            self.wants_trades = false;
             return Some(Question::Trades);
         }
-        let first = *self.doubts.items().first()?;
+        if !has_more {
+            return None;
+        }
+        let mut first = *self.doubts.items().first()?;
         self.doubts.items_mut().rotate_left(1);
         self.doubts.truncate(self.doubts.items().len() - 1);
+        let is_elsewhere = |other: &Doubt| {
+            first.is_in_list()
+                && other.step == first.step
+                && other.venue_market != first.venue_market
+        };
+        if self.doubts.items().iter().any(is_elsewhere) {
+            first.venue_market = ALL_MARKETS;
+        }
         Some(Question::Order(first))
     }
 
@@ -335,7 +356,11 @@ fn put_query(text: &mut Text<'_>, question: Question, account_index: u64) {
             text.put(b"&api_key_index=").put_integer(u64::from(slot));
         }
         Question::Order(doubt) => {
-            text.put(b"&market_id=").put_integer(doubt.venue_market);
+            // The list of closed ones is of all markets where none is named; of the other the
+            // number is documented.
+            if doubt.step == Step::Active || doubt.venue_market != ALL_MARKETS {
+                text.put(b"&market_id=").put_integer(doubt.venue_market);
+            }
             if doubt.step == Step::Closed {
                 text.put(b"&limit=").put_integer(PAGE_ROWS as u64);
             }

@@ -67,6 +67,8 @@ pub struct Stream {
     token: Option<AuthToken>,
     token_minted: Nanos,
     pulse: Pulse,
+    /// When this connection began. What was sent before it may have ended unseen.
+    since: Nanos,
     /// The venue has announced the connection's end; until when it is listened to.
     closing: Option<Nanos>,
     /// Since when a trade of ours has been told whose position has not.
@@ -114,6 +116,7 @@ impl Stream {
             token: None,
             token_minted: Nanos::ZERO,
             pulse: Pulse::new(ACCOUNT_LANE),
+            since: Nanos::ZERO,
             closing: None,
             owes_position: None,
             has_gap: false,
@@ -131,6 +134,7 @@ impl Stream {
     #[cold]
     pub fn on_link(&mut self, up: bool, now: Nanos, who: &ApiKey, source: &mut NonceSource) {
         self.pulse.on_link(up, now);
+        self.since = now;
         self.channels = [Channel::Off; CHANNELS.len()];
         self.renew = [false; CHANNELS.len()];
         (self.closing, self.owes_position) = (None, None);
@@ -139,6 +143,11 @@ impl Stream {
             self.start_us.get_or_insert(now.0 / 1000);
             self.mint(now, who, source);
         }
+    }
+
+    /// All channels have been listened to from then on: they owe word of what was sent later.
+    pub fn is_up_since(&self, sent: Nanos) -> bool {
+        self.is_complete() && self.since <= sent
     }
 
     /// The token of this connection, for REST reads of the account.

@@ -103,10 +103,10 @@ impl Desk {
             self.asked.truncate(self.asked.items().len() - 1);
             let known = self.ledger.find(id);
             let over = known.filter(|entry| entry.state.is_over());
-            match over.map(|entry| entry.filled.0 > 0 && now.since(entry.t_sent) >= DEAF_NS) {
+            match over.map(|entry| (entry.filled.0 > 0).then_some(entry.t_sent)) {
                 // Who asks although the end was told misses its trades.
-                Some(is_deaf) => {
-                    self.is_deaf |= is_deaf;
+                Some(traded) => {
+                    self.is_deaf |= traded.is_some_and(|sent| self.is_owed(sent, now));
                     self.tell_state(id, instrument, now, reports);
                 }
                 None => self.look_up(id, instrument),
@@ -228,10 +228,11 @@ impl Desk {
         reports: &mut Reports,
     ) -> Option<()> {
         let (mut state, mut filled) = (row.state, row.filled);
+        let sent = self.ledger.find(doubt.id).map(|entry| entry.t_sent);
+        let is_owed = sent.is_some_and(|sent| self.is_owed(sent, now));
         if let Some(entry) = self.ledger.find(doubt.id) {
             entry.spent = Spent::Own;
-            let is_late = now.since(entry.t_sent) >= DEAF_NS;
-            self.is_deaf |= is_late && row.filled > entry.filled;
+            self.is_deaf |= is_owed && row.filled > entry.filled;
             if row.updated_us >= entry.updated_us {
                 (entry.state, entry.filled) = (state, filled);
                 entry.updated_us = row.updated_us;
@@ -241,6 +242,11 @@ impl Desk {
         let kind = ReportKind::State { state, filled };
         push(reports, now, doubt.instrument, doubt.id, kind);
         Some(())
+    }
+
+    /// The account stream should have told by now what became of an order that was sent then.
+    fn is_owed(&self, sent: Nanos, now: Nanos) -> bool {
+        now.since(sent) >= DEAF_NS && self.stream.is_up_since(sent)
     }
 
     /// Neither list has it. It never was if nothing of it can be accepted any more; says so then.
