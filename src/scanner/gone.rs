@@ -22,6 +22,8 @@ struct Past {
     long: Venue,
     /// Concluded from the position and not told yet, by venue.
     untold: [[Option<(OrderId, Size)>; ASSUMED_MAX]; VENUE_COUNT],
+    /// Told as taken, of what untold fills must have opened, by venue.
+    taken: [Size; VENUE_COUNT],
 }
 
 /// What a late fill is.
@@ -56,6 +58,9 @@ impl Gone {
             number: pair.number,
             long: pair.long,
             untold: VENUES.map(|venue| pair.untold(venue)),
+            taken: pair
+                .legs
+                .map(|leg| leg.taken_early.map_or(Size::ZERO, |fill| fill.size)),
         });
         self.next = (self.next + 1) % PAIRS_MAX;
     }
@@ -76,6 +81,11 @@ impl Gone {
             size -= known;
         }
         let opens = (fill.side == Side::Bid) == (venue == past.long);
+        if opens {
+            let taken = size.min(past.taken[venue.idx()]);
+            past.taken[venue.idx()] -= taken;
+            size -= taken;
+        }
         match (size.0, opens) {
             (0, _) => Late::Known,
             (_, true) => Late::Lone(past.long, size),

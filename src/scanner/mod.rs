@@ -292,6 +292,7 @@ impl Scanner {
                 self.measure(slot, report);
                 hedge::hear(&mut self.pairs[slot], report, &self.desk.rules);
                 self.outlook.mark(report.instrument);
+                self.settle_taken(slot, report, now);
                 self.dirty[slot / 64] |= 1 << (slot % 64);
                 if report.kind == ReportKind::Sent {
                     self.await_match(slot, report);

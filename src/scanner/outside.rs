@@ -10,7 +10,7 @@
 //! Refuses: to guess. One position report is one source at one time.
 
 use crate::market::book::Side;
-use crate::market::event::{Adopted, HaltCause};
+use crate::market::event::{Adopted, ExitCause, HaltCause};
 use crate::market::order::{OrderId, Report, ReportKind};
 use crate::market::units::{Nanos, Notional, SECOND, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
@@ -107,6 +107,10 @@ impl Scanner {
         }
         if *kind == ReportKind::Up {
             self.desk.t_up[venue.idx()] = now;
+            // What stood before nobody listened has not stood since.
+            for watch in &mut self.watches {
+                watch.shrunk[venue.idx()] = (Size::ZERO, now);
+            }
         }
         for (slot, pair) in self.pairs.iter().enumerate() {
             if pair.is_moving() {
@@ -266,9 +270,21 @@ impl Scanner {
         if !taken.is_told {
             self.desk.raise(HaltCause::Forced);
         }
+        self.allot(instrument, taken, None, now);
+    }
+
+    /// Gives what was taken to the pairs but one: first to those that held it, then to those that
+    /// may have opened it by fills that nobody has told. What is left is a stranger's.
+    fn allot(
+        &mut self,
+        instrument: InstrumentId,
+        taken: Taken,
+        except: Option<usize>,
+        now: Nanos,
+    ) -> Size {
         let mut fill = taken.fill;
         let mut left = fill.size;
-        for slot in self.slots_of(instrument) {
+        for slot in self.slots_of(instrument).filter(|at| Some(*at) != except) {
             let pair = &mut self.pairs[slot];
             let is_closing = pair.is_active() && fill.side != pair.opening_side(taken.venue);
             let held = pair.legs[taken.venue.idx()].held.max(Size::ZERO);
@@ -277,21 +293,83 @@ impl Scanner {
                 false => Size::ZERO,
             };
             fill.size = left.min(held + untold);
-            if !is_closing || fill.size.0 <= 0 {
-                continue;
+            if is_closing && fill.size.0 > 0 {
+                self.book_taken(slot, (taken.venue, &fill), taken.is_told, now);
+                left -= fill.size;
+                // The fee is paid once.
+                fill.fee = Notional::ZERO;
             }
-            let scene = Scene {
-                board: &self.boards[instrument.idx()],
-                limits: &self.limits,
-                desk: &mut self.desk,
-                ours: [None; VENUE_COUNT],
-                now,
-            };
-            hedge::take_away(pair, taken.venue, &fill, taken.is_told, &scene);
-            self.dirty[slot / 64] |= 1 << (slot % 64);
-            left -= fill.size;
-            // The fee is paid once.
-            fill.fee = Notional::ZERO;
+        }
+        for slot in self.slots_of(instrument).filter(|at| Some(*at) != except) {
+            let pair = &mut self.pairs[slot];
+            let is_closing = pair.is_active() && fill.side != pair.opening_side(taken.venue);
+            let leg = &mut pair.legs[taken.venue.idx()];
+            fill.size = left.min(leg.may_be_taken());
+            if taken.is_told && is_closing && fill.size.0 > 0 {
+                left -= fill.size;
+                let before = leg.taken_early.unwrap_or(Fill {
+                    size: Size::ZERO,
+                    fee: Notional::ZERO,
+                    ..fill
+                });
+                leg.taken_early = Some(Fill {
+                    size: before.size + fill.size,
+                    fee: before.fee + fill.fee,
+                    ..fill
+                });
+                fill.fee = Notional::ZERO;
+            }
+        }
+        left
+    }
+
+    fn book_taken(&mut self, slot: usize, (venue, fill): (Venue, &Fill), told: bool, now: Nanos) {
+        let pair = &mut self.pairs[slot];
+        let scene = Scene {
+            board: &self.boards[pair.instrument.idx()],
+            limits: &self.limits,
+            desk: &mut self.desk,
+            ours: [None; VENUE_COUNT],
+            now,
+        };
+        hedge::take_away(pair, venue, fill, told, &scene);
+        self.dirty[slot / 64] |= 1 << (slot % 64);
+    }
+
+    /// A fill may come after the word that the venue took what it opened, or show that what was
+    /// taken was another pair's: after a break nobody says in which order things were.
+    pub(super) fn settle_taken(&mut self, slot: usize, report: &Report, now: Nanos) {
+        let Some(fill) = Fill::of(report) else { return };
+        let (venue, instrument) = (report.venue, report.instrument);
+        let leg = &mut self.pairs[slot].legs[venue.idx()];
+        if let Some(early) = leg.take_early() {
+            self.book_taken(slot, (venue, &early), true, now);
+        }
+        let pair = &self.pairs[slot];
+        let over = -pair.legs[venue.idx()].held;
+        if over.0 <= 0 || pair.cause != ExitCause::Forced {
+            return;
+        }
+        let fill = Fill {
+            id: OrderId::NONE,
+            size: over,
+            fee: Notional::ZERO,
+            ..fill
+        };
+        let taken = Taken {
+            venue,
+            fill,
+            is_told: true,
+        };
+        let left = self.allot(instrument, taken, Some(slot), now);
+        // It has closed so much that the venue had not taken here.
+        let fill = Fill {
+            side: fill.side.other(),
+            size: over - left,
+            ..fill
+        };
+        if fill.size.0 > 0 {
+            self.pairs[slot].fill(venue, &fill);
         }
     }
 }

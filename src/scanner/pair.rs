@@ -60,6 +60,8 @@ pub struct Leg {
     pub late_close: Size,
     /// Until when, the venue's streams being live.
     pub t_late: Nanos,
+    /// Told by the venue as taken, of what it must have opened first in fills that it has not told.
+    pub taken_early: Option<Fill>,
     trades: [Option<u64>; TRADES_KEPT],
     trades_count: u8,
 }
@@ -83,6 +85,23 @@ impl Leg {
             false => self.late_close += size,
         }
         self.t_late = self.t_late.max(until);
+    }
+
+    /// What untold fills may have opened and the venue is not known to have taken.
+    pub fn may_be_taken(&self) -> Size {
+        let taken = self.taken_early.map_or(Size::ZERO, |fill| fill.size);
+        (self.most() - self.held - taken).max(Size::ZERO)
+    }
+
+    /// So much of what has opened by now was told as taken before.
+    pub fn take_early(&mut self) -> Option<Fill> {
+        let early = self.taken_early.as_mut()?;
+        let mut fill = *early;
+        fill.size = early.size.min(self.held);
+        early.size -= fill.size;
+        early.fee = Notional::ZERO;
+        self.taken_early = self.taken_early.filter(|early| early.size.0 > 0);
+        (fill.size.0 > 0).then_some(fill)
     }
 
     /// Nothing can come late any more.

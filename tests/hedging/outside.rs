@@ -170,6 +170,69 @@ fn row_35_a_leg_that_is_liquidated_takes_the_other_with_it_at_once() {
     }
 }
 
+/// After a break nobody says in which order things were.
+#[test]
+fn row_35_what_was_taken_before_its_fill_was_told_is_taken_from_that_fill() {
+    for part in ["0.499", "0.2"] {
+        let mut rig = Rig::ready(limits());
+        rig.edge();
+        let slow = rig.only(Lighter);
+        rig.positions_follow = false;
+        rig.force(Lighter, Side::Bid, size(part), price("1010.0"));
+        rig.turn();
+        assert!(rig.placed().is_empty());
+        rig.fill_all(&slow);
+        let left = slow.size - size(part);
+        rig.position(Lighter, -left);
+        rig.positions_follow = true;
+        rig.turn();
+        if left.0 > 0 {
+            let out = rig.only(Lighter);
+            assert_eq!((out.size, out.reduce_only), (left, true));
+            rig.fill_all(&out);
+        }
+        rig.pass(40_000);
+        assert_eq!(rig.summary().repair.0.signum(), -1);
+        assert_eq!(rig.halts(), 0);
+    }
+}
+
+/// Two pairs of one market: the first one's close was not heard, and what the venue then took was
+/// the second one's.
+#[test]
+fn row_35_a_close_that_was_not_heard_leaves_what_was_taken_to_the_other_pair() {
+    let mut rig = opened(limits(), ["0.8", "-0.8"]);
+    rig.command(Control::Adopt(adopted()));
+    rig.command(Control::Adopt(adopted()));
+    rig.command(Control::Drain);
+    rig.book(Lighter, "1000.9", "1001.1");
+    rig.book(Extended, "999.9", "1000.1");
+    rig.pass(100);
+    let mut closes = rig.placed();
+    closes.retain(|order| order.venue == Lighter);
+    assert_eq!(closes.len(), 2);
+    rig.positions_follow = false;
+    rig.position(Lighter, size("-0.4"));
+    rig.force(Lighter, Side::Bid, size("0.4"), price("1010.0"));
+    rig.turn();
+    rig.fill_all(&closes[0]);
+    rig.turn();
+    rig.reject(&closes[1]);
+    for _ in 0..50 {
+        rig.pass(100);
+        for order in rig.placed() {
+            assert_eq!(order.venue, Extended, "nothing is left on Lighter");
+            rig.fill_all(&order);
+        }
+    }
+    rig.position(Extended, Size::ZERO);
+    rig.pass(35_000);
+    assert_eq!(rig.halts(), 0);
+    let ends = rig.summaries();
+    assert_eq!(ends.len(), 2);
+    assert!(ends.iter().all(|told| told.end == PairEnd::Closed));
+}
+
 #[test]
 fn row_35_a_forced_trade_of_what_no_pair_holds_moves_no_pair() {
     let mut rig = Rig::ready(limits());
@@ -232,6 +295,32 @@ fn row_25_a_position_that_comes_back_was_only_late() {
     rig.position(Lighter, -slow.size);
     rig.pass(20_000);
     assert!(!rig.halt.is_raised() && rig.placed().is_empty());
+}
+
+/// The stream was lost between a fill and its position; in the break the venue took the leg, and
+/// tells the trade a moment after it can be heard again.
+#[test]
+fn row_25_what_shrank_before_a_break_has_not_stood_through_it() {
+    let mut rig = Rig::ready(limits());
+    let (slow, _) = rig.hedged();
+    rig.pass(100);
+    rig.position(Lighter, Size::ZERO);
+    rig.pass(200);
+    rig.tell(Lighter, OrderId::NONE, ReportKind::Down);
+    rig.pass(16_000);
+    rig.position(Lighter, Size::ZERO);
+    rig.tell(Lighter, OrderId::NONE, ReportKind::Up);
+    rig.turn();
+    rig.pass(500);
+    assert!(!rig.halt.is_raised() && rig.placed().is_empty());
+    rig.force(Lighter, Side::Bid, slow.size, price("1010.0"));
+    rig.turn();
+    let out = rig.only(Extended);
+    assert_eq!((out.size, out.reduce_only), (slow.size, true));
+    rig.fill_all(&out);
+    rig.pass(3_100);
+    assert_eq!(rig.summary().cause, ExitCause::Forced);
+    assert!(!rig.halt.is_raised(), "it is told and known");
 }
 
 #[test]
