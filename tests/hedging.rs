@@ -16,7 +16,7 @@ mod scripted;
 use parallax::market::InstrumentId;
 use parallax::market::book::Side;
 use parallax::market::event::{Control, Event, ExitCause, HaltCause, PairEnd, Reason};
-use parallax::market::order::{Action, OrderId, OrderState, Refusal, ReportKind};
+use parallax::market::order::{Action, Order, OrderId, OrderState, Refusal, ReportKind};
 use parallax::market::units::{Bps, Notional, SECOND, Size};
 use parallax::scanner::risk::{LegOrder, Limits};
 use scripted::*;
@@ -464,6 +464,68 @@ fn row_26_a_part_too_small_for_the_other_venue_is_taken_back() {
     assert_eq!(rig.summary().end, PairEnd::Closed);
 }
 
+/// Refuses every close of a remainder (21706: too small) until something else is asked for.
+fn refused_until_topped_up(rig: &mut Rig, remainder: &str) -> Order {
+    for _ in 0..100 {
+        for order in rig.placed() {
+            if !order.reduce_only {
+                return order;
+            }
+            assert_eq!(order.size, size(remainder));
+            rig.reject(&order);
+        }
+        rig.pass(50);
+    }
+    panic!("never topped up");
+}
+
+/// A lone remainder that is refused as too small is raised by the least that its venue takes, and
+/// the whole of it closed: nothing is left.
+#[test]
+fn row_26_a_remainder_below_the_minimum_is_topped_up_and_closed() {
+    let mut rig = Rig::ready(limits());
+    rig.edge();
+    let slow = rig.only(Lighter);
+    rig.fill_part(&slow, size("0.0045"));
+    let more = refused_until_topped_up(&mut rig, "0.0045");
+    assert_eq!((more.venue, more.side), (Lighter, slow.side));
+    // Ten dollars at a bid of 1001.4 less the hedge's band, on the lot.
+    assert_eq!(more.size, size("0.0105"));
+    rig.fill_all(&more);
+    let whole = rig.only(Lighter);
+    assert_eq!((whole.side, whole.reduce_only), (slow.side.other(), true));
+    assert_eq!(whole.size, size("0.015"));
+    rig.fill_all(&whole);
+    rig.pass(3_100);
+    let told = rig.summary();
+    assert_eq!((told.end, told.size), (PairEnd::Unwound, Size::ZERO));
+    assert!(!rig.halt.is_raised());
+}
+
+/// The same at the end of a pair: one leg is out, of the other a remainder was left.
+#[test]
+fn row_26_the_last_remainder_of_an_exit_is_topped_up_and_closed() {
+    let mut rig = Rig::ready(limits());
+    rig.hedged();
+    rig.pass(50);
+    rig.command(Control::Drain);
+    rig.pass(10);
+    let lead = rig.only(Lighter);
+    rig.fill_all(&lead);
+    let other = rig.only(Extended);
+    rig.fill_part(&other, other.size - size("0.004"));
+    let more = refused_until_topped_up(&mut rig, "0.004");
+    assert_eq!((more.venue, more.side), (Extended, Side::Bid));
+    rig.fill_all(&more);
+    let whole = rig.only(Extended);
+    assert!(whole.reduce_only && whole.size == more.size + size("0.004"));
+    rig.fill_all(&whole);
+    rig.pass(3_100);
+    assert_eq!(rig.summary().end, PairEnd::Closed);
+    assert!(rig.last_status.drained && !rig.halt.is_raised());
+}
+
+/// A venue that takes nothing at all is not asked for ever.
 #[test]
 fn row_26_dust_that_nobody_takes_ends_the_pair_without_a_halt() {
     let mut rig = Rig::ready(limits());

@@ -22,7 +22,7 @@ use crate::scanner::impact::Foreseen;
 use crate::scanner::leave::{close_both, end_of_left, promise_exit};
 use crate::scanner::pair::{Fill, Pair, Role, State};
 use crate::scanner::send::{Scene, Wish, close, count_try, executable, place, settle_order};
-use crate::scanner::sight::{hedge_wish, is_so};
+use crate::scanner::sight::{hedge_wish, is_so, top_up_wish};
 use crate::scanner::spread::{Taken, Yardstick};
 use crate::scanner::table::{Deed, Row, Rules, When};
 
@@ -240,7 +240,7 @@ fn never_left(pair: &mut Pair, venue: Venue, why: Refusal) {
     let is_try = match (why, order.role) {
         (Refusal::OffGrid | Refusal::UnknownMarket | Refusal::Signing, _) => true,
         (_, Role::Entry | Role::Hedge) => pair.unsent.is_multiple_of(UNSENT_PER_HEDGE_TRY),
-        (_, Role::Exit | Role::Close) => false,
+        (_, Role::Exit | Role::Close | Role::TopUp) => false,
     };
     if is_try {
         count_try(pair, venue);
@@ -302,6 +302,12 @@ fn perform(deed: Deed, from: State, pair: &mut Pair, scene: &mut Scene<'_>) -> b
             close(pair, large, excess, planned, scene);
         }
         Deed::CloseBoth => close_both(pair, scene),
+        Deed::TopUp => {
+            if let Some(wish) = top_up_wish(pair, scene) {
+                pair.is_topped_up = true;
+                place(pair, wish, scene);
+            }
+        }
         Deed::Rest => rest(pair, from, scene),
         Deed::Call => {
             pair.told_alone = true;

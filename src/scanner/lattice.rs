@@ -5,8 +5,8 @@
 //! **dust**: a remainder so small that neither venue takes an order for it.
 //!
 //! Promises: of a pair of at least `size_min`, any part that fills on the leading leg can be hedged
-//! (to the other's lot), or taken back, or raised by [`Lattice::top_up`] until it can, within the
-//! pair's own size. Refuses: to know books or pairs; prices come in.
+//! (to the other's lot), or taken back, or raised by [`Lattice::least`] until it can be,
+//! within the pair's own size. Refuses: to know books or pairs; prices come in.
 
 use crate::market::units::{Bps, Notional, Price, Size};
 use crate::market::{Market, VENUE_COUNT, VENUES, Venue};
@@ -115,14 +115,6 @@ impl Lattice {
         extended.min(lighter) - self.grain
     }
 
-    /// How much more on `large` makes an excess that is dust one that either venue takes: an order
-    /// that `large` takes, and no more than both minima ask for.
-    pub fn top_up(&self, large: Venue, excess: Size, prices: [Price; VENUE_COUNT]) -> Size {
-        let lot = self.rules[large.idx()].lot;
-        let [own, others] = [large, large.other()].map(|v| self.least(v, prices[v.idx()]));
-        own.max((others - excess).ceil_to(lot))
-    }
-
     /// Smallest pair at these bids, on the joint step: what both venues take after the fall in
     /// price that is allowed for, and beside it the dust that may have to be topped up.
     pub fn size_min(&self, bids: [Price; VENUE_COUNT]) -> Size {
@@ -204,11 +196,9 @@ mod tests {
         assert_eq!(at(90_000), Remedy::Dust);
         let other = lattice.remedy(Venue::Extended, Size(240_000), USD_40_000);
         assert_eq!(other, Remedy::Close);
-        // Nine lots are the most that neither takes; topped up, both do.
+        // Nine lots are the most that neither takes.
         let dust = lattice.dust(USD_40_000);
         assert_eq!(dust, Size(90_000));
-        let more = lattice.top_up(Venue::Lighter, dust, USD_40_000);
-        assert_eq!(more, Size(250_000));
         // After a fall of 5 %: 10 USD are 27 lots, and nine of dust.
         assert_eq!(lattice.size_min(USD_40_000), Size(270_000 + 90_000));
     }
@@ -323,10 +313,9 @@ mod tests {
                     prop_assert!(large.most(rest).is_some() || rest <= dust);
                 } else if !closes {
                     prop_assert!(filled <= dust, "{} of {}", filled, dust);
-                    let more = lattice.top_up(lead, Size(filled), prices).0;
+                    let more = lattice.least(lead, prices[lead.idx()]).0;
                     prop_assert!(large.takes(more) && filled + more <= size);
                     prop_assert!(large.takes(filled + more));
-                    prop_assert!(small.most(filled + more).is_some());
                 }
             }
             // The rule is no wider than it must be: the largest dust is dust.

@@ -190,6 +190,8 @@ pub struct Pair {
     pub hedge_tries: u8,
     /// Closes that fell short.
     pub close_tries: u8,
+    /// A remainder was topped up, or that was tried: once is enough.
+    pub is_topped_up: bool,
     /// Orders that the gateway would not send, in a row.
     pub unsent: u16,
     /// Orders made so far: the attempt in their ids.
@@ -237,6 +239,7 @@ impl Pair {
             cause: ExitCause::NotHedged,
             hedge_tries: 0,
             close_tries: 0,
+            is_topped_up: false,
             unsent: 0,
             orders: 0,
             t_retry: Nanos::ZERO,

@@ -171,7 +171,7 @@ pub(super) fn place(pair: &mut Pair, wish: Wish, scene: &mut Scene<'_>) {
         // The promise of a first order is of this moment, that of any other is not.
         shown: match wish.role {
             Role::Entry | Role::Exit => promise,
-            Role::Hedge | Role::Close => Price::ZERO,
+            Role::Hedge | Role::Close | Role::TopUp => Price::ZERO,
         },
         planned: wish.planned,
         state: OrderState::Sent,
@@ -188,7 +188,7 @@ pub(super) fn place(pair: &mut Pair, wish: Wish, scene: &mut Scene<'_>) {
 /// A close outside an exit takes back what the entry promised.
 fn promise_of(leg: &Leg, role: Role) -> Price {
     match role {
-        Role::Entry | Role::Hedge => leg.entry_promise,
+        Role::Entry | Role::Hedge | Role::TopUp => leg.entry_promise,
         Role::Exit | Role::Close if leg.exit_promise.0 > 0 => leg.exit_promise,
         Role::Exit | Role::Close => leg.entry_promise,
     }
@@ -207,7 +207,7 @@ fn order(pair: &Pair, id: OrderId, wish: &Wish, now: Nanos) -> Order {
         reduce_only: !wish.role.opens(),
         t_tick: match wish.role {
             Role::Entry => pair.t_tick,
-            Role::Hedge | Role::Exit | Role::Close => Nanos::ZERO,
+            Role::Hedge | Role::Exit | Role::Close | Role::TopUp => Nanos::ZERO,
         },
         t_decide: now,
     }
@@ -319,7 +319,7 @@ fn forget_order(pair: &mut Pair, venue: Venue, scene: &Scene<'_>) {
         let tries = match order.role {
             Role::Hedge => pair.hedge_tries,
             Role::Close => pair.close_tries,
-            Role::Entry | Role::Exit => 0,
+            Role::Entry | Role::Exit | Role::TopUp => 0,
         };
         let retry_ns = match is_refused {
             true => REFUSED_RETRY_NS,
@@ -436,6 +436,6 @@ pub(super) fn count_try(pair: &mut Pair, venue: Venue) {
     match pair.legs[venue.idx()].order.map(|order| order.role) {
         Some(Role::Hedge) => pair.hedge_tries += 1,
         Some(Role::Close) => pair.close_tries += 1,
-        Some(Role::Entry | Role::Exit) | None => {}
+        Some(Role::Entry | Role::Exit | Role::TopUp) | None => {}
     }
 }

@@ -4,6 +4,7 @@
 //! what is unknown or may come late counts as the worst of both outcomes.
 //! Refuses: to change anything.
 
+use crate::market::book::Side;
 use crate::market::event::ExitCause;
 use crate::market::units::{Bps, SECOND, Size};
 use crate::market::{VENUES, Venue};
@@ -61,6 +62,7 @@ pub fn is_so(when: When, pair: &Pair, scene: &Scene<'_>) -> bool {
         When::Settled => !is_removable(pair, scene),
         When::HedgeAgain => scene.desk.is_away(large) && hedge_wish(pair, scene).is_some(),
         When::LargeAway => scene.desk.is_away(large),
+        When::TopUpDue => is_top_up_due(pair, scene),
         When::SpentInDoubt => is_spent(pair) && is_in_doubt(pair),
         When::SpentDust => is_spent(pair) && is_dust(pair, scene),
         When::Spent => is_spent(pair),
@@ -136,6 +138,40 @@ pub(super) fn hedge_wish(pair: &Pair, scene: &Scene<'_>) -> Option<Wish> {
         planned: pair.lead.is_some() && pair.hedge_tries == 0,
     };
     (scene.board.is_placeable(small, size, price)).then_some(wish)
+}
+
+/// The order that makes a lone remainder large enough to be closed.
+pub(super) fn top_up_wish(pair: &Pair, scene: &Scene<'_>) -> Option<Wish> {
+    let (venue, _) = pair.excess();
+    let side = pair.opening_side(venue);
+    let band = scene.limits.hedge_band;
+    let price = price_at_touch(scene.board, venue, side, band)?;
+    // Enough that it is closed at a price a band below this moment's, too.
+    let low = price_at_touch(scene.board, venue, Side::Ask, band)?;
+    let size = scene.board.lattice.least(venue, low);
+    let wish = Wish {
+        venue,
+        side,
+        size,
+        price,
+        role: Role::TopUp,
+        planned: false,
+    };
+    pair.keeps_even(venue, true, size).then_some(wish)
+}
+
+/// A lone remainder is asked for as it is first, since a venue may take it; one that was refused is
+/// topped up, once. Beside another leg it is carried.
+fn is_top_up_due(pair: &Pair, scene: &Scene<'_>) -> bool {
+    let (venue, excess) = pair.excess();
+    let is_refused = pair.close_tries > 0 && !pair.is_topped_up && scene.now >= pair.t_retry;
+    is_refused
+        && !pair.is_waiting()
+        && pair.legs[venue.other().idx()].held.0 == 0
+        && excess.0 > 0
+        && !is_closable(pair, venue, excess, scene.board)
+        && !scene.desk.is_away(venue)
+        && top_up_wish(pair, scene).is_some()
 }
 
 /// There is an excess, and its venue takes it back or nothing stands beside it.

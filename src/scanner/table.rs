@@ -84,6 +84,9 @@ pub enum When {
     HedgeAgain,
     /// The large leg's venue is away.
     LargeAway,
+    /// What stands alone is too small for its venue, which has refused it; raised by the least that
+    /// it takes, it could be closed.
+    TopUpDue,
     /// Out of tries, but an order is in flight or may fill late.
     SpentInDoubt,
     /// Out of tries, and what is left is too small for its venue.
@@ -118,6 +121,8 @@ pub enum Deed {
     CloseLarge,
     /// Lower both legs to nothing.
     CloseBoth,
+    /// Raise the large leg by the least that its venue takes.
+    TopUp,
     /// At rest until news.
     Rest,
     /// Call a human, once, and go on.
@@ -216,7 +221,8 @@ const fn row(from: State, when: When, next: State, deed: Deed) -> Row {
 }
 
 use Deed::{
-    Call, CloseBoth, CloseLarge, EndLeft, EndMissed, EndUnwound, Freeze, Hedge, Rest, Turn, Wait,
+    Call, CloseBoth, CloseLarge, EndLeft, EndMissed, EndUnwound, Freeze, Hedge, Rest, TopUp, Turn,
+    Wait,
 };
 use HaltCause::{PairStuck, Unexplained};
 use State::{Entering, Flat, Hedged, Leaving, Legged, Stuck, Unwinding};
@@ -267,6 +273,7 @@ pub const PAIR_ROWS: &[Row] = &[
     row(Unwinding, When::Paused, Unwinding, Wait),
     row(Unwinding, When::HedgeAgain, Legged, Turn),
     row(Unwinding, When::LargeAway, Unwinding, Wait),
+    row(Unwinding, When::TopUpDue, Unwinding, TopUp),
     row(Unwinding, When::SpentInDoubt, Unwinding, Wait),
     row(Unwinding, When::SpentDust, Flat, EndUnwound),
     row(Unwinding, When::Spent, Stuck, Freeze(PairStuck)),
@@ -284,6 +291,7 @@ pub const PAIR_ROWS: &[Row] = &[
     row(Leaving, When::EvenlyDue, Leaving, CloseLarge),
     row(Leaving, When::EvenlyPending, Leaving, Wait),
     row(Leaving, When::EvenlyDone, Hedged, Rest),
+    row(Leaving, When::TopUpDue, Leaving, TopUp),
     row(Leaving, When::SpentInDoubt, Leaving, Wait),
     row(Leaving, When::SpentDust, Flat, EndLeft),
     row(Leaving, When::Spent, Stuck, Freeze(PairStuck)),

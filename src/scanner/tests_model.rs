@@ -660,6 +660,10 @@ impl World {
             Role::Hedge => self.pair.state == State::Legged && order.size <= self.pair.excess().1,
             Role::Exit => self.pair.state == State::Leaving,
             Role::Close => matches!(self.pair.state, State::Leaving | State::Unwinding),
+            Role::TopUp => {
+                let is_alone = self.pair.legs[order.venue.other().idx()].held.0 == 0;
+                is_alone && self.pair.excess().1.0 > 0
+            }
         };
         if !has_reason || order.size.0 <= 0 {
             return Err(format!("no reason for {role:?} in {:?}", self.pair.state));
@@ -772,6 +776,7 @@ impl World {
         (
             pair.hedge_tries,
             pair.close_tries,
+            pair.is_topped_up,
             pair.unsent,
             ahead(pair.t_retry),
         )

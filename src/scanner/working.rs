@@ -23,13 +23,15 @@ pub enum Role {
     Exit,
     /// Any other close, reduce-only.
     Close,
+    /// Raises a lone remainder that is too small to be closed, so that it can be.
+    TopUp,
 }
 
 impl Role {
     /// It makes the position larger.
     pub const fn opens(self) -> bool {
         match self {
-            Role::Entry | Role::Hedge => true,
+            Role::Entry | Role::Hedge | Role::TopUp => true,
             Role::Exit | Role::Close => false,
         }
     }
