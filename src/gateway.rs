@@ -10,7 +10,7 @@
 use crate::market::Venue;
 use crate::market::event::{Event, HaltCause, Step};
 use crate::market::foresight::Foresight;
-use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind};
+use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind, Strays};
 use crate::market::units::{MS, Nanos};
 use crate::net::{Incoming, Lanes};
 use crate::signer::{Ahead, POINTS_KEPT};
@@ -72,6 +72,8 @@ pub struct Gateway<O: Orders> {
     outbox: Outbox,
     sent: [SentAt; SENT_MAX],
     sent_count: usize,
+    /// What was told of them.
+    strays: Strays,
 }
 
 /// When an order left, for `send_to_ack` and `send_to_fill`.
@@ -107,6 +109,7 @@ impl<O: Orders> Gateway<O> {
             outbox: Outbox::new(64 * 1024, 64),
             sent: [nothing; SENT_MAX],
             sent_count: 0,
+            strays: Strays::default(),
         }
     }
 
@@ -414,6 +417,12 @@ impl<O: Orders> Stage for Gateway<O> {
             .on_beat(now, &mut self.batch, &mut self.outbox);
         self.pass_on();
         self.flush(now);
+        let strays = self.parts.orders.strays();
+        if strays != self.strays {
+            self.strays = strays;
+            let venue = self.venue;
+            let _ = self.parts.journal.push(Event::Strays { venue, strays });
+        }
     }
 
     fn stop(&mut self, _now: Nanos) -> u64 {

@@ -8,7 +8,7 @@ use crate::market::edge::Parts;
 pub use crate::market::frame::{DOUBTS, Doubt, FrameKind};
 use crate::market::lasting::Standing;
 pub use crate::market::level::Level;
-use crate::market::order::{Force, OrderId, OrderState, Refusal, Signing};
+use crate::market::order::{Force, OrderId, OrderState, Refusal, Signing, Strays};
 pub use crate::market::reason::{REASONS, Reason};
 pub use crate::market::score::{Expected, Score};
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
@@ -412,6 +412,13 @@ pub enum Event {
         venue: Venue,
         /// Which.
         instrument: InstrumentId,
+    },
+    /// News of the account that nothing here explains, all of the run, where that has changed.
+    Strays {
+        /// Where.
+        venue: Venue,
+        /// How much.
+        strays: Strays,
     },
     /// What a market's pairs have earned it has changed.
     Standing {

@@ -230,6 +230,16 @@ pub enum Signing {
     Unsigned,
 }
 
+/// News of the account that nothing in the gateway explains. Zero on a healthy account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// Orders, trades and positions of somebody else: placed by hand, by another program, or on a
+    /// market that this run does not know.
+    pub foreign: u64,
+    /// Orders that have filled further, by the venue's lists, than its account stream has told.
+    pub missing: u64,
+}
+
 /// Why a gateway did not send an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -4,6 +4,7 @@
 //! dollars, durations say their unit in their name. Refuses: text for people, which is `report`.
 
 use crate::market::event::{PairEnd, REASONS, STEPS};
+use crate::market::order::Strays;
 use crate::market::units::{Notional, SCALE, Size};
 use crate::market::{VENUES, Venue};
 use crate::record::durations::{Durations, Quantiles};
@@ -65,6 +66,7 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
         "forced": by_venue(|venue| totals.forced[venue.idx()].into()),
         "closed": by_venue(|venue| totals.closed[venue.idx()].into()),
         "struck_out": by_venue(|venue| totals.struck_out[venue.idx()].into()),
+        "strays": by_venue(|venue| strays(totals.strays[venue.idx()])),
         "pnl_usd": money(&totals.money, origins, facts.is_paper),
         "positions": positions(totals, facts),
         "margin": by_venue(|venue| json!(names::margin_level(totals.margin[venue.idx()]))),
@@ -176,6 +178,11 @@ fn orders(totals: &Totals, venue: Venue) -> Value {
         "unknown": orders.unknown,
         "not_sent": counts(whys, &orders.not_sent),
     })
+}
+
+/// News of the account that nothing explained.
+fn strays(strays: Strays) -> Value {
+    json!({ "foreign": strays.foreign, "missing": strays.missing })
 }
 
 /// How long one leg stood alone, in milliseconds: the venues' own delay is most of it.
@@ -292,7 +299,8 @@ mod tests {
         orders/lighter/rejected unhedged_ms/p50 unhedged_ms/p99 unhedged_ms/max exposure/usd_s \
         exposure/most_usd exposure/most_forced_usd exposure/worst_usd exposure/best_usd \
         forced/extended closed/lighter funding/extended funding/lighter funding/apart \
-        struck_out/lighter pairs/led_by/lighter pnl_usd/edge pnl_usd/slippage pnl_usd/fees \
+        struck_out/lighter strays/lighter/foreign strays/extended/missing \
+        pairs/led_by/lighter pnl_usd/edge pnl_usd/slippage pnl_usd/fees \
         pnl_usd/funding pnl_usd/repair pnl_usd/total pnl_usd/planted pnl_usd/natural \
         positions/BTC/extended positions/BTC/lighter positions/BTC/net signing/ready \
         signing/nonce_ahead signing/full signing/by_venue/extended/ready \
@@ -347,6 +355,8 @@ mod tests {
         assert_eq!(report["forced"], json!({"extended": 0, "lighter": 1}));
         assert_eq!(report["closed"], json!({"extended": 1, "lighter": 0}));
         assert_eq!(report["struck_out"], json!({"extended": 0, "lighter": 1}));
+        let strays = json!({"foreign": 3, "missing": 2});
+        assert_eq!(report["strays"]["lighter"], strays);
         assert_eq!(report["positions"]["BTC"]["extended"], -0.005);
         assert_eq!(report["positions"]["BTC"]["net"], 0.0);
         assert_eq!(report["opportunities"]["refused"]["fair_warmup"], 2);

@@ -19,6 +19,7 @@ pub mod report;
 
 use crate::market::event::{DOUBTS, Event, Level, PairEnd, PairSummary, STEPS, Score, Step};
 use crate::market::lasting::Standing;
+use crate::market::order::Strays;
 use crate::market::ranking::Ranked;
 use crate::market::units::{Bps, Nanos, Notional, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Name, VENUE_COUNT};
@@ -133,6 +134,8 @@ pub struct Totals {
     pub closed: [u64; VENUE_COUNT],
     /// Markets that refused so many orders in a row that they were left.
     pub struck_out: [u64; VENUE_COUNT],
+    /// News of the account that nothing explained.
+    pub strays: [Strays; VENUE_COUNT],
     /// Venue messages by kind.
     pub frames: [[u64; names::FRAME_KINDS.len()]; VENUE_COUNT],
     /// Level changes that the messages carried.
@@ -212,6 +215,7 @@ impl Totals {
             funding_apart: Notional::ZERO,
             closed: Default::default(),
             struck_out: Default::default(),
+            strays: Default::default(),
             frames: Default::default(),
             deltas: 0,
             resyncs: Default::default(),
@@ -336,6 +340,7 @@ impl Totals {
             Event::Forced { venue, .. } => self.forced[venue.idx()] += 1,
             Event::Closed { venue, closed } => self.closed[venue.idx()] += u64::from(closed),
             Event::StruckOut { venue, .. } => self.struck_out[venue.idx()] += 1,
+            Event::Strays { venue, strays } => self.strays[venue.idx()] = strays,
             Event::Position {
                 venue,
                 instrument,

@@ -405,6 +405,7 @@ fn troubles(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
         let unknown = totals.frames[venue.idx()][FrameKind::Unknown as usize];
         let [_, gateway] = totals.links_lost[venue.idx()];
         let resyncs = totals.resyncs[venue.idx()];
+        let strays = totals.strays[venue.idx()];
         for (count, what) in [
             (unknown, "messages of an unknown kind"),
             (resyncs, "books asked for anew"),
@@ -417,6 +418,14 @@ fn troubles(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
             (
                 totals.struck_out[venue.idx()],
                 "markets left after too many refusals",
+            ),
+            (
+                strays.foreign,
+                "orders, trades and positions that are somebody else's",
+            ),
+            (
+                strays.missing,
+                "orders that filled further than the account stream told",
             ),
         ] {
             if count > 0 {
@@ -528,6 +537,8 @@ mod tests {
             "lighter: 1 trades by which the venue took a position away",
             "extended: 1 times closed by the venue",
             "lighter: 1 markets left after too many refusals",
+            "lighter: 3 orders, trades and positions that are somebody else's",
+            "lighter: 2 orders that filled further than the account stream told",
             "closed   converged",
             "total                  0.140",
             "of 1 planted           0.310",

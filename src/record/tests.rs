@@ -4,7 +4,7 @@ use super::*;
 use crate::market::Venue;
 use crate::market::book::Side;
 use crate::market::event::{ExitCause, FrameKind, HaltCause, Reason};
-use crate::market::order::{Force, OrderId, OrderState, Refusal, Signing};
+use crate::market::order::{Force, OrderId, OrderState, Refusal, Signing, Strays};
 use crate::market::units::{Price, SCALE};
 use crate::stage::link::link;
 
@@ -141,6 +141,11 @@ fn troubles(totals: &mut Totals, instrument: InstrumentId) {
         why: Force::Liquidation,
     });
     totals.add(&Event::StruckOut { venue, instrument });
+    for foreign in [1, 3] {
+        let missing = foreign - 1;
+        let strays = Strays { foreign, missing };
+        totals.add(&Event::Strays { venue, strays });
+    }
     for closed in [true, false] {
         let venue = Venue::Extended;
         totals.add(&Event::Closed { venue, closed });

@@ -25,7 +25,7 @@ use crate::market::book::{Book, Delta};
 use crate::market::event::{Event, FrameKind};
 use crate::market::foresight::Foresight;
 pub use crate::market::order::Signing;
-use crate::market::order::{Order, Refusal, Report};
+use crate::market::order::{Order, Refusal, Report, Strays};
 use crate::market::reference::{REFERENCE_KINDS, Reference};
 use crate::market::units::Nanos;
 use crate::market::{INSTRUMENTS_MAX, InstrumentId};
@@ -215,6 +215,10 @@ pub trait Orders {
         reports: &mut Reports,
         out: &mut Outbox,
     ) -> FrameKind;
+    /// What of the account's news nothing here explains, since the start.
+    fn strays(&self) -> Strays {
+        Strays::default()
+    }
     /// Keepalives, answer deadlines (-> Unknown), token renewal.
     fn on_beat(&mut self, now: Nanos, reports: &mut Reports, out: &mut Outbox);
 }

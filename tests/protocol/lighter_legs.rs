@@ -729,3 +729,30 @@ fn the_switch_is_put_off_at_a_third_of_its_time_by_the_key_of_cancels() {
         assert_eq!(made.err(), fault);
     }
 }
+
+#[test]
+fn row_52_what_is_somebody_elses_on_the_account_is_counted() {
+    let mut desk = Desk::live();
+    let strays = |desk: &Desk| (desk.orders.strays().foreign, desk.orders.strays().missing);
+    let by_hand = json!({"orders": {"1": [row(0, "open", "0", 5)]}});
+    desk.hear(1, &channel_frame("update", "account_all_orders", by_hand));
+    let unknown = json!({"positions": {"77": {"market_id": 77, "position": "2", "sign": 1}}});
+    desk.hear(
+        1,
+        &channel_frame("update", "account_all_positions", unknown),
+    );
+    assert_eq!((desk.told(), strays(&desk)), (vec![], (2, 0)));
+
+    // Ours, of which the stream said nothing: the list knows more.
+    desk.send(&order(1, Action::Place)).unwrap();
+    accept(&mut desk, "1");
+    let ended = json!({"orders": {"1": [row(1, "open", "0", 6)]}});
+    desk.hear(1, &channel_frame("update", "account_all_orders", ended));
+    assert_eq!(strays(&desk), (2, 0));
+    desk.beat(5);
+    desk.send(&order(1, Action::Query)).unwrap();
+    requests(&mut desk);
+    let filled = [row(1, "filled", "0.001", 9)];
+    desk.hear(2, &json!({"code": 200, "orders": filled}));
+    assert_eq!(strays(&desk), (2, 1));
+}

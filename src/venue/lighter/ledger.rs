@@ -7,7 +7,7 @@
 //! Refuses: nothing.
 
 use crate::market::InstrumentId;
-use crate::market::order::{OrderId, OrderState};
+use crate::market::order::{OrderId, OrderState, Strays};
 use crate::market::units::{Nanos, Size};
 
 /// Orders remembered. Larger: longer searches. Smaller: a late word on an old order finds no entry.
@@ -84,6 +84,8 @@ pub struct Ledger {
     next_lost: usize,
     trades: Box<[u64]>,
     next_trade: usize,
+    /// What nothing here explains.
+    pub strays: Strays,
 }
 
 impl Default for Ledger {
@@ -102,6 +104,7 @@ impl Ledger {
             next_lost: 0,
             trades: vec![0; TRADES_MAX].into_boxed_slice(),
             next_trade: 0,
+            strays: Strays::default(),
         }
     }
 

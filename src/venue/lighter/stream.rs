@@ -366,12 +366,11 @@ impl Stream {
     /// only what is in the ledger is kept in sequence, by the venue's microseconds.
     fn on_order(&self, order: Json, sink: &mut Sink) -> Option<()> {
         let row = words::order_row(order)?;
-        let Some(instrument) = self.instrument(row.venue_market) else {
+        let instrument = self.instrument(row.venue_market);
+        let Some(instrument) = instrument.filter(|_| row.id != OrderId::NONE) else {
+            sink.ledger.strays.foreign += 1;
             return Some(());
         };
-        if row.id == OrderId::NONE {
-            return Some(());
-        }
         let (state, filled) = (row.state, row.filled);
         if let Some(entry) = sink.ledger.find(row.id) {
             if row.updated_us < entry.updated_us {
@@ -431,7 +430,10 @@ impl Stream {
             let is_known = sink.ledger.find(own.order).is_some();
             match own.forced.filter(|_| !is_known) {
                 Some(forced) => sink.push(instrument, OrderId::NONE, forced)?,
-                None => sink.push(instrument, own.order, own.fill)?,
+                None => {
+                    sink.ledger.strays.foreign += u64::from(own.order == OrderId::NONE);
+                    sink.push(instrument, own.order, own.fill)?;
+                }
             }
         }
         sink.ledger.see(trade.number);
@@ -443,10 +445,11 @@ impl Stream {
         self.owes_position = None;
         let positions = || wire::lists(root, "positions");
         for (_, position) in positions()? {
+            let size = wire::size(position.field("position")?.text()?.as_bytes()).ok()?;
             let Some(instrument) = self.instrument(position.field("market_id")?.integer()?) else {
+                sink.ledger.strays.foreign += u64::from(size != Size::ZERO);
                 continue;
             };
-            let size = wire::size(position.field("position")?.text()?.as_bytes()).ok()?;
             let is_short = position.field("sign")?.signed()? < 0;
             let size = if is_short { -size } else { size };
             // Before the position: what was charged is what was held.

@@ -39,7 +39,7 @@ pub use setup::{HTTP_LANES_DEFAULT, OrdersSettings};
 
 use crate::market::event::FrameKind;
 use crate::market::foresight::Foresight;
-use crate::market::order::{Action, Order, OrderId, OrderState, Refusal, Report, ReportKind};
+use crate::market::order::{Action, Order, OrderId, OrderState, Refusal, Report, ReportKind, Strays};
 use crate::market::units::{Nanos, SECOND, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Venue};
 use crate::venue::extended::MarketConfig;
@@ -297,6 +297,13 @@ impl Orders for ExtendedOrders {
         self.core.release_held(now, reports);
         self.core.refresh_up(now, reports);
         kind
+    }
+
+    fn strays(&self) -> Strays {
+        Strays {
+            foreign: self.foreign_count(),
+            missing: self.missing_count(),
+        }
     }
 
     fn on_beat(&mut self, now: Nanos, reports: &mut Reports, out: &mut Outbox) {

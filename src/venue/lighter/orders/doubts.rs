@@ -230,15 +230,18 @@ impl Desk {
         let (mut state, mut filled) = (row.state, row.filled);
         let sent = self.ledger.find(doubt.id).map(|entry| entry.t_sent);
         let is_owed = sent.is_some_and(|sent| self.is_owed(sent, now));
+        let mut is_missing = false;
         if let Some(entry) = self.ledger.find(doubt.id) {
             entry.spent = Spent::Own;
-            self.is_deaf |= is_owed && row.filled > entry.filled;
+            is_missing = is_owed && row.filled > entry.filled;
             if row.updated_us >= entry.updated_us {
                 (entry.state, entry.filled) = (state, filled);
                 entry.updated_us = row.updated_us;
             }
             (state, filled) = (entry.state, entry.filled);
         }
+        self.is_deaf |= is_missing;
+        self.ledger.strays.missing += u64::from(is_missing);
         let kind = ReportKind::State { state, filled };
         push(reports, now, doubt.instrument, doubt.id, kind);
         Some(())

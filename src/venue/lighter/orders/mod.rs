@@ -29,7 +29,7 @@ use super::stream::{ACCOUNT_LANE, Sink, Stream};
 use super::switch::Switch;
 use super::wire::Decoder;
 use crate::market::event::FrameKind;
-use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind};
+use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind, Strays};
 use crate::market::units::{Nanos, SECOND};
 use crate::market::{InstrumentId, Market, Venue};
 use crate::venue::{Batch, Lane, Orders, Outbox, Reports, Signing};
@@ -245,6 +245,10 @@ impl Orders for LighterOrders {
         }
         self.desk.tell_up(now, reports);
         read.unwrap_or(FrameKind::Malformed)
+    }
+
+    fn strays(&self) -> Strays {
+        self.desk.ledger.strays
     }
 
     fn on_beat(&mut self, now: Nanos, reports: &mut Reports, out: &mut Outbox) {
