@@ -569,6 +569,7 @@ fn another_tier_is_followed() {
             fee_taker: bps(fee),
             fee_maker: Bps::ZERO,
             match_delay_ns,
+            orders_per_minute: 40,
         })
     };
     // 15 bps less a half spread each, two of Extended's fees: 5 bps more a leg leave nothing.
@@ -587,6 +588,24 @@ fn another_tier_is_followed() {
     rig.command(terms("5", delay_ns));
     rig.converge();
     assert_eq!(rig.placed().len(), 1, "it is left all the same");
+}
+
+/// Row 55: a tier with fewer orders a minute stops entries sooner.
+#[test]
+fn another_tiers_orders_a_minute_are_followed() {
+    for (orders_per_minute, orders) in [(40, 1), (4, 0)] {
+        let mut rig = Rig::ready(Limits::default());
+        rig.command(Control::Terms(Terms {
+            instrument: BTC,
+            venue: Lighter,
+            fee_taker: Bps::ZERO,
+            fee_maker: Bps::ZERO,
+            match_delay_ns: Limits::default().match_delay_ns[1],
+            orders_per_minute,
+        }));
+        rig.edge();
+        assert_eq!(rig.placed().len(), orders, "{orders_per_minute}");
+    }
 }
 
 /// Row 33: what makes exposure smaller passes no gate of an entry: no money, no budget, a halt, a

@@ -55,6 +55,8 @@ pub struct Terms {
     pub fee_maker: Bps,
     /// From sending an order to its match, nanoseconds.
     pub match_delay_ns: u64,
+    /// Orders a minute on all of the venue's markets; the start's is the most.
+    pub orders_per_minute: u32,
 }
 
 /// Two legs of one size that were there before the run.

@@ -159,6 +159,8 @@ pub struct Budget {
     sent: Box<[Nanos]>,
     oldest_idx: usize,
     len: usize,
+    /// How many may be, no more than there is room for.
+    most: usize,
 }
 
 impl Budget {
@@ -168,7 +170,14 @@ impl Budget {
             sent: vec![Nanos::ZERO; per_minute.max(1) as usize].into_boxed_slice(),
             oldest_idx: 0,
             len: 0,
+            most: per_minute.max(1) as usize,
         }
+    }
+
+    /// So many a minute from now on, but never more than it was made for.
+    #[cold]
+    pub fn allow(&mut self, per_minute: u32) {
+        self.most = (per_minute as usize).clamp(1, self.sent.len());
     }
 
     /// Orders that may still leave in the minute that ends now.
@@ -177,13 +186,13 @@ impl Budget {
             self.oldest_idx = (self.oldest_idx + 1) % self.sent.len();
             self.len -= 1;
         }
-        self.sent.len() - self.len
+        self.most.saturating_sub(self.len)
     }
 
     /// Counts an order. Risk-reducing orders are counted even where nothing is left: the gateway,
     /// not this count, refuses those.
     pub fn spend(&mut self, now: Nanos) {
-        if self.left(now) == 0 {
+        if self.left(now) == 0 && self.len == self.sent.len() {
             self.oldest_idx = (self.oldest_idx + 1) % self.sent.len();
             self.len -= 1;
         }

@@ -1,7 +1,8 @@
 //! Reads both venues' market lists and the account's tier again while the plant runs, and says what
 //! has changed. Cold.
 //!
-//! Promises: fees and Lighter's delay are what the tier makes them. An instrument whose market has
+//! Promises: fees, Lighter's delay and its orders a minute are what the tier makes them, these up
+//! to the setting. An instrument whose market has
 //! closed, became reduce-only, has another grid or another number, or that the market map would not
 //! pair any more, is not entered from then on; it is again when that is over. Exits are left alone.
 //! Refuses: giving a new grid to a running plant, and deciding anything on a list that could not be
@@ -145,6 +146,10 @@ pub struct Standing {
     pub match_delay_ns: [u64; VENUE_COUNT],
     /// Lighter's documented delay of that tier.
     pub lighter_delay_ms: Option<u64>,
+    /// Orders a minute as configured, by venue.
+    pub orders_per_minute: [u32; VENUE_COUNT],
+    /// Lighter's documented transactions a minute of that tier.
+    pub lighter_sends: Option<u32>,
 }
 
 /// What the plant was built on, which of its instruments are barred by now, and what is known of
@@ -165,7 +170,13 @@ impl Started {
         let names = table.instruments.iter().map(|instrument| instrument.name);
         let terms = |instrument: &Instrument| {
             let market = |venue: Venue| &instrument.markets[venue.idx()];
-            VENUES.map(|venue| terms(market(venue), standing.match_delay_ns[venue.idx()]))
+            VENUES.map(|venue| {
+                let pace = (
+                    standing.match_delay_ns[venue.idx()],
+                    standing.orders_per_minute[venue.idx()],
+                );
+                terms(market(venue), pace)
+            })
         };
         Started {
             markets: Markets::Only(names.collect()),
@@ -227,7 +238,10 @@ impl Started {
     /// What has become of fees and delays. A tier changes them on every market at once: it is said
     /// of the first.
     fn compare_terms(&mut self, now: &Table, tier: &Tier, news: &mut Vec<News>) {
-        let delays = VENUES.map(|venue| self.match_delay_ns(venue, &tier.lighter));
+        let paces = VENUES.map(|venue| {
+            let delay_ns = self.match_delay_ns(venue, &tier.lighter);
+            (delay_ns, self.orders_per_minute(venue, &tier.lighter))
+        });
         let mut is_said = [false; VENUE_COUNT];
         for instrument in &now.instruments {
             let same = |then: &Instrument| then.name == instrument.name;
@@ -236,7 +250,7 @@ impl Started {
             };
             for venue in VENUES {
                 let side = venue.idx();
-                let mut found = terms(&instrument.markets[side], delays[side]);
+                let mut found = terms(&instrument.markets[side], paces[side]);
                 found.instrument = self.instruments[at].id;
                 if std::mem::replace(&mut self.terms[at][side], found) == found {
                     continue;
@@ -244,8 +258,11 @@ impl Started {
                 let is_first = !std::mem::replace(&mut is_said[side], true);
                 let said = || {
                     let (fee, ms) = (found.fee_taker.to_f64(), found.match_delay_ns / MS);
-                    let place = venue.name();
-                    format!("{place}: the account's tier has changed: taker {fee:.2} bps, {ms} ms")
+                    let (place, orders) = (venue.name(), found.orders_per_minute);
+                    format!(
+                        "{place}: the account's tier has changed: taker {fee:.2} bps, {ms} ms, \
+                         {orders} orders a minute"
+                    )
                 };
                 let said = if is_first { said() } else { String::new() };
                 news.push(News::Change(Control::Terms(found), said));
@@ -263,6 +280,20 @@ impl Started {
                 (configured + now * MS).saturating_sub(then * MS)
             }
             (Venue::Lighter, None) | (Venue::Extended, _) => configured,
+        }
+    }
+
+    /// Orders a minute: as configured for the tier of the start, and as much fewer as the venue
+    /// documents of the tier of now. More than configured are never sent.
+    fn orders_per_minute(&self, venue: Venue, lighter: &Limits) -> u32 {
+        let configured = self.standing.orders_per_minute[venue.idx()];
+        let documented = self.standing.lighter_sends.zip(lighter.sends_per_minute());
+        match (venue, documented) {
+            (Venue::Lighter, Some((then, now))) if now < then => {
+                let share = u64::from(configured) * u64::from(now) / u64::from(then);
+                (share as u32).max(1)
+            }
+            (Venue::Lighter | Venue::Extended, _) => configured,
         }
     }
 
@@ -302,14 +333,15 @@ impl Started {
     }
 }
 
-/// What a market's row and a delay come to.
-fn terms(market: &Market, match_delay_ns: u64) -> Terms {
+/// What a market's row, a delay and orders a minute come to.
+fn terms(market: &Market, (match_delay_ns, orders_per_minute): (u64, u32)) -> Terms {
     Terms {
         instrument: market.instrument,
         venue: market.venue,
         fee_taker: market.fee_taker,
         fee_maker: market.fee_maker,
         match_delay_ns,
+        orders_per_minute,
     }
 }
 
@@ -336,6 +368,11 @@ mod tests {
     use crate::session::tests_rows::{PRICE, listing, market, row};
 
     fn started() -> Started {
+        started_at(60)
+    }
+
+    /// With the documented transactions a minute of the tier at the start.
+    fn started_at(lighter_sends: u32) -> Started {
         let (ours, theirs) = lists();
         let listed = Listed {
             extended: &ours,
@@ -346,6 +383,8 @@ mod tests {
         let standing = Standing {
             match_delay_ns: [10 * MS, 360 * MS],
             lighter_delay_ms: Some(300),
+            orders_per_minute: [800, 2_000],
+            lighter_sends: Some(lighter_sends),
         };
         Started::new(&listed.join(&Markets::All).unwrap(), standing)
     }
@@ -489,6 +528,26 @@ mod tests {
         let unknown = told("premium", 111);
         assert_eq!((unknown[0].2, unknown[0].3), (111, 360));
         assert_eq!(told("standard", 0)[0].3, 360);
+    }
+
+    #[test]
+    fn row_55_a_tier_with_fewer_transactions_slows_the_orders_down() {
+        let mut started = started_at(4_000);
+        let (ours, theirs) = lists();
+        let mut told = |name: &str, fee_e6| {
+            let tier = tier(name, fee_e6, 250_000);
+            let news = started.compare((&ours, &theirs), Some(&tier));
+            let pace = |news: &News| match news {
+                News::Change(Control::Terms(t), _) => (t.venue, t.orders_per_minute),
+                other => panic!("{other:?}"),
+            };
+            pace(&news[0])
+        };
+        // Half of the venue's 4,000 were configured, so half of its 60 are left; more than
+        // configured are none.
+        assert_eq!(told("premium", 196), (Venue::Lighter, 2_000));
+        assert_eq!(told("standard", 0), (Venue::Lighter, 30));
+        assert_eq!(told("premium", 280), (Venue::Lighter, 2_000));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! only one venue lists, is not open for trading, or has a grid we can't hold.
 
 use crate::config::{Config, ExtendedAccount, LighterAccount, LighterKey, Mode};
-use crate::market::units::{Bps, Nanos, SECOND};
+use crate::market::units::{Bps, Nanos, Notional, SCALE, SECOND};
 use crate::market::{Market, Venue};
 use crate::net::{Connection, ConnectionLimits, Endpoint, Protocol, TlsClient};
 use crate::selftest;
@@ -18,7 +18,7 @@ use crate::session::{SessionError, limits, paper};
 use crate::stage::clock::Clock;
 use crate::topology::Plan;
 use crate::venue::extended::REQUESTS_PER_MINUTE_DEFAULT;
-use crate::venue::extended::account::{ExtendedRest, Fees, MarketInfo};
+use crate::venue::extended::account::{ExtendedRest, Fees, Leverage, MarketInfo};
 use crate::venue::extended::feed::ExtendedFeed;
 use crate::venue::extended::orders::{ExtendedOrders, OrdersSettings};
 use crate::venue::extended::sign::StarkKey;
@@ -58,6 +58,7 @@ pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Ready, SessionE
         .join(&config.markets)
         .map_err(SessionError::NoInstruments)?;
     let run = run_number(clock.now());
+    extended.check_leverage(&table, config.limits.position_max)?;
     lighter.check_margin(&table)?;
     let standing = Standing {
         match_delay_ns: config.limits.match_delay_ns,
@@ -65,6 +66,11 @@ pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Ready, SessionE
             .limits
             .as_ref()
             .and_then(LighterLimits::taker_delay_ms),
+        orders_per_minute: config.limits.orders_per_minute,
+        lighter_sends: lighter
+            .limits
+            .as_ref()
+            .and_then(LighterLimits::sends_per_minute),
     };
     let started = Started::new(&table, standing);
     let blueprint = Blueprint {
@@ -109,6 +115,7 @@ pub(super) fn is_trading(config: &Config) -> bool {
 struct ExtendedSide<'a> {
     markets: Listing<MarketInfo>,
     fees: Vec<Fees>,
+    leverages: Vec<Leverage>,
     account: Option<(&'a ExtendedAccount, StarkKey)>,
 }
 
@@ -129,6 +136,7 @@ impl ExtendedSide<'_> {
             return Ok(ExtendedSide {
                 markets,
                 fees: Vec::new(),
+                leverages: Vec::new(),
                 account: None,
             });
         };
@@ -149,11 +157,39 @@ impl ExtendedSide<'_> {
         }
         selftest::prove_extended(&key).map_err(|why| unproven("Extended", &why))?;
         let fees = rest.fees(&[]).map_err(fault)?;
+        let leverages = rest.leverages().map_err(fault)?;
         Ok(ExtendedSide {
             markets,
             fees,
+            leverages,
             account: Some((account, key)),
         })
+    }
+
+    /// A leverage is had up to a position's value only: a leg that must grow beyond it is refused
+    /// while the other stands. How much margin it sets aside is no matter, see Lighter's check.
+    fn check_leverage(&self, table: &Table, most: Notional) -> Result<(), SessionError> {
+        for traded in table.markets(Venue::Extended) {
+            let name = traded.name.as_str();
+            let set = self.leverages.iter().find(|set| set.market == name);
+            let mut listed = self.markets.markets.iter();
+            let listed = listed.find(|market| market.name == traded.name);
+            let allowed = |set: &Leverage| listed?.position_value_at(set.ratio);
+            let Some((set, allowed)) = set.and_then(|set| Some((set, allowed(set)?))) else {
+                continue;
+            };
+            if allowed < most {
+                let (ratio, allowed) = (set.ratio as f64 / SCALE as f64, allowed.to_usd_f64());
+                return Err(venue(format!(
+                    "Extended: {name} is set to a leverage of {ratio}, with which the venue takes \
+                     positions up to {allowed} USD there, less than MAX_POSITION_SIZE_USD ({}): \
+                     set a lower leverage at the venue, lower MAX_POSITION_SIZE_USD, or leave it \
+                     out of MARKETS",
+                    most.to_usd_f64()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn parts(
@@ -476,5 +512,50 @@ mod tests {
             why.contains("Lighter: ETH is set to isolated margin"),
             "{why}"
         );
+    }
+
+    #[test]
+    fn row_34_a_leverage_that_does_not_carry_the_largest_position_is_refused() {
+        let mut btc = market("BTC");
+        // 50-fold up to 4,000 USD, 25-fold up to 8,000.
+        let margins = [(4_000, 20_000_000), (8_000, 40_000_000)];
+        btc.margins = margins
+            .map(|(usd, e9)| (Notional::from_usd(usd), e9))
+            .into();
+        let (ours, theirs) = (listing(vec![btc]), listing(vec![row("BTC", 1)]));
+        let listed = Listed {
+            extended: &ours,
+            fees: &[],
+            lighter: &theirs,
+            lighter_fees: (Bps::ZERO, Bps::ZERO),
+        };
+        let table = listed.join(&Markets::All).unwrap();
+        let refused = |market: &str, leverage: i64, most: i64| {
+            let side = ExtendedSide {
+                markets: ours.clone(),
+                fees: Vec::new(),
+                leverages: vec![Leverage {
+                    market: market.into(),
+                    ratio: leverage * SCALE,
+                }],
+                account: None,
+            };
+            let checked = side.check_leverage(&table, Notional::from_usd(most));
+            checked.err().map(|error| error.to_string())
+        };
+        for (leverage, most) in [(50, 4_000), (26, 4_000), (25, 8_000), (1, 8_000)] {
+            assert_eq!(refused("BTC-USD", leverage, most), None);
+        }
+        assert_eq!(refused("ETH-USD", 50, 8_000), None, "not traded here");
+        let why = refused("BTC-USD", 26, 4_001).unwrap();
+        for part in [
+            "BTC-USD",
+            "leverage of 26",
+            "up to 4000 USD",
+            "MAX_POSITION_SIZE_USD (4001)",
+        ] {
+            assert!(why.contains(part), "{why}");
+        }
+        assert!(refused("BTC-USD", 51, 1).is_some());
     }
 }

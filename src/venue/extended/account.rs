@@ -22,8 +22,8 @@ use crate::venue::Listing;
 use crate::venue::extended::sign::Felt;
 use crate::venue::extended::{MarketConfig, USER_AGENT};
 use read::{
-    number, read_account, read_balance, read_fees, read_list, read_markets, read_order,
-    read_position,
+    number, read_account, read_balance, read_fees, read_leverage, read_list, read_markets,
+    read_order, read_position,
 };
 use serde_json::Value;
 use std::fmt;
@@ -134,6 +134,15 @@ pub struct MarketInfo {
     pub quote_asset: Felt,
     /// `l2Config.collateralResolution`.
     pub quote_resolution: u64,
+}
+
+/// Leverage that the account has set on one market.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leverage {
+    /// `BTC-USD`.
+    pub market: String,
+    /// Position value in margin; a ratio at 10^-9.
+    pub ratio: i64,
 }
 
 /// Fee rates of the account on one market; ratios at 10^-9.
@@ -278,6 +287,12 @@ impl ExtendedRest {
     pub fn fees(&self, names: &[&str]) -> Result<Vec<Fees>, RestError> {
         let data = self.call("GET", &["/user/fees", &market_query(names)].concat())?;
         read_list(&data, "fees", read_fees)
+    }
+
+    /// Leverage set on all markets.
+    pub fn leverages(&self) -> Result<Vec<Leverage>, RestError> {
+        let data = self.call("GET", "/user/leverage")?;
+        read_list(&data, "leverage", read_leverage)
     }
 
     /// Number, public key and vault of the account: the start's proof that the keys belong to it.

@@ -144,20 +144,23 @@ pub struct Limits {
     pub maker_fee_e6: u32,
 }
 
-/// Nominal delay of taker orders by the taker fee of the premium tier, which falls with the stake:
-/// fee in 10^-6 of notional, delay in milliseconds. Source: *fees* in the venue's Sources.
-const PREMIUM_DELAYS: [(u32, u64); 8] = [
-    (280, 200),
-    (273, 195),
-    (266, 190),
-    (252, 180),
-    (238, 170),
-    (224, 160),
-    (210, 150),
-    (196, 140),
+/// The premium tier by its taker fee, which falls with the stake: fee in 10^-6 of notional, nominal
+/// delay of taker orders in milliseconds, transactions a minute. Source: *fees* and *limits* in the
+/// venue's Sources.
+const PREMIUM: [(u32, u64, u32); 8] = [
+    (280, 200, 4_000),
+    (273, 195, 5_000),
+    (266, 190, 6_000),
+    (252, 180, 7_000),
+    (238, 170, 8_000),
+    (224, 160, 12_000),
+    (210, 150, 24_000),
+    (196, 140, 40_000),
 ];
-/// The same of the other tiers.
+/// The delay of the other tiers, and their transactions a minute.
 const STANDARD_DELAY_MS: u64 = 300;
+const STANDARD_SENDS: u32 = 60;
+const PLUS_SENDS: u32 = 8_000;
 
 impl Limits {
     /// For how long the venue holds taker orders of this tier back, milliseconds, as it documents
@@ -165,13 +168,25 @@ impl Limits {
     pub fn taker_delay_ms(&self) -> Option<u64> {
         match self.tier.as_str() {
             "standard" | "plus" => Some(STANDARD_DELAY_MS),
-            "premium" => {
-                let mut rows = PREMIUM_DELAYS.iter();
-                let row = rows.find(|(fee_e6, _)| *fee_e6 == self.taker_fee_e6)?;
-                Some(row.1)
-            }
+            "premium" => Some(self.premium()?.1),
             _ => None,
         }
+    }
+
+    /// How many transactions a minute the venue takes of this tier, as it documents it; `None` for
+    /// a tier that is not in its table.
+    pub fn sends_per_minute(&self) -> Option<u32> {
+        match self.tier.as_str() {
+            "standard" => Some(STANDARD_SENDS),
+            "plus" => Some(PLUS_SENDS),
+            "premium" => Some(self.premium()?.2),
+            _ => None,
+        }
+    }
+
+    fn premium(&self) -> Option<&'static (u32, u64, u32)> {
+        let mut rows = PREMIUM.iter();
+        rows.find(|(fee_e6, ..)| *fee_e6 == self.taker_fee_e6)
     }
 }
 
@@ -523,12 +538,12 @@ mod tests {
                 taker_fee_e6,
                 maker_fee_e6: 0,
             };
-            limits.taker_delay_ms()
+            limits.taker_delay_ms().zip(limits.sends_per_minute())
         };
-        assert_eq!(delay("standard", 0), Some(300));
-        assert_eq!(delay("plus", 50), Some(300));
-        assert_eq!(delay("premium", 280), Some(200));
-        assert_eq!(delay("premium", 196), Some(140));
+        assert_eq!(delay("standard", 0), Some((300, 60)));
+        assert_eq!(delay("plus", 50), Some((300, 8_000)));
+        assert_eq!(delay("premium", 280), Some((200, 4_000)));
+        assert_eq!(delay("premium", 196), Some((140, 40_000)));
         assert_eq!(delay("premium", 281), None);
         assert_eq!(delay("gold", 280), None);
     }

@@ -5,7 +5,7 @@
 
 use super::MarketInfo;
 use crate::market::Bounds;
-use crate::market::units::Notional;
+use crate::market::units::{Notional, SCALE};
 
 /// The largest position that a setting can ask for (MAX_POSITION_SIZE_USD).
 const POSITION_MOST: Notional = Notional::from_usd(1_000_000);
@@ -13,6 +13,18 @@ const POSITION_MOST: Notional = Notional::from_usd(1_000_000);
 const RATIO_PER_E4: i64 = 100_000;
 
 impl MarketInfo {
+    /// Largest value of a position at this leverage (a ratio at 10^-9): the bound of the last row
+    /// whose margin is no more than the leverage sets aside. `None` where the venue lists no rows.
+    pub fn position_value_at(&self, leverage: i64) -> Option<Notional> {
+        let is_had = |ratio: i64| {
+            let margin = i128::from(ratio) * i128::from(leverage);
+            margin <= i128::from(SCALE) * i128::from(SCALE)
+        };
+        let rows = self.margins.iter().filter(|(_, ratio)| is_had(*ratio));
+        let most = rows.map(|(most, _)| *most).max();
+        (!self.margins.is_empty()).then(|| most.unwrap_or(Notional::ZERO))
+    }
+
     /// Margins and limits. The margin is that of the largest position that a setting allows, so
     /// that it holds for every smaller one; the venue's own figures don't say what is liquidated at
     /// which value, and its published schedules halve the initial margin (user documentation).

@@ -5,7 +5,9 @@
 //! Ids and counters come as numbers or as their texts, times in milliseconds.
 //! Sources: D1 (public REST, private REST), S1 (`models.*`), C1.
 
-use super::{AccountInfo, BalanceInfo, Fees, MarketInfo, OrderInfo, PositionInfo, RestError};
+use super::{
+    AccountInfo, BalanceInfo, Fees, Leverage, MarketInfo, OrderInfo, PositionInfo, RestError,
+};
 use crate::market::Name;
 use crate::market::book::Side;
 use crate::market::units::{Notional, Price, Size, parse_decimal, parse_decimal_rounded};
@@ -154,6 +156,13 @@ pub(super) fn read_fees(value: &Value) -> Option<Fees> {
         market: text(&value["market"])?,
         maker_rate: exact(&value["makerFeeRate"])?,
         taker_rate: exact(&value["takerFeeRate"])?,
+    })
+}
+
+pub(super) fn read_leverage(value: &Value) -> Option<Leverage> {
+    Some(Leverage {
+        market: text(&value["market"])?,
+        ratio: exact(&value["leverage"])?,
     })
 }
 
