@@ -246,6 +246,7 @@ pub struct Show {
     /// crossed. Of orders and the account (group orders): reject, drop, partial, late-fill, twice,
     /// fill-after-cancel, account-down, orders-down, half-open, nonce, page-429, page-405,
     /// page-5xx, maintenance, margin, liquidation, adl. In no group: tier. Group all is both.
+    /// page-429=SECONDS says when to come again (Retry-After).
     #[arg(long, value_name = "SPEC")]
     pub faults: Option<String>,
     /// How long the simulated Lighter holds takers back, and what it charges.

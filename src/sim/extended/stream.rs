@@ -223,7 +223,7 @@ pub async fn upgrade(
             return to_response(Reply::from(refusal));
         }
         if let Some(status) = desk.floor.refused_private() {
-            return faults::request::page(status);
+            return faults::request::page(status, None);
         }
     } else if let Some(status) = desk.floor.refused() {
         return status.into_response();

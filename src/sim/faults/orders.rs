@@ -42,10 +42,18 @@ pub(super) struct Orders {
     waiting: Vec<Waiting>,
     /// Orders that will show whether their fault happened, by the exchange's number.
     fated: BTreeMap<u64, Waiting>,
-    page: Option<(u16, Nanos)>,
+    page: Option<Page>,
     maintenance_until: Nanos,
     down_until: Nanos,
     tier: Option<LighterTier>,
+}
+
+/// A page that is shown for a while.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    status: u16,
+    retry_after_s: Option<u32>,
+    until: Nanos,
 }
 
 impl Orders {
@@ -255,7 +263,9 @@ impl Faults {
             Kind::Nonce => !is_used_up(strike),
             _ => false,
         };
-        let Strike { kind, draw } = self.seize(now, market, bears)?;
+        let Waiting { item, strike } = self.seize_from(&mut self.state(), (now, market), bears)?;
+        let Strike { kind, draw } = strike;
+        self.count(kind);
         let status = match kind {
             Kind::Page429 => Some(429),
             Kind::Page405 => Some(405),
@@ -263,7 +273,11 @@ impl Faults {
             _ => None,
         };
         if let Some(status) = status {
-            self.state().orders.page = Some((status, now.plus(PAGE_NS)));
+            self.state().orders.page = Some(Page {
+                status,
+                retry_after_s: self.spec.items[item].retry_after_s,
+                until: now.plus(PAGE_NS),
+            });
         }
         let (is_taken, ending) = match (kind, status) {
             (_, Some(status)) => (status == TAKEN, Ending::Page(status)),
@@ -282,8 +296,13 @@ impl Faults {
 
     /// The status of the page that orders and REST requests get at the moment.
     pub fn page(&self, now: Nanos) -> Option<u16> {
-        let (status, until) = self.state().orders.page?;
-        (now < until).then_some(status)
+        let page = self.state().orders.page?;
+        (now < page.until).then_some(page.status)
+    }
+
+    /// What the last page said of when another request is welcome, seconds.
+    pub fn retry_after_s(&self) -> Option<u32> {
+        self.state().orders.page?.retry_after_s
     }
 
     /// Whether the venue is in maintenance.

@@ -39,7 +39,7 @@ pub async fn answer(floor: &Floor, asked: Asked<'_>, make: impl FnOnce() -> Resp
     let fuse = fuse_of(asked.extensions);
     let made = is_taken.then(make);
     match ending {
-        Ending::Page(status) => return page(status),
+        Ending::Page(status) => return page(status, faults.retry_after_s()),
         Ending::Break(bytes) if made.is_some() => fuse.set(bytes),
         Ending::Break(_) | Ending::Silence => fuse.set(0),
         Ending::Hang => {
@@ -50,13 +50,18 @@ pub async fn answer(floor: &Floor, asked: Asked<'_>, make: impl FnOnce() -> Resp
     made.unwrap_or_else(|| StatusCode::BAD_GATEWAY.into_response())
 }
 
-/// What a front door answers in place of the venue.
-pub fn page(status: u16) -> Response {
+/// What a front door answers in place of the venue, and when it says that another request is
+/// welcome (RFC 9110, part 10.2.3).
+pub fn page(status: u16, retry_after_s: Option<u32>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     let text = format!(
         "<!DOCTYPE html>\n<html><head><title>{status}</title></head>\n\
          <body><h1>{status}</h1></body></html>\n"
     );
-    (status, kind, text).into_response()
+    let retry_after = retry_after_s.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+    match retry_after {
+        Some(retry_after) => (status, retry_after, kind, text).into_response(),
+        None => (status, kind, text).into_response(),
+    }
 }

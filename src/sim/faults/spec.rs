@@ -1,5 +1,6 @@
 //! The text of `--faults`: items `KIND[:VENUE[:MARKET]][@SECONDS][~SECONDS]` between commas.
 //!
+//! `page-429=SECONDS` states when another request is welcome; no source says whether the venues do.
 //! `@` is when an item comes first, `~` about how often it comes again; with `@` alone it comes
 //! once, with neither about every 15 s. In place of a kind stands a group of them: `market`,
 //! `orders`, or `all`, which is both.
@@ -28,6 +29,8 @@ pub struct Item {
     /// Again after about this long, and again; `None`: as often as the plan has it, and once where
     /// a first moment is given.
     pub every_ns: Option<u64>,
+    /// What the `Retry-After` of a page of status 429 says, seconds; `None`: it has none.
+    pub retry_after_s: Option<u32>,
 }
 
 /// The whole flag, read.
@@ -115,6 +118,7 @@ fn parse_item(item: &str) -> Result<Vec<Item>, SpecError> {
     let (what, when) = cut(&rest, '@');
     let mut parts = what.split(':');
     let name = parts.next().unwrap_or_default();
+    let (name, retry_after_s) = parse_retry_after(name).map_err(refuse)?;
     let group = Group::parse(name);
     let kinds = match group {
         Some(group) => group.kinds().collect(),
@@ -138,6 +142,7 @@ fn parse_item(item: &str) -> Result<Vec<Item>, SpecError> {
                 market: market.clone(),
                 at_ns,
                 every_ns,
+                retry_after_s,
             }),
             Some(_) if group.is_some() => {}
             Some(venue) => {
@@ -148,6 +153,23 @@ fn parse_item(item: &str) -> Result<Vec<Item>, SpecError> {
         }
     }
     Ok(items)
+}
+
+/// The name of a kind, and the seconds behind it, which only a page of status 429 has.
+fn parse_retry_after(name: &str) -> Result<(&str, Option<u32>), String> {
+    let Some((kind, seconds)) = name.split_once('=') else {
+        return Ok((name, None));
+    };
+    let seconds = seconds
+        .parse()
+        .ok()
+        .filter(|_| kind == Kind::Page429.name());
+    let refuse = || {
+        format!(
+            "{name} takes no seconds, or not these: write page-429=SECONDS, for example page-429=7"
+        )
+    };
+    seconds.map(|s| (kind, Some(s))).ok_or_else(refuse)
 }
 
 fn parse_kind(name: &str) -> Result<Kind, String> {
@@ -231,6 +253,7 @@ mod tests {
             market: market.map(str::to_owned),
             at_ns,
             every_ns: None,
+            retry_after_s: None,
         };
         let (extended, lighter) = (Some(Venue::Extended), Some(Venue::Lighter));
         for (text, wanted) in [
@@ -251,6 +274,13 @@ mod tests {
                 Item {
                     every_ns: Some(2_500_000_000),
                     ..item(Kind::LateFill, lighter, Some("ETH"), Some(20 * SECOND))
+                },
+            ),
+            (
+                "page-429=7:extended",
+                Item {
+                    retry_after_s: Some(7),
+                    ..item(Kind::Page429, extended, None, None)
                 },
             ),
             (

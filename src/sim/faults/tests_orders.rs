@@ -381,7 +381,7 @@ fn order_connections_end_over_real_sockets() {
 
 #[test]
 fn pages_meet_requests_and_upgrades_over_real_sockets() {
-    let sim = venues("page-405:extended@0,page-429:lighter@0");
+    let sim = venues("page-405:extended@0,page-429=7:lighter@0");
     let told = &sim.description;
     let order = "POST /api/v1/user/order HTTP/1.1\r\nhost: x\r\nuser-agent: x\r\n\
                  content-length: 2\r\nconnection: close\r\n\r\n{}";
@@ -392,6 +392,7 @@ fn pages_meet_requests_and_upgrades_over_real_sockets() {
         let answer = exchange_bytes(origin, request);
         assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
         assert!(answer.contains("text/html") && answer.contains("<h1>405"));
+        assert!(!answer.contains("retry-after"), "{answer}");
     }
     let account = format!("{}/account", told.extended.stream);
     assert_eq!(
@@ -407,6 +408,7 @@ fn pages_meet_requests_and_upgrades_over_real_sockets() {
     let origin = told.lighter.rest.strip_prefix("http://").unwrap();
     let answer = exchange_bytes(origin, &read.replace("info/markets", "orderBooks"));
     assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+    assert!(answer.contains("retry-after: 7\r\n"), "{answer}");
     let shown: Value = json!(sim.faults_done().iter().map(|(_, _, n)| *n).sum::<u64>());
     assert_eq!(shown, 2);
 }

@@ -44,7 +44,7 @@ async fn upgrade(
         return status.into_response();
     }
     if let Some(status) = desk.floor.refused_private() {
-        return faults::request::page(status);
+        return faults::request::page(status, None);
     }
     let tap = faults::lighter::Line::open(&desk.floor, fuse_of(&extensions));
     upgrade.on_upgrade(move |socket| Session::run(desk, socket, tap))
