@@ -21,7 +21,7 @@ struct Past {
     number: u32,
     long: Venue,
     /// Concluded from the position and not told yet, by venue.
-    untold: [[Option<(OrderId, Size)>; ASSUMED_MAX]; VENUE_COUNT],
+    untold: [[Option<(OrderId, Side, Size)>; ASSUMED_MAX]; VENUE_COUNT],
     /// Told as taken, of what untold fills must have opened, by venue.
     taken: [Size; VENUE_COUNT],
 }
@@ -72,13 +72,20 @@ impl Gone {
             return Late::Strange;
         };
         let mut size = fill.size;
-        for (id, untold) in past.untold[venue.idx()].iter_mut().flatten() {
-            let known = match *id == fill.id {
-                true => size.min(*untold),
-                false => Size::ZERO,
-            };
-            *untold -= known;
-            size -= known;
+        // The position does not say whose fill it showed: its own first, then another order's.
+        for is_other in [false, true] {
+            for (id, side, untold) in past.untold[venue.idx()].iter_mut().flatten() {
+                let is_its = match is_other {
+                    false => *id == fill.id,
+                    true => *side == fill.side,
+                };
+                let known = match is_its {
+                    true => size.min(*untold),
+                    false => Size::ZERO,
+                };
+                *untold -= known;
+                size -= known;
+            }
         }
         let opens = (fill.side == Side::Bid) == (venue == past.long);
         if opens {
@@ -109,6 +116,24 @@ mod tests {
             fee: Notional::ZERO,
             t: Nanos(1),
         }
+    }
+
+    /// An order was called cancelled and had closed the leg; the next found no answer, and the
+    /// position was taken for its fill.
+    #[test]
+    fn row_20_what_was_concluded_of_one_order_may_be_told_of_another() {
+        let mut pair = Pair::new(InstrumentId(0));
+        (pair.number, pair.long) = (7, Venue::Extended);
+        pair.fill(Venue::Extended, &fill(1, Side::Bid, 5));
+        pair.assume(Venue::Extended, &fill(3, Side::Ask, 5));
+        let mut gone = Gone::new();
+        gone.keep(&pair);
+        let told = fill(2, Side::Ask, 5);
+        assert_eq!(gone.hear(7, Venue::Extended, &told), Late::Known);
+        assert_eq!(gone.hear(7, Venue::Extended, &told), Late::Strange);
+        // The same while the pair lives.
+        pair.fill(Venue::Extended, &told);
+        assert_eq!(pair.position(Venue::Extended), Size::ZERO);
     }
 
     #[test]

@@ -29,6 +29,7 @@ const TRADES_KEPT: usize = 4;
 #[derive(Clone, Copy, Debug)]
 struct Assumed {
     id: OrderId,
+    side: Side,
     price: Price,
     size: Size,
 }
@@ -389,14 +390,15 @@ impl Pair {
         let at = all.iter().position(is_free).unwrap_or(0);
         all[at] = Some(Assumed {
             id: fill.id,
+            side: fill.side,
             price: fill.price,
             size: fill.size,
         });
     }
 
     /// What was concluded of orders from the position, and has not been told as fills yet.
-    pub fn untold(&self, venue: Venue) -> [Option<(OrderId, Size)>; ASSUMED_MAX] {
-        let untold = |known: Assumed| (known.id, known.size);
+    pub fn untold(&self, venue: Venue) -> [Option<(OrderId, Side, Size)>; ASSUMED_MAX] {
+        let untold = |known: Assumed| (known.id, known.side, known.size);
         let assumed = self.legs[venue.idx()].assumed;
         assumed.map(|known| known.filter(|known| known.size.0 > 0).map(untold))
     }
@@ -404,27 +406,31 @@ impl Pair {
     /// What a venue was found to have taken away of a leg, and has not yet told as a trade.
     pub fn taken_untold(&self, venue: Venue) -> Size {
         let untold = self.untold(venue).into_iter().flatten();
-        let taken = untold.filter(|(id, _)| *id == OrderId::NONE);
-        taken.fold(Size::ZERO, |sum, (_, size)| sum + size)
+        let taken = untold.filter(|(id, ..)| *id == OrderId::NONE);
+        taken.fold(Size::ZERO, |sum, (_, _, size)| sum + size)
     }
 
     /// A true fill of something already assumed only corrects the price; what is left over of it
-    /// comes back. The estimated fee stands.
+    /// comes back. The estimated fee stands. The position does not say whose fill it shows: what
+    /// was taken for one order's may turn out to be another's, but not to be both.
     fn net_assumed(&mut self, venue: Venue, fill: &Fill) -> Option<Fill> {
-        let leg = &mut self.legs[venue.idx()];
-        let mut all = leg.assumed.iter_mut().flatten();
-        let Some(assumed) = all.find(|known| known.id == fill.id && known.size.0 > 0) else {
-            return Some(*fill);
-        };
-        let size = assumed.size.min(fill.size);
-        assumed.size -= size;
-        let better = (fill.price - assumed.price) * size;
-        self.money.slippage += signed(fill.side, better);
-        let rest = fill.size - size;
-        (rest.0 > 0).then_some(Fill {
-            size: rest,
-            ..*fill
-        })
+        let mut rest = *fill;
+        for is_other in [false, true] {
+            for assumed in self.legs[venue.idx()].assumed.iter_mut().flatten() {
+                let is_its = match is_other {
+                    false => assumed.id == fill.id,
+                    true => fill.id != OrderId::NONE && assumed.side == fill.side,
+                };
+                let size = assumed.size.min(rest.size);
+                if is_its && size.0 > 0 {
+                    assumed.size -= size;
+                    rest.size -= size;
+                    let better = (fill.price - assumed.price) * size;
+                    self.money.slippage += signed(fill.side, better);
+                }
+            }
+        }
+        (rest.size.0 > 0).then_some(rest)
     }
 
     /// What it would have made if what it holds were closed at these prices, by venue.
