@@ -55,8 +55,11 @@ pub struct Parts<O: Orders> {
 
 /// Between two orders that are signed ahead. Larger: a ladder is full later. Smaller: an order, or
 /// a stage on the same thread, more often waits for such a signature to end (some ten
-/// microseconds).
-const PREPARE_GAP_NS: u64 = MS / 5;
+/// microseconds; at this, one in a hundred may).
+const PREPARE_GAP_NS: u64 = MS;
+/// Words heard before the next is signed. What is not heard yet the scanner still knows better: a
+/// full link makes it wait and then tell what holds by then.
+const WORDS_PER_TURN: usize = 8;
 
 /// The stage. See the module's page.
 pub struct Gateway<O: Orders> {
@@ -119,18 +122,24 @@ impl<O: Orders> Gateway<O> {
         self
     }
 
-    /// All words that wait. Between an order's leaving its link and its being signed as well: what
-    /// was to be dropped before it was sent must not sign it.
+    /// Words that wait, so many at most; how many there were. All of them between an order's
+    /// leaving its link and its being signed: what was to be dropped before it was sent must not
+    /// sign it.
     #[inline]
-    fn foresee(&mut self, now: Nanos) {
+    fn foresee(&mut self, most: usize, now: Nanos) -> usize {
         let Some(foresight) = &mut self.foresight else {
-            return;
+            return 0;
         };
-        while let Some(word) = foresight.pop() {
+        let mut heard = 0;
+        while heard < most
+            && let Some(word) = foresight.pop()
+        {
+            heard += 1;
             if !self.is_halted {
                 self.parts.orders.foresee(&word, now);
             }
         }
+        heard
     }
 
     /// Halt drops what was signed ahead, once and for good.
@@ -144,13 +153,21 @@ impl<O: Orders> Gateway<O> {
 
     /// Signs one order ahead where that is due and enough points are left for those that come.
     fn prepare(&mut self, now: Nanos) -> usize {
-        let Parts { orders, points, .. } = &mut self.parts;
         let is_due = self.foresight.is_some() && now.since(self.t_prepared) >= PREPARE_GAP_NS;
-        if !is_due || points.waiting() <= POINTS_KEPT || !orders.prepare(now, || points.take()) {
+        if !is_due || self.parts.points.waiting() <= POINTS_KEPT {
             return 0;
         }
-        self.t_prepared = now;
-        1
+        let is_signed =
+            self.prepare_one(now) || self.foresee(WORDS_PER_TURN, now) > 0 && self.prepare_one(now);
+        if is_signed {
+            self.t_prepared = now;
+        }
+        usize::from(is_signed)
+    }
+
+    fn prepare_one(&mut self, now: Nanos) -> bool {
+        let Parts { orders, points, .. } = &mut self.parts;
+        orders.prepare(now, || points.take())
     }
 
     /// Signs, writes and sends one order.
@@ -386,12 +403,11 @@ impl<O: Orders> Stage for Gateway<O> {
     fn turn(&mut self, now: Nanos) -> usize {
         let mut work = 0;
         self.look_at_halt(now);
-        self.foresee(now);
         while work < ORDERS_PER_TURN {
             let Some(order) = self.parts.requests.pop() else {
                 break;
             };
-            self.foresee(now);
+            self.foresee(usize::MAX, now);
             self.submit(&order);
             work += 1;
         }
@@ -644,7 +660,7 @@ mod tests {
 
     #[test]
     fn orders_are_signed_ahead_when_idle_spaced_and_never_with_the_last_points() {
-        let (mut rig, _words) = foreseeing(POINTS_KEPT + 3);
+        let (mut rig, mut words) = foreseeing(POINTS_KEPT + 3);
         rig.orders.push(order(Action::Place)).unwrap();
         rig.gateway.turn(NOW);
         let prepared = |rig: &Rig| rig.gateway.parts.orders.prepared;
@@ -656,6 +672,10 @@ mod tests {
         rig.gateway.turn(NOW.plus(9 * PREPARE_GAP_NS));
         assert_eq!(prepared(&rig), 2, "the rest is for orders");
         assert_eq!(rig.gateway.parts.points.waiting(), POINTS_KEPT);
+        // What can't be signed now is left to the scanner, who knows better by then.
+        words.push(Foresight::Drop(InstrumentId(5))).unwrap();
+        rig.gateway.turn(NOW.plus(20 * PREPARE_GAP_NS));
+        assert_eq!(words.room(), 15);
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(super) struct Outlook {
     link: Option<Tx<Foresight>>,
     /// Instruments with news, a bit each.
     due: [u64; INSTRUMENTS_MAX / 64],
+    /// Told of last.
+    last: InstrumentId,
     told: Box<[Told]>,
     /// Everything was taken back, and nothing told since.
     is_silent: bool,
@@ -64,6 +66,7 @@ impl Outlook {
         Outlook {
             link: None,
             due: [0; INSTRUMENTS_MAX / 64],
+            last: InstrumentId(0),
             told: vec![Told::default(); instruments].into_boxed_slice(),
             is_silent: true,
             t_look: Nanos::ZERO,
@@ -77,10 +80,18 @@ impl Outlook {
         self.due[idx / 64] |= 1 << (idx % 64);
     }
 
+    /// The next that is due after the last one, round and round.
     fn next_due(&self) -> Option<InstrumentId> {
-        let word = self.due.iter().position(|word| *word != 0)?;
-        let bit = self.due[word].trailing_zeros() as usize;
-        Some(InstrumentId((word * 64 + bit) as u16))
+        let (first, bit) = (self.last.idx() / 64, self.last.idx() % 64);
+        let after = |word: usize| match word {
+            0 => self.due[first] & (!1 << bit),
+            word => self.due[(first + word) % self.due.len()],
+        };
+        let word = (0..=self.due.len()).find(|word| after(*word) != 0)?;
+        let at = (first + word) % self.due.len() * 64;
+        Some(InstrumentId(
+            at as u16 + after(word).trailing_zeros() as u16,
+        ))
     }
 
     fn unmark(&mut self, instrument: InstrumentId) {
@@ -113,6 +124,7 @@ impl Scanner {
         let Some(instrument) = self.outlook.next_due() else {
             return 0;
         };
+        self.outlook.last = instrument;
         if self.tell_of(instrument, now) {
             self.outlook.unmark(instrument);
         }
@@ -156,18 +168,19 @@ impl Scanner {
     fn tell_of(&mut self, instrument: InstrumentId, now: Nanos) -> bool {
         let board = &self.boards[instrument.idx()];
         let doubt = board.doubt(now, self.limits.stale_after_ns);
-        if doubt.is_some() || board.touches().is_none() || !board.entries_on {
-            let told = &self.outlook.told[instrument.idx()];
-            if told.rungs.iter().all(Option::is_none) {
-                return true;
+        // An entry that may not be sent any more takes all with it.
+        let (rungs, ends) = match doubt.is_none() && board.touches().is_some() && board.entries_on {
+            true => (self.rungs(instrument, now), VENUES.len()),
+            false => ([None; RUNGS], RUNGS),
+        };
+        let told = &self.outlook.told[instrument.idx()].rungs;
+        let mut ended = told.iter().zip(&rungs).take(ends);
+        if ended.any(|(told, rung)| told.is_some() && rung.is_none()) {
+            if !self.outlook.say(Foresight::Drop(instrument)) {
+                return false;
             }
-            let is_said = self.outlook.say(Foresight::Drop(instrument));
-            if is_said {
-                self.outlook.told[instrument.idx()] = Told::default();
-            }
-            return is_said;
+            self.outlook.told[instrument.idx()] = Told::default();
         }
-        let rungs = self.rungs(instrument, now);
         for (at, rung) in rungs.into_iter().enumerate() {
             let told = self.outlook.told[instrument.idx()].rungs[at];
             let stands = |rung| told.is_some_and(|(old, t)| old == rung && now.since(t) < AGAIN_NS);

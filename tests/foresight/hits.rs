@@ -11,7 +11,7 @@ use parallax::market::units::{MS, Nanos, SECOND};
 /// Seeds that nothing was learned on.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=6;
 /// From a word until its order lies ready: a few waiting before it, spaced as the gateway does.
-const SIGNING_NS: u64 = MS;
+const SIGNING_NS: u64 = 3 * MS;
 /// As the default of EXTENDED_READY_ORDERS_S.
 const LIFE_NS: u64 = 5 * SECOND;
 /// Kept for each market and side.
