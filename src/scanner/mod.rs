@@ -337,6 +337,7 @@ impl Scanner {
                         board.set_terms(&terms);
                         self.arrival.set_terms(&terms);
                     }
+                    self.desk.budgets[terms.venue.idx()].allow(terms.orders_per_minute);
                 }
                 Some(Control::Adopt(adopted)) => self.adopt(&adopted, now),
                 Some(Control::FairSeed { instrument, basis }) => {

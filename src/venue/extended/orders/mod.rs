@@ -39,7 +39,9 @@ pub use setup::{HTTP_LANES_DEFAULT, OrdersSettings};
 
 use crate::market::event::FrameKind;
 use crate::market::foresight::Foresight;
-use crate::market::order::{Action, Order, OrderId, OrderState, Refusal, Report, ReportKind, Strays};
+use crate::market::order::{
+    Action, Order, OrderId, OrderState, Refusal, Report, ReportKind, Strays,
+};
 use crate::market::units::{Nanos, SECOND, Size};
 use crate::market::{INSTRUMENTS_MAX, InstrumentId, Venue};
 use crate::venue::extended::MarketConfig;
