@@ -67,6 +67,16 @@ pub enum Command {
     /// Prove that hashes and signatures made on this host equal the venues' official ones.
     #[command(after_help = "Example:\n  parallax selftest --json")]
     Selftest(Selftest),
+    /// Compare the latency of two runs: folders of .hgrm files, or what --json printed.
+    #[command(
+        after_help = "Example:\n  parallax demo --hgrm before\n  sudo tuning/net.sh apply\n  \
+                      parallax demo --hgrm after\n  parallax report --compare before after"
+    )]
+    Report(Report),
+    /// Grade this host: every knob and limit with its fix, and the jitter of the stages' cores.
+    /// Changes nothing. Exit status 0: nothing is to be mended.
+    #[command(after_help = "Example:\n  parallax check --host --seconds 5 --json")]
+    Check(Check),
     /// Record the venues' live books as tapes for `demo` and `sim`: compressed, rotated, bounded.
     #[command(
         after_help = "Example:\n  parallax record --venue lighter --dir tapes --seconds 3600\n  \
@@ -91,6 +101,9 @@ pub struct Demo {
     /// until the run itself has seen enough.
     #[arg(long)]
     pub cold: bool,
+    /// Write the latency of each step to this folder, as .hgrm files in nanoseconds.
+    #[arg(long, value_name = "DIR")]
+    pub hgrm: Option<PathBuf>,
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
@@ -103,6 +116,7 @@ impl Default for Demo {
             seconds: 60,
             show: Show::default(),
             cold: false,
+            hgrm: None,
             json: false,
         }
     }
@@ -117,6 +131,9 @@ pub struct Run {
     /// Drain and end after this time. Default: run until stopped.
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub seconds: Option<u64>,
+    /// Write the latency of each step to this folder, as .hgrm files in nanoseconds.
+    #[arg(long, value_name = "DIR")]
+    pub hgrm: Option<PathBuf>,
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
@@ -221,6 +238,34 @@ pub struct Selftest {
     /// ending is its kind.
     #[arg(long, value_name = "DIR")]
     pub vectors: Option<PathBuf>,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `parallax report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The two runs: a folder that --hgrm has written, or a file with the line that --json printed.
+    #[arg(long, value_names = ["A", "B"], num_args = 2, required = true)]
+    pub compare: Vec<PathBuf>,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `parallax check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Grade this host. The default.
+    #[arg(long)]
+    pub host: bool,
+    /// How long to watch each core of a stage. Rare interruptions take longer to be seen.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_one())]
+    pub seconds: u64,
+    /// Read SEATS from this file; the environment wins over it. Default: .env here, if any.
+    #[arg(long, value_name = "FILE")]
+    pub env: Option<PathBuf>,
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
@@ -501,6 +546,9 @@ mod tests {
     fn wrong_usage_is_status_two() {
         for line in [
             "parallax balance --accept",
+            "parallax check --seconds 0",
+            "parallax report",
+            "parallax report --compare one",
             "parallax breaker reset",
             "parallax breaker reset --reason",
             "parallax demo --seconds 0",
@@ -536,6 +584,8 @@ mod tests {
             "flatten",
             "balance",
             "rebalance",
+            "report",
+            "check",
             "selftest",
             "sim",
             "record",

@@ -14,7 +14,7 @@ use crate::market::event::{Event, FrameKind, Step};
 use crate::market::reference::Reference;
 use crate::market::units::Nanos;
 use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, Venue};
-use crate::net::{Incoming, Lanes};
+use crate::net::{Incoming, Lanes, SystemCalls};
 use crate::stage::Stage;
 use crate::stage::clock::Clock;
 use crate::stage::link::Tx;
@@ -121,6 +121,7 @@ impl<F: Feed> FeedStage<F> {
                     let heard = parts.feed.on_message(lane, bytes, &mut call);
                     self.note(Step::Recv, t_decode.since(t_read));
                     self.after_message(heard, t_decode);
+                    self.note_wait(lane, t_read);
                 }
                 Incoming::Up => self.on_link(lane, true, t_read),
                 Incoming::Down(_) => self.on_link(lane, false, t_read),
@@ -343,6 +344,20 @@ impl<F: Feed> FeedStage<F> {
             OutKind::Wake => lanes.wake(item.lane, now),
             OutKind::Hang => lanes.hang(item.lane),
         });
+    }
+
+    /// How long the bytes lay with the kernel, where it has said when they came.
+    #[inline]
+    fn note_wait(&mut self, lane: Lane, t_read: Nanos) {
+        if let Some(came) = self.parts.lanes.take_stamp(lane) {
+            let read = self.parts.clock.wall(t_read);
+            self.note(Step::WireWait, read.since(came));
+        }
+    }
+
+    /// What the stage has asked of the system.
+    pub fn system_calls(&self) -> SystemCalls {
+        self.parts.lanes.system_calls()
     }
 
     #[inline]

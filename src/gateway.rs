@@ -12,7 +12,7 @@ use crate::market::event::{Event, HaltCause, Step};
 use crate::market::foresight::Foresight;
 use crate::market::order::{Action, Order, OrderId, Refusal, Report, ReportKind, Strays};
 use crate::market::units::{MS, Nanos};
-use crate::net::{Incoming, Lanes};
+use crate::net::{Incoming, Lanes, SystemCalls};
 use crate::signer::{Ahead, POINTS_KEPT};
 use crate::stage::Stage;
 use crate::stage::clock::Clock;
@@ -385,6 +385,11 @@ impl<O: Orders> Gateway<O> {
         refused
     }
 
+    /// What the stage has asked of the system.
+    pub fn system_calls(&self) -> SystemCalls {
+        self.parts.lanes.system_calls()
+    }
+
     #[inline]
     fn note(&mut self, step: Step, ns: u64) {
         let _ = self.parts.journal.push(Event::Latency { step, ns });
@@ -401,16 +406,7 @@ impl<O: Orders> Stage for Gateway<O> {
     }
 
     fn turn(&mut self, now: Nanos) -> usize {
-        let mut work = 0;
-        self.look_at_halt(now);
-        while work < ORDERS_PER_TURN {
-            let Some(order) = self.parts.requests.pop() else {
-                break;
-            };
-            self.foresee(usize::MAX, now);
-            self.submit(&order);
-            work += 1;
-        }
+        let mut work = self.relay(now);
         self.parts.lanes.poll();
         let mut from = 0;
         while let Some(lane) = self.parts.lanes.next_ready(from) {
@@ -424,6 +420,20 @@ impl<O: Orders> Stage for Gateway<O> {
             0 => self.prepare(now),
             work => work,
         }
+    }
+
+    fn relay(&mut self, now: Nanos) -> usize {
+        let mut work = 0;
+        self.look_at_halt(now);
+        while work < ORDERS_PER_TURN {
+            let Some(order) = self.parts.requests.pop() else {
+                break;
+            };
+            self.foresee(usize::MAX, now);
+            self.submit(&order);
+            work += 1;
+        }
+        work
     }
 
     fn housekeeping(&mut self, now: Nanos) {

@@ -20,13 +20,14 @@
 //! `treasury` (money, and what moved it), `keys`, `config`, `state` (files from one run to the
 //! next), `topology` (the plant on one page), `session` (one run, from settings to the report),
 //! `selftest` (official vectors), `sim` (both exchanges, built in), `demo` (a run against them),
-//! `capture` (live streams into tapes).
+//! `capture` (live streams into tapes), `check` (is this host as it must be).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod breaker;
 #[cfg(feature = "sim")]
 pub mod capture;
+pub mod check;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "sim")]

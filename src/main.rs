@@ -3,13 +3,16 @@
 
 use clap::Parser;
 use parallax::breaker::{self, BreakerError};
+use parallax::check::host;
 use parallax::cli::{
-    Balance, Breaker, BreakerCommand, Cli, Command, Flatten, Rebalance, Run, Selftest,
+    Balance, Breaker, BreakerCommand, Check, Cli, Command, Flatten, Rebalance, Report, Run,
+    Selftest,
 };
-use parallax::config::{Accounts, Config, Holdings, Place, is_configured};
+use parallax::config::{Accounts, Config, Holdings, Place, Seats, is_configured};
 use parallax::flatten::{self, FlattenError, Options};
 use parallax::market::Name;
-use parallax::record::{Facts, PlantedWindow, json, report};
+use parallax::record::compare::{CompareError, Comparison};
+use parallax::record::{Facts, PlantedWindow, hgrm, json, report};
 use parallax::selftest::{self, SelftestError};
 use parallax::session::{self, Job, Learned, Outcome, SessionError, Signals};
 use parallax::stage::clock::Clock;
@@ -17,6 +20,7 @@ use parallax::treasury::ledger::BookError;
 use parallax::treasury::{balance, rebalance};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Bad usage or configuration.
@@ -32,6 +36,8 @@ fn main() -> ExitCode {
         Command::Breaker(flags) => breaker(&flags),
         Command::Balance(flags) => balance(&flags),
         Command::Rebalance(flags) => rebalance(&flags),
+        Command::Report(flags) => compare(&flags),
+        Command::Check(flags) => check(&flags),
         Command::Selftest(flags) => selftest(&flags),
         #[cfg(feature = "sim")]
         Command::Demo(demo) => simulated::demo(&demo),
@@ -111,6 +117,12 @@ impl From<BookError> for Failure {
     }
 }
 
+impl From<CompareError> for Failure {
+    fn from(error: CompareError) -> Failure {
+        Failure::of(&error, true)
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::of(&error, false)
@@ -151,6 +163,7 @@ fn run_venues(run: &Run) -> ExitCode {
         let outcome = session::run(job, &Signals::watch()?)?;
         let facts = facts(&outcome, mode, is_simulated, None);
         print(&outcome, &facts, run.json, |_| {})?;
+        save(&outcome, run.hgrm.as_deref())?;
         Ok(outcome.is_clean())
     })())
 }
@@ -220,6 +233,40 @@ fn rebalance(flags: &Rebalance) -> Done {
     Ok(true)
 }
 
+fn compare(flags: &Report) -> Done {
+    let [first, second] = flags.compare.as_slice() else {
+        return Err(Failure::of(&"--compare wants two runs", true));
+    };
+    let compared = Comparison::of(first, second)?;
+    if flags.json {
+        eprint!("{compared}");
+        writeln!(std::io::stdout().lock(), "{}", compared.json())?;
+    } else {
+        write!(std::io::stdout().lock(), "{compared}")?;
+    }
+    Ok(true)
+}
+
+fn check(flags: &Check) -> Done {
+    let seats = Seats::from_env(flags.env.as_deref());
+    let seats = seats.map_err(|faults| Failure::of(&faults, true))?;
+    let is_shown = std::io::stderr().is_terminal();
+    let seating = session::limits::seating(&seats);
+    let found = host::examine(&seating, flags.seconds, Clock::new(), &|core| {
+        if is_shown {
+            eprintln!("watching core {core} for {} s", flags.seconds);
+        }
+    });
+    let found = found.map_err(|error| Failure::of(&error, true))?;
+    if flags.json {
+        eprint!("{found}");
+        writeln!(std::io::stdout().lock(), "{}", found.json())?;
+    } else {
+        write!(std::io::stdout().lock(), "{found}")?;
+    }
+    Ok(found.is_well())
+}
+
 fn selftest(flags: &Selftest) -> Done {
     let results = selftest::run(flags.vectors.as_deref())?;
     if flags.json {
@@ -255,6 +302,20 @@ fn facts(
     }
 }
 
+/// The `.hgrm` files, where they are wanted.
+fn save(outcome: &Outcome, folder: Option<&Path>) -> std::io::Result<()> {
+    let Some(folder) = folder else {
+        return Ok(());
+    };
+    let named = |error: std::io::Error| {
+        let why = format!("--hgrm {}: {error}", folder.display());
+        std::io::Error::new(error.kind(), why)
+    };
+    let written = hgrm::save(outcome.recorder.totals(), folder).map_err(named)?;
+    eprintln!("parallax: {written} .hgrm files in {}", folder.display());
+    Ok(())
+}
+
 /// `more` may add to the object.
 fn print(
     outcome: &Outcome,
@@ -285,7 +346,7 @@ fn print(
 /// The commands that need the simulated venues, or their tapes.
 #[cfg(feature = "sim")]
 mod simulated {
-    use super::{Done, Failure, facts, print};
+    use super::{Done, Failure, facts, print, save};
     use parallax::capture::{self, CaptureError, Options};
     use parallax::cli::{Demo, Record, RecordedVenue, Sim};
     use parallax::config::Config;
@@ -329,6 +390,7 @@ mod simulated {
                 report["injected"] = injected.json();
             }
         })?;
+        save(&played.outcome, flags.hgrm.as_deref())?;
         if let Some(injected) = injected {
             eprintln!("{injected}");
         }

@@ -152,7 +152,7 @@ impl std::error::Error for SeatsError {}
 
 /// Cores wanted before each stage gets its own: five, one for the kernel and cold threads, two
 /// more for the simulated venues or the recorder's bursts.
-const OWN_CORES_MIN: usize = 8;
+pub const OWN_CORES_MIN: usize = 8;
 /// Cores wanted before feeds and gateways part.
 const SHARED_CORES_MIN: usize = 4;
 

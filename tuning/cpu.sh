@@ -12,6 +12,8 @@ knobs() {
     knob /proc/sys/kernel/nmi_watchdog 0 "The watchdog interrupts every core each few seconds."
     knob /proc/sys/kernel/timer_migration 0 "Timers of other cores would be handed to idle ones."
     knob /proc/sys/kernel/numa_balancing 0 "It unmaps pages to see who touches them: page faults."
+    knob /proc/sys/kernel/sched_rt_runtime_us -1 \
+        "Kernels before 6.12 stop a real-time stage for 50 ms of each second."
     knob $cpu/intel_pstate/no_turbo 0 "Turbo is clock."
     need_seats || return
     for core in $(seat_cores); do

@@ -39,6 +39,10 @@ pub struct Config {
     pub markets: Markets,
     /// SEATS.
     pub seats: Seats,
+    /// LOCK_MEMORY.
+    pub lock_memory: bool,
+    /// REALTIME_PRIORITY of stages that have a core of their own; 0: an ordinary priority.
+    pub real_time: u8,
     /// Contents of TLS_CA_FILE: root certificates accepted beside the public ones.
     pub extra_root_pem: Option<Vec<u8>>,
     /// Venue Extended.
@@ -195,6 +199,14 @@ pub enum Seats {
     /// The core of each stage: feed-extended, feed-lighter, scanner, gateway-extended,
     /// gateway-lighter.
     Cores([usize; STAGE_COUNT]),
+}
+
+impl Seats {
+    /// From the sources of [`Config::from_env`]; nothing else of them is judged.
+    pub fn from_env(file: Option<&Path>) -> Result<Seats, Faults> {
+        let found = file.map(Path::to_owned).or_else(default_file);
+        parts::seats(Raw::from_sources(found.as_deref(), process_environment()))
+    }
 }
 
 /// Number of stages a core list names.

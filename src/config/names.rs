@@ -130,6 +130,8 @@ pub const KEYS: &[Key] = &[
     // Plant.
     key("MARKETS", "ALL", Kind::Text),
     key("SEATS", "auto", Kind::Text),
+    key("LOCK_MEMORY", "true", BOOLEAN),
+    key("REALTIME_PRIORITY", "0", Kind::Whole(0, 49)),
     // Scanner: entry.
     limit("MIN_EXECUTION_SPREAD_BPS", "3", BPS, Tighten::AtLeast("5")),
     limit("MIN_NET_EDGE_BPS", "1", BPS, Tighten::AtLeast("2.5")),

@@ -38,6 +38,9 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
     let lighter = reader.lighter(is_signing);
     let markets = reader.markets();
     let seats = reader.seats();
+    let lock_memory = reader.word("LOCK_MEMORY") == "true";
+    // Its bounds are those of the table.
+    let real_time = reader.count("REALTIME_PRIORITY") as u8;
     let extra_root_pem = reader.extra_root();
     let limits = reader.limits(auto_execution);
     let paper_equity = reader.usd("PAPER_EQUITY_USD");
@@ -67,6 +70,8 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
         conservative: reader.is_conservative,
         markets,
         seats,
+        lock_memory,
+        real_time,
         extra_root_pem,
         extended,
         lighter,
@@ -209,7 +214,7 @@ impl Reader {
     }
 
     /// A word, or a core for each stage. Whether the host has these cores is `topology`'s question.
-    fn seats(&mut self) -> Seats {
+    pub(super) fn seats(&mut self) -> Seats {
         let text = self.text("SEATS");
         match text.as_str() {
             "auto" => return Seats::Auto,

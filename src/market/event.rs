@@ -18,6 +18,8 @@ use crate::market::{InstrumentId, Venue};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Step {
+    /// Bytes taken in by the kernel to the read that brings them, of one read in sixteen.
+    WireWait,
     /// Socket read and decryption until a whole message stands in the buffer.
     Recv,
     /// JSON to deltas.
@@ -47,7 +49,8 @@ pub enum Step {
 }
 
 /// All steps, in corridor order.
-pub const STEPS: [Step; 13] = [
+pub const STEPS: [Step; 14] = [
+    Step::WireWait,
     Step::Recv,
     Step::Decode,
     Step::Book,
@@ -67,6 +70,7 @@ impl Step {
     /// Stable JSON name.
     pub const fn name(self) -> &'static str {
         match self {
+            Step::WireWait => "wire_wait",
             Step::Recv => "recv",
             Step::Decode => "decode",
             Step::Book => "book",

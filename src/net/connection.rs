@@ -11,7 +11,7 @@ use super::dial::{ConnectionLimits, DownReason, State, buffers};
 use super::endpoint::{Endpoint, Protocol};
 use super::http;
 use super::pipe::{Buffers, Pulled};
-use super::socket::{LANES_MAX, Poller};
+use super::socket::{LANES_MAX, Poller, Socket, SystemCalls};
 use super::tls::TlsClient;
 use super::ws;
 use crate::market::units::Nanos;
@@ -134,6 +134,8 @@ pub struct Connection {
     pub(super) stalled_at: Option<Nanos>,
     /// The last pull ended at its bound on steps, not for want of bytes.
     pub(super) is_cut_short: bool,
+    /// The kernel is asked when bytes came.
+    pub(super) is_stamped: bool,
     /// Draws the masks of frames.
     pub(super) masks: Random,
 }
@@ -174,6 +176,7 @@ impl Connection {
             pinged_at: Nanos::ZERO,
             stalled_at: None,
             is_cut_short: false,
+            is_stamped: false,
             masks: Random(!seed),
         }
     }
@@ -381,6 +384,30 @@ impl Connection {
     /// What it has counted.
     pub fn counters(&self) -> &ConnectionCounters {
         &self.counters
+    }
+
+    /// Reads and writes of the socket that stands.
+    pub(super) fn system_calls(&self) -> SystemCalls {
+        self.socket().map(|socket| socket.calls).unwrap_or_default()
+    }
+
+    /// When the kernel took in what was read last, if that read was stamped; wall time, once.
+    #[inline]
+    pub(super) fn take_stamp(&mut self) -> Option<Nanos> {
+        match &mut self.state {
+            State::Live { pipe, .. } => pipe.socket.take_stamp(),
+            _ => None,
+        }
+    }
+
+    fn socket(&self) -> Option<&Socket> {
+        match &self.state {
+            State::Live { pipe, .. }
+            | State::Securing { pipe, .. }
+            | State::Upgrading { pipe, .. } => Some(&pipe.socket),
+            State::Dialing { socket, .. } => Some(socket),
+            State::Down | State::BackingOff { .. } | State::Asleep | State::Closed => None,
+        }
     }
 
     /// Bytes read from and written to the socket since it was made.

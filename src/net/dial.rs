@@ -200,7 +200,10 @@ impl Connection {
         let address = self.endpoint.address(self.backoff.address_idx);
         // Set first: if the dial fails, the attempt counts.
         self.state = State::Down;
-        let socket = Socket::dial(address, self.token, poller).map_err(down)?;
+        let mut socket = Socket::dial(address, self.token, poller).map_err(down)?;
+        if self.is_stamped {
+            socket.ask_stamps();
+        }
         self.state = State::Dialing { socket, since: now };
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::connection::Found;
 use super::dials::Dials;
 use super::lane_set::LaneSet;
 use crate::market::units::Nanos;
-use crate::net::{Connection, DownReason, Incoming, Poller};
+use crate::net::{Connection, DownReason, Incoming, Poller, SystemCalls};
 use core::time::Duration;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -44,6 +44,30 @@ impl Lanes {
             dials: Dials::new(seed),
             dial_first: 0,
         })
+    }
+
+    /// The same, with the kernel's stamps of what is read: for sockets dialed from now on.
+    pub fn stamped(mut self) -> Lanes {
+        let connections = self.connections.iter_mut();
+        connections.for_each(|connection| connection.is_stamped = true);
+        self
+    }
+
+    /// When the kernel took in what this lane read last, wall time; `None` when that read was not
+    /// stamped or this was asked before.
+    #[inline]
+    pub fn take_stamp(&mut self, lane: usize) -> Option<Nanos> {
+        self.connections[lane].take_stamp()
+    }
+
+    /// What was asked of the system by the connections that stand, and by the poller.
+    pub fn system_calls(&self) -> SystemCalls {
+        let polls = SystemCalls {
+            polls: self.poller.polls,
+            ..SystemCalls::default()
+        };
+        let calls = self.connections.iter().map(Connection::system_calls);
+        calls.fold(polls, SystemCalls::and)
     }
 
     /// How many there are.

@@ -18,6 +18,7 @@ mod lanes;
 mod pipe;
 mod send;
 mod socket;
+mod stamp;
 pub mod tls;
 pub mod ws;
 
@@ -26,5 +27,5 @@ pub use dial::{ConnectionLimits, DownReason, Phase};
 pub use endpoint::{Endpoint, EndpointError, Protocol};
 pub use lanes::Lanes;
 pub use send::SendError;
-pub use socket::Poller;
+pub use socket::{Poller, SystemCalls};
 pub use tls::TlsClient;

@@ -5,6 +5,8 @@
 //! `epoll_wait` per poll; interrupted calls are no errors.
 
 use super::lane_set::LaneSet;
+use super::stamp::Stamps;
+use crate::market::units::Nanos;
 use core::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -30,6 +32,32 @@ struct Ready {
     is_read_closed: bool,
 }
 
+/// What was asked of the system, each call counted. Plain words: a call costs a thousand times what
+/// counting it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SystemCalls {
+    /// Looks at readiness.
+    pub polls: u64,
+    /// Reads that brought bytes, or the end.
+    pub reads: u64,
+    /// Reads that would block or were interrupted.
+    pub reads_empty: u64,
+    /// Writes.
+    pub writes: u64,
+}
+
+impl SystemCalls {
+    /// Both together.
+    pub fn and(self, other: SystemCalls) -> SystemCalls {
+        SystemCalls {
+            polls: self.polls + other.polls,
+            reads: self.reads + other.reads,
+            reads_empty: self.reads_empty + other.reads_empty,
+            writes: self.writes + other.writes,
+        }
+    }
+}
+
 /// Waits for the sockets of one stage; lanes are its fixed tokens.
 pub struct Poller {
     poll: Poll,
@@ -37,6 +65,8 @@ pub struct Poller {
     ready: [Ready; LANES_MAX],
     /// Lanes with something in `ready`.
     seen: LaneSet,
+    /// Looks so far.
+    pub(super) polls: u64,
 }
 
 impl Poller {
@@ -47,12 +77,14 @@ impl Poller {
             events: Events::with_capacity(EVENTS_LEN),
             ready: [Ready::default(); LANES_MAX],
             seen: LaneSet::default(),
+            polls: 0,
         })
     }
 
     /// Collects events: at once with `Some(Duration::ZERO)`, else waiting that long at most.
     /// Returns whether there were any. An interrupted wait is an empty one.
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        self.polls += 1;
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(false),
@@ -91,6 +123,9 @@ impl Poller {
 pub(super) struct Socket {
     stream: TcpStream,
     ready: Ready,
+    stamps: Option<Stamps>,
+    /// Reads and writes so far.
+    pub(super) calls: SystemCalls,
 }
 
 impl Socket {
@@ -121,7 +156,21 @@ impl Socket {
         Ok(Socket {
             stream,
             ready: Ready::default(),
+            stamps: None,
+            calls: SystemCalls::default(),
         })
+    }
+
+    /// Asks the kernel to say when bytes came. Cold.
+    #[cold]
+    pub(super) fn ask_stamps(&mut self) {
+        self.stamps = Stamps::ask(&self.stream);
+    }
+
+    /// When the kernel took in what a stamped read brought, wall time, once.
+    #[inline]
+    pub(super) fn take_stamp(&mut self) -> Option<Nanos> {
+        self.stamps.as_mut()?.take()
     }
 
     /// Takes over what the poller has seen.
@@ -162,7 +211,13 @@ impl Socket {
             return Ok(None);
         }
         loop {
-            match self.stream.read(out) {
+            let read = match self.stamps.as_mut().and_then(Stamps::when_due) {
+                Some(stamps) => stamps.read(&self.stream, out),
+                None => self.stream.read(out),
+            };
+            self.calls.reads += u64::from(read.is_ok());
+            self.calls.reads_empty += u64::from(read.is_err());
+            match read {
                 Ok(count) => {
                     self.ready.is_readable = count == out.len() || self.ready.is_read_closed;
                     return Ok(Some(count));
@@ -184,6 +239,7 @@ impl Socket {
             return Ok(None);
         }
         loop {
+            self.calls.writes += 1;
             match self.stream.write(bytes) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => return Ok(Some(count)),

@@ -12,7 +12,7 @@ pub struct Durations {
 }
 
 /// What is printed of them, all in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quantiles {
     /// Durations counted.
     pub count: u64,
@@ -56,6 +56,16 @@ impl Durations {
     /// Durations counted.
     pub fn count(&self) -> u64 {
         self.histogram.len()
+    }
+
+    /// Durations from one to another, both counted, as exact as the buckets are.
+    pub fn between(&self, from_ns: u64, to_ns: u64) -> u64 {
+        self.histogram.count_between(from_ns, to_ns.min(NS_MAX))
+    }
+
+    /// What is counted into.
+    pub(super) fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
     }
 
     /// The figures that are printed; `None` when nothing was counted, since then none is true.

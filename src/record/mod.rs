@@ -6,9 +6,11 @@
 //! `progress` while it runs; time is an argument.
 
 pub mod board;
+pub mod compare;
 pub mod counts;
 pub mod durations;
 pub mod edges;
+pub mod hgrm;
 pub mod history;
 pub mod json;
 mod market_data;
@@ -16,6 +18,7 @@ pub mod names;
 pub mod progress;
 pub mod refusals;
 pub mod report;
+mod shapes;
 
 use crate::market::event::{DOUBTS, Event, Level, PairEnd, PairSummary, STEPS, Score, Step};
 use crate::market::lasting::Standing;

@@ -7,13 +7,14 @@ use crate::market::VENUES;
 use crate::market::event::{FrameKind, PairEnd, PairSummary, STEPS, Step};
 use crate::market::units::Notional;
 use crate::record::durations::Quantiles;
-use crate::record::{Facts, SignedCounts, Totals, edges, market_data, names};
+use crate::record::{Facts, SignedCounts, Totals, edges, market_data, names, shapes};
 use std::io::{Result, Write};
 
 /// Writes the whole report.
 pub fn write(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     summary(totals, facts, out)?;
     latency(totals, facts, out)?;
+    shapes::write(totals, out)?;
     tick_to_send(totals, out)?;
     opportunities(totals, facts, out)?;
     pairs(totals, facts, out)?;
@@ -549,7 +550,10 @@ mod tests {
         }
         let bars = text.lines().filter(|line| line.ends_with('#')).count();
         assert!((5..=8).contains(&bars), "{text}");
-        assert!(text.lines().all(|line| line.len() <= 120), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 120),
+            "{text}"
+        );
     }
 
     #[test]

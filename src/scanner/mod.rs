@@ -448,13 +448,18 @@ impl Stage for Scanner {
     /// What happened to us comes before what happened in the markets: a fill that waits is
     /// exposure.
     fn turn(&mut self, now: Nanos) -> usize {
-        self.desk.look_at_halt();
-        let heard = self.take_reports(now) + self.match_paper(now);
-        let rare = heard + self.take_control(now) + self.take_references();
-        match rare + self.take_deltas(now) {
+        match self.relay(now) {
             0 => self.foretell(now),
             work => work,
         }
+    }
+
+    /// All but what idle turns are for.
+    fn relay(&mut self, now: Nanos) -> usize {
+        self.desk.look_at_halt();
+        let heard = self.take_reports(now) + self.match_paper(now);
+        let rare = heard + self.take_control(now) + self.take_references();
+        rare + self.take_deltas(now)
     }
 
     /// Everything that time alone brings about: time-outs, retries, late fills that can no longer

@@ -5,6 +5,7 @@
 
 mod books;
 mod claim;
+mod granted;
 mod keeping;
 mod left_out;
 mod lessons;
@@ -222,6 +223,7 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
     let plan = topology::plan(&limits::seating(&config.seats), &crate::stage::cores())
         .map_err(SessionError::Seats)?;
     let (seats, seats_why) = (seats_of(&plan), plan.why.clone());
+    let asked = granted::ask(&config, &plan);
     // Held until the report: who only watches shares the account with anybody.
     let is_trading = config.mode == Mode::Live && config.auto_execution;
     let _claim = is_trading.then(|| Claim::take(&config)).transpose()?;
@@ -230,6 +232,7 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
     let (blueprint, left_out) = (ready.blueprint, ready.left_out);
     let instruments = blueprint.instruments.clone();
     announce(&config, &instruments, &left_out, &seats_why);
+    asked.iter().for_each(|line| eprintln!("parallax: {line}"));
 
     let refresh = Refresh::start(&config, ready.started, clock)?;
     let adopted = match is_trading {
@@ -244,6 +247,9 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
     let (books, history) = Books::open(&config, &instruments, run, clock);
     let known = (&instruments[..], &adopted[..], &fair_seeds[..]);
     brief(&mut plant, &mut keeper, known);
+    if let Some(line) = granted::lock(&config) {
+        eprintln!("parallax: {line}");
+    }
     let watch = Watch {
         clock,
         started,

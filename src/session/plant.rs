@@ -89,6 +89,8 @@ pub struct Blueprint {
     pub run: u16,
     /// Who sits where.
     pub plan: Plan,
+    /// Real-time priority of stages that have a core of their own; 0: none.
+    pub real_time: u8,
     /// Venue Extended.
     pub extended: VenueParts<ExtendedKind>,
     /// Venue Lighter.
@@ -208,7 +210,7 @@ pub fn start(
 
     let signers = [signer_e, signer_l].into_iter().flatten().map(unpinned);
     let mut seats: Vec<Seat> = signers.collect();
-    seats.extend(seat(&blueprint.plan, stages));
+    seats.extend(seat(&blueprint.plan, blueprint.real_time, stages));
     let run = |seat| stage::run(seat, clock, stop.clone()).map_err(SessionError::Thread);
     let threads = seats.into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
     let plant = Plant {
@@ -269,7 +271,9 @@ impl Shared<'_> {
         let signer = |maker| Box::new(Signer::new(venue, maker, points)) as BoxedStage;
         let feed = feed::Parts {
             feed: parts.feed,
-            lanes: Lanes::new(parts.feed_lanes).map_err(SessionError::Poller)?,
+            lanes: Lanes::new(parts.feed_lanes)
+                .map_err(SessionError::Poller)?
+                .stamped(),
             deltas: ends.deltas,
             references: ends.references,
             journal: journal_feed,
@@ -303,12 +307,13 @@ fn unpinned(stage: BoxedStage) -> Seat {
         name: stage.name().to_string(),
         core: None,
         idle: Idle::Park,
+        real_time: 0,
         stages: vec![stage],
     }
 }
 
 /// Seats the stages as planned; `stages` come in the order of `topology::STAGES`.
-fn seat(plan: &Plan, stages: [BoxedStage; 5]) -> Vec<Seat> {
+fn seat(plan: &Plan, real_time: u8, stages: [BoxedStage; 5]) -> Vec<Seat> {
     let mut waiting = stages.map(Some);
     plan.seats
         .iter()
@@ -326,6 +331,7 @@ fn seat(plan: &Plan, stages: [BoxedStage; 5]) -> Vec<Seat> {
                 name,
                 core: planned.core,
                 idle: planned.idle,
+                real_time,
                 stages,
             }
         })

@@ -31,6 +31,16 @@ impl Clock {
     pub fn now(&self) -> Nanos {
         Nanos(self.origin_epoch_ns + self.origin.elapsed().as_nanos() as u64)
     }
+
+    /// What the wall showed at a moment of ours not long ago: the two lines drift apart as the wall
+    /// is corrected.
+    #[inline]
+    pub fn wall(&self, at: Nanos) -> Nanos {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        Nanos((wall.as_nanos() as u64).saturating_sub(self.now().since(at)))
+    }
 }
 
 impl Default for Clock {

@@ -111,9 +111,10 @@ fn env_example_is_in_step() {
 fn dependencies_are_the_agreed_ones() {
     let agreed: BTreeSet<&str> = "aws-lc-rs axum base64 clap core_affinity criterion crossbeam \
         dotenvy fixed flate2 futures-sink getrandom goldilocks-crypto hdrhistogram httparse mio \
-        num-bigint poseidon-hash proptest rcgen rtrb rusqlite rustix rustls secp256k1 serde \
+        nix num-bigint poseidon-hash proptest rcgen rtrb rusqlite rustix rustls secp256k1 serde \
         serde_json sha2 sha3 signal-hook simd-json socket2 sonic-rs starknet-crypto \
-        starknet-types-core tokio tokio-rustls tungstenite ureq webpki-roots zeroize"
+        starknet-types-core thread-priority tokio tokio-rustls tungstenite ureq webpki-roots \
+        zeroize"
         .split_whitespace()
         .collect();
     let text = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();

@@ -649,7 +649,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("futures_sink", &["sim/"]),
     ("rcgen", &["sim/"]),
     ("flate2", &["record/", "sim/", "capture/"]),
-    ("rustix", &["capture/"]),
+    ("rustix", &["capture/", "stage/host.rs"]),
+    ("thread_priority", &["stage/host.rs"]),
+    ("nix", &["net/stamp.rs"]),
 ];
 /// Packages for cold rooms only.
 const COLD_PACKAGES: &[&str] = &["serde_json", "serde"];

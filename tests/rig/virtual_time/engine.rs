@@ -46,6 +46,10 @@ pub struct Engine {
     pub events: Vec<Event>,
     /// Every entry order, and the depth behind it when it left.
     pub sights: Vec<Sight>,
+    /// Reads a count before and after all that the scanner does, from this moment on.
+    pub meter: Option<(fn() -> u64, Nanos)>,
+    /// What was counted, and over how many calls.
+    pub metered: (u64, u64),
     /// What it foresaw and what it sent, in turn.
     pub said: Vec<(Nanos, Said)>,
 }
@@ -104,13 +108,19 @@ pub fn shipped(scenario: &Scenario) -> Table {
 
 /// The same, begun with what was learned before.
 pub fn run_with(scenario: &Scenario, table: Table) -> (Engine, Outcome) {
-    let mut engine = Engine::new(scenario, demo_limits());
-    engine.scanner = engine.scanner.learned(table);
+    let mut engine = Engine::begun_with(scenario, table);
     let outcome = play(scenario, &mut engine);
     (engine, outcome)
 }
 
 impl Engine {
+    /// At a demo's limits, begun with what was learned before.
+    pub fn begun_with(scenario: &Scenario, table: Table) -> Engine {
+        let mut engine = Engine::new(scenario, demo_limits());
+        engine.scanner = engine.scanner.learned(table);
+        engine
+    }
+
     /// As `session::plant` builds it; the fair is seeded from the tape.
     pub fn new(scenario: &Scenario, limits: Limits) -> Engine {
         let instruments = &scenario.instruments();
@@ -158,8 +168,22 @@ impl Engine {
             books: instruments.iter().map(book).collect(),
             events: Vec::new(),
             sights: Vec::new(),
+            meter: None,
+            metered: (0, 0),
             said: Vec::new(),
         }
+    }
+
+    /// One call of the scanner, metered.
+    fn scanner_does<T>(&mut self, now: Nanos, deed: impl FnOnce(&mut Scanner) -> T) -> T {
+        let Some((count, _)) = self.meter.filter(|(_, from)| now >= *from) else {
+            return deed(&mut self.scanner);
+        };
+        let before = count();
+        let done = deed(&mut self.scanner);
+        self.metered.0 += count() - before;
+        self.metered.1 += 1;
+        done
     }
 
     /// Every finished pair.
@@ -227,7 +251,7 @@ impl Engine {
 
     /// Turns until nothing waits: a burst may take more than one turn.
     fn settle(&mut self, now: Nanos, orders: &mut Vec<Order>) {
-        while self.scanner.turn(now) > 0 {
+        while self.scanner_does(now, |scanner| scanner.turn(now)) > 0 {
             for venue in VENUES {
                 while let Some(order) = self.orders[venue.idx()].pop() {
                     self.note_sight(&order);
@@ -316,7 +340,7 @@ impl Trader for Engine {
     }
 
     fn beat(&mut self, now: Nanos) {
-        self.scanner.housekeeping(now);
+        self.scanner_does(now, |scanner| scanner.housekeeping(now));
         self.drain_journal();
     }
 
