@@ -62,17 +62,6 @@ impl Recorder {
         self
     }
 
-    /// Tells the history of it as well.
-    pub fn with_history(mut self, history: Option<History>) -> Recorder {
-        self.history = history;
-        self
-    }
-
-    /// The history, for those who have more to tell it; `None` where none is kept.
-    pub fn history(&mut self) -> Option<&mut History> {
-        self.history.as_mut()
-    }
-
     /// Takes what stands on the links, at most [`DRAIN_MAX`] events of each, and returns how many
     /// events there were. Nothing waiting: 0, and the caller may rest for a moment.
     pub fn drain(&mut self) -> usize {

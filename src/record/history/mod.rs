@@ -19,6 +19,7 @@ pub use trend::trend;
 use crate::market::event::Event;
 use crate::market::units::{Nanos, Notional, SECOND};
 use crate::market::{VENUE_COUNT, Venue};
+use crate::record::Recorder;
 use crate::stage::clock::Clock;
 use crate::state::Folder;
 use crate::venue::money::{Money, Transfer};
@@ -214,6 +215,19 @@ impl History {
             Ok(()) => Some(format!("the history lacks {} entries", self.lost)),
             Err(error) => Some(format!("the history of this run is not whole: {error}")),
         }
+    }
+}
+
+impl Recorder {
+    /// Tells the history of all that is drained as well.
+    pub fn with_history(mut self, history: Option<History>) -> Recorder {
+        self.history = history;
+        self
+    }
+
+    /// The history, for those who have more to tell it; `None` where none is kept.
+    pub fn history(&mut self) -> Option<&mut History> {
+        self.history.as_mut()
     }
 }
 

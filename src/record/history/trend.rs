@@ -45,10 +45,9 @@ pub fn trend(folder: &Folder, venue: Venue, now: Nanos) -> Result<Option<Notiona
         params![venue.name(), first.0, last.0],
         |row| row.get(0),
     )?;
-    let moved = Notional::from_nano(last.1 - first.1 - transferred);
-    Ok(Some(Notional(
-        moved.0 / i128::from(span) * i128::from(DAY_NS),
-    )))
+    let moved = i128::from(last.1) - i128::from(first.1) - i128::from(transferred);
+    let nano = moved * i128::from(DAY_NS) / i128::from(span);
+    Ok(i64::try_from(nano).ok().map(Notional::from_nano))
 }
 
 #[cfg(test)]
