@@ -447,7 +447,7 @@ impl<O: Orders> Stage for Gateway<O> {
         if strays != self.strays {
             self.strays = strays;
             let venue = self.venue;
-            let _ = self.parts.journal.push(Event::Strays { venue, strays });
+            let _ = self.parts.journal.push(Event::Strays(venue, strays));
         }
     }
 

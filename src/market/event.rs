@@ -418,12 +418,7 @@ pub enum Event {
         instrument: InstrumentId,
     },
     /// News of the account that nothing here explains, all of the run, where that has changed.
-    Strays {
-        /// Where.
-        venue: Venue,
-        /// How much.
-        strays: Strays,
-    },
+    Strays(Venue, Strays),
     /// What a market's pairs have earned it has changed.
     Standing {
         /// Which.

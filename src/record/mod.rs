@@ -15,6 +15,7 @@ pub mod history;
 pub mod json;
 mod market_data;
 pub mod names;
+mod origin;
 pub mod progress;
 pub mod refusals;
 pub mod report;
@@ -33,6 +34,7 @@ use crate::stage::link::Rx;
 pub use counts::{Exposure, FillCounts, Money, OrderCounts, SignedCounts};
 use durations::Durations;
 use edges::Edges;
+pub use origin::{Origin, Origins, PlantedWindow};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Owns the reading ends of the journal links and the totals.
@@ -332,7 +334,7 @@ impl Totals {
             Event::Forced { venue, .. } => self.forced[venue.idx()] += 1,
             Event::Closed { venue, closed } => self.closed[venue.idx()] += u64::from(closed),
             Event::StruckOut { venue, .. } => self.struck_out[venue.idx()] += 1,
-            Event::Strays { venue, strays } => self.strays[venue.idx()] = strays,
+            Event::Strays(venue, strays) => self.strays[venue.idx()] = strays,
             Event::Position {
                 venue,
                 instrument,
@@ -420,41 +422,6 @@ impl Default for Totals {
     fn default() -> Self {
         Totals::new()
     }
-}
-
-/// A time in which the simulated venues showed a planted dislocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlantedWindow {
-    /// Of which instrument.
-    pub instrument: InstrumentId,
-    /// From its onset.
-    pub start: Nanos,
-    /// Until it had decayed.
-    pub end: Nanos,
-}
-
-impl PlantedWindow {
-    fn holds(&self, pair: &PairSummary) -> bool {
-        self.instrument == pair.instrument && (self.start..=self.end).contains(&pair.t_entry)
-    }
-}
-
-/// Pairs by what made them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Origins {
-    /// Entered within a planted window.
-    pub planted: Origin,
-    /// All others.
-    pub natural: Origin,
-}
-
-/// Count and money of one origin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// Finished pairs that were opened.
-    pub count: u64,
-    /// What they made.
-    pub total: Notional,
 }
 
 /// What a report must know beside the totals.

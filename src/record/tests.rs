@@ -144,7 +144,7 @@ fn troubles(totals: &mut Totals, instrument: InstrumentId) {
     for foreign in [1, 3] {
         let missing = foreign - 1;
         let strays = Strays { foreign, missing };
-        totals.add(&Event::Strays { venue, strays });
+        totals.add(&Event::Strays(venue, strays));
     }
     for closed in [true, false] {
         let venue = Venue::Extended;

@@ -9,7 +9,8 @@ use crate::market::book::Side;
 use crate::market::order::OrderId;
 use crate::market::units::Size;
 use crate::market::{VENUE_COUNT, VENUES, Venue};
-use crate::scanner::pair::{ASSUMED_MAX, Fill, Pair};
+use crate::scanner::assumed::ASSUMED_MAX;
+use crate::scanner::pair::{Fill, Pair};
 
 /// Pairs remembered. Larger: a longer search at a rare word. Smaller: at ten pairs a second a fill
 /// six seconds late finds nobody.

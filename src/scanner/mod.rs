@@ -11,6 +11,7 @@
 mod alone;
 pub mod arrival;
 mod arrive;
+mod assumed;
 mod audit;
 mod board;
 pub mod breaker;

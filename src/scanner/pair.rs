@@ -15,6 +15,7 @@ use crate::market::order::OrderId;
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::alone::Alone;
+use crate::scanner::assumed::{ASSUMED_MAX, Assumed};
 use crate::scanner::impact::Foreseen;
 use crate::scanner::spread::Yardstick;
 
@@ -24,19 +25,6 @@ pub use crate::scanner::working::{Fill, LATE_FILL_NS, Role, Standing, Working};
 /// Trade ids a leg remembers: a fill told twice counts once. The gateways tell each once already;
 /// this holds for the last few, where a repetition would be.
 const TRADES_KEPT: usize = 4;
-
-/// A fill that was concluded from a position report, until the true one comes.
-#[derive(Clone, Copy, Debug)]
-struct Assumed {
-    id: OrderId,
-    side: Side,
-    price: Price,
-    size: Size,
-}
-
-/// Orders of one leg that may be judged by the position before the first of them is told. Larger
-/// only costs memory; smaller, and a true fill is taken for a second one.
-pub const ASSUMED_MAX: usize = 4;
 
 /// One leg of a pair.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,7 +40,7 @@ pub struct Leg {
     /// Everything opened so far, and what it cost.
     pub opened: Size,
     pub opened_notional: Notional,
-    assumed: [Option<Assumed>; ASSUMED_MAX],
+    pub(super) assumed: [Option<Assumed>; ASSUMED_MAX],
     /// Number of an order that never left its gateway: free to be used again.
     pub spare: Option<u8>,
     /// What orders that are over by word may still open by late fills.
@@ -379,35 +367,6 @@ impl Pair {
         }
         self.book(&fill, promise, planned);
         self.note_evenness(fill.t);
-    }
-
-    /// Books a fill that only a position report tells of, at the order's limit (the worst).
-    pub fn assume(&mut self, venue: Venue, fill: &Fill) {
-        self.fill(venue, fill);
-        let all = &mut self.legs[venue.idx()].assumed;
-        let is_free = |known: &Option<Assumed>| known.is_none_or(|known| known.size.0 == 0);
-        // Full of what is still awaited: the first gives way.
-        let at = all.iter().position(is_free).unwrap_or(0);
-        all[at] = Some(Assumed {
-            id: fill.id,
-            side: fill.side,
-            price: fill.price,
-            size: fill.size,
-        });
-    }
-
-    /// What was concluded of orders from the position, and has not been told as fills yet.
-    pub fn untold(&self, venue: Venue) -> [Option<(OrderId, Side, Size)>; ASSUMED_MAX] {
-        let untold = |known: Assumed| (known.id, known.side, known.size);
-        let assumed = self.legs[venue.idx()].assumed;
-        assumed.map(|known| known.filter(|known| known.size.0 > 0).map(untold))
-    }
-
-    /// What a venue was found to have taken away of a leg, and has not yet told as a trade.
-    pub fn taken_untold(&self, venue: Venue) -> Size {
-        let untold = self.untold(venue).into_iter().flatten();
-        let taken = untold.filter(|(id, ..)| *id == OrderId::NONE);
-        taken.fold(Size::ZERO, |sum, (_, _, size)| sum + size)
     }
 
     /// A true fill of something already assumed only corrects the price; what is left over of it

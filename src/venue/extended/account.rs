@@ -12,6 +12,7 @@ mod money;
 mod read;
 mod write;
 
+pub use bounds::Leverage;
 pub use write::{Closing, OrderSigner};
 
 use crate::market::book::Side;
@@ -134,15 +135,6 @@ pub struct MarketInfo {
     pub quote_asset: Felt,
     /// `l2Config.collateralResolution`.
     pub quote_resolution: u64,
-}
-
-/// Leverage that the account has set on one market.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leverage {
-    /// `BTC-USD`.
-    pub market: String,
-    /// Position value in margin; a ratio at 10^-9.
-    pub ratio: i64,
 }
 
 /// Fee rates of the account on one market; ratios at 10^-9.

@@ -1,9 +1,9 @@
-//! What the Lighter gateway remembers: recent orders, transactions without an answer, trades already
-//! reported.
+//! What the Lighter gateway remembers: recent orders, transactions without an answer, trades
+//! already reported.
 //!
 //! Promises: fixed memory; the newest `ORDERS_MAX` orders, `LOST_MAX` lost transactions and
-//! `TRADES_MAX` trades are known, older ones are forgotten. An order's state follows the venue's time, so a late frame never undoes a
-//! newer one.
+//! `TRADES_MAX` trades are known, older ones are forgotten. An order's state follows the venue's
+//! time, so a late frame never undoes a newer one.
 //! Refuses: nothing.
 
 use crate::market::InstrumentId;

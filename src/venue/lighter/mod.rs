@@ -22,6 +22,7 @@ mod pulse;
 mod quota;
 mod setup;
 pub mod sign;
+mod sink;
 mod stream;
 mod switch;
 pub mod wire;

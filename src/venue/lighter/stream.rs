@@ -9,10 +9,11 @@
 
 use super::funding::Totals;
 use super::keyring::ApiKey;
-use super::ledger::{Ledger, Spent};
+use super::ledger::Spent;
 use super::pulse::{Pulse, closing_at};
 use super::sign::NonceSource;
 use super::sign::token::AuthToken;
+use super::sink::Sink;
 use super::wire::{self, Json, Kind};
 use super::words;
 pub use super::words::order_state;
@@ -20,7 +21,7 @@ use crate::market::event::FrameKind;
 use crate::market::order::{OrderId, OrderState, Report, ReportKind};
 use crate::market::units::{Nanos, SECOND, Size};
 use crate::market::{InstrumentId, Market, Venue};
-use crate::venue::{Lane, OutKind, Outbox, Reports};
+use crate::venue::{Lane, OutKind, Outbox};
 
 /// The account connection's lane within the gateway.
 pub const ACCOUNT_LANE: Lane = 1;
@@ -80,30 +81,6 @@ pub struct Stream {
     markets: Box<[(u64, InstrumentId)]>,
     /// What positions say of funding.
     totals: Totals,
-}
-
-/// What a frame's reading needs besides the stream itself.
-pub struct Sink<'a> {
-    /// The gateway's memory.
-    pub ledger: &'a mut Ledger,
-    /// Where reports go.
-    pub reports: &'a mut Reports,
-    /// When the bytes were read.
-    pub now: Nanos,
-}
-
-impl Sink<'_> {
-    /// Pushes a report; `None` when the batch is full.
-    fn push(&mut self, instrument: InstrumentId, order: OrderId, kind: ReportKind) -> Option<()> {
-        let report = Report {
-            venue: Venue::Lighter,
-            instrument,
-            order,
-            t: self.now,
-            kind,
-        };
-        self.reports.push(report).then_some(())
-    }
 }
 
 impl Stream {

@@ -12,6 +12,15 @@ const POSITION_MOST: Notional = Notional::from_usd(1_000_000);
 /// Ratios at 10^-9 in one of 10^-4.
 const RATIO_PER_E4: i64 = 100_000;
 
+/// Leverage that the account has set on one market.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leverage {
+    /// `BTC-USD`.
+    pub market: String,
+    /// Position value in margin; a ratio at 10^-9.
+    pub ratio: i64,
+}
+
 impl MarketInfo {
     /// Largest value of a position at this leverage (a ratio at 10^-9): the bound of the last row
     /// whose margin is no more than the leverage sets aside. `None` where the venue lists no rows.

@@ -14,7 +14,7 @@
 use super::super::inquiry::{Answered, Doubt, PAGE_ROWS, Question, Step, is_open};
 use super::super::keyring::{Name, Purpose};
 use super::super::ledger::Spent;
-use super::super::stream::Sink;
+use super::super::sink::Sink;
 use super::super::wire::{self, Json};
 use super::super::words::{self, OrderRow, Verdict};
 use super::{Desk, push};

@@ -1,0 +1,54 @@
+//! Fills that only a position report tells of, until the true ones come.
+//!
+//! Promises: each is booked once, at its order's limit, the worst it can have been; a true fill
+//! only corrects the price (`pair.rs`). Refuses: to conclude anything; that is `send.rs`.
+
+use crate::market::Venue;
+use crate::market::book::Side;
+use crate::market::order::OrderId;
+use crate::market::units::{Price, Size};
+use crate::scanner::pair::{Fill, Pair};
+
+/// A fill that was concluded from a position report, until the true one comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Assumed {
+    pub id: OrderId,
+    pub side: Side,
+    pub price: Price,
+    pub size: Size,
+}
+
+/// Orders of one leg that may be judged by the position before the first of them is told. Larger
+/// only costs memory; smaller, and a true fill is taken for a second one.
+pub const ASSUMED_MAX: usize = 4;
+
+impl Pair {
+    /// Books a fill that only a position report tells of, at the order's limit (the worst).
+    pub fn assume(&mut self, venue: Venue, fill: &Fill) {
+        self.fill(venue, fill);
+        let all = &mut self.legs[venue.idx()].assumed;
+        let is_free = |known: &Option<Assumed>| known.is_none_or(|known| known.size.0 == 0);
+        // Full of what is still awaited: the first gives way.
+        let at = all.iter().position(is_free).unwrap_or(0);
+        all[at] = Some(Assumed {
+            id: fill.id,
+            side: fill.side,
+            price: fill.price,
+            size: fill.size,
+        });
+    }
+
+    /// What was concluded of orders from the position, and has not been told as fills yet.
+    pub fn untold(&self, venue: Venue) -> [Option<(OrderId, Side, Size)>; ASSUMED_MAX] {
+        let untold = |known: Assumed| (known.id, known.side, known.size);
+        let assumed = self.legs[venue.idx()].assumed;
+        assumed.map(|known| known.filter(|known| known.size.0 > 0).map(untold))
+    }
+
+    /// What a venue was found to have taken away of a leg, and has not yet told as a trade.
+    pub fn taken_untold(&self, venue: Venue) -> Size {
+        let untold = self.untold(venue).into_iter().flatten();
+        let taken = untold.filter(|(id, ..)| *id == OrderId::NONE);
+        taken.fold(Size::ZERO, |sum, (_, _, size)| sum + size)
+    }
+}
