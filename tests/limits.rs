@@ -593,7 +593,7 @@ fn another_tier_is_followed() {
 /// Row 55: a tier with fewer orders a minute stops entries sooner.
 #[test]
 fn another_tiers_orders_a_minute_are_followed() {
-    for (orders_per_minute, orders) in [(40, 1), (4, 0)] {
+    for (orders_per_minute, orders) in [(40, 1), (2, 0)] {
         let mut rig = Rig::ready(Limits::default());
         rig.command(Control::Terms(Terms {
             instrument: BTC,
