@@ -417,6 +417,25 @@ fn row_39_one_page_of_all_markets_settles_the_orders_of_many() {
 
 #[test]
 fn row_39_the_trades_of_a_break_are_asked_for_when_queries_have_spent_their_part() {
+    let mut desk = spent();
+    desk.link(1, false);
+    desk.listen();
+    assert!(requests(&mut desk)[0].starts_with("/api/v1/trades?"));
+}
+
+#[test]
+fn row_37_a_closed_venue_is_asked_when_queries_have_spent_their_part() {
+    let mut desk = spent();
+    desk.send(&hedge(99)).unwrap();
+    refuse(&mut desk, "99", 21_605);
+    desk.told();
+    desk.beat(10);
+    let probes = desk.sent().into_iter();
+    assert_eq!(probes.filter(|text| text.starts_with("GET / ")).count(), 1);
+}
+
+/// Queries have spent their part of the minute.
+fn spent() -> Desk {
     let mut desk = Desk::live();
     let mut asked = 0;
     for id in 1..50 {
@@ -427,9 +446,7 @@ fn row_39_the_trades_of_a_break_are_asked_for_when_queries_have_spent_their_part
         }
     }
     assert_eq!(asked, 30);
-    desk.link(1, false);
-    desk.listen();
-    assert!(requests(&mut desk)[0].starts_with("/api/v1/trades?"));
+    desk
 }
 
 #[test]

@@ -257,7 +257,14 @@ impl Inquiry {
             return Some(Question::Nonce(slot));
         }
         let has_more = ask.quota.may_ask(false, ask.now);
-        if has_more && ask.is_cut && ask.now.since(self.probed) >= PROBE_EVERY_NS {
+        // A venue that has opened unasked keeps legs standing: half as often out of the reserve.
+        let pause_ns = if has_more {
+            PROBE_EVERY_NS
+        } else {
+            2 * PROBE_EVERY_NS
+        };
+        let is_due = ask.is_cut && ask.now.since(self.probed) >= pause_ns;
+        if is_due && ask.quota.may_ask(true, ask.now) {
             self.probed = ask.now;
             return Some(Question::Probe);
         }

@@ -33,8 +33,8 @@ const CODES_TOO_MANY: [u32; 4] = [23_000, 21_506, 30_009, 30_010];
 /// REST requests a minute of the gateway's lane. A standard account has 60, counted with those of
 /// the start and of the hourly look at fees; a higher tier has a weight of 24,000.
 const REQUESTS_MAX: usize = 45;
-/// Of these, only for nonces, and for the trades of a break: without a nonce a key is dead, and
-/// without its fills a leg; without a query only a doubt stays.
+/// Of these, only for nonces, for the trades of a break, and for whether a closed venue is open:
+/// without them a key is dead, or a leg stands; without a query only a doubt stays.
 const REQUESTS_RESERVE: usize = 15;
 /// Weight of the heaviest request made on that lane, but for that of trades, which is rare.
 const WEIGHT_MAX: usize = 300;
