@@ -7,6 +7,7 @@
 //! beyond loopback, and settings whose function this version does not have.
 
 mod fault;
+mod machine;
 mod names;
 mod parts;
 mod raw;
@@ -16,6 +17,7 @@ mod url;
 mod values;
 
 pub use fault::{Fault, Faults};
+pub use machine::{Machine, Seats};
 pub use names::{KEYS, Key, Kind, Tighten};
 pub use raw::{default_file, process_environment};
 pub use url::{Protocol, Url, UrlFault};
@@ -39,10 +41,8 @@ pub struct Config {
     pub markets: Markets,
     /// SEATS.
     pub seats: Seats,
-    /// LOCK_MEMORY.
-    pub lock_memory: bool,
-    /// REALTIME_PRIORITY of stages that have a core of their own; 0: an ordinary priority.
-    pub real_time: u8,
+    /// What is asked of the operating system.
+    pub machine: Machine,
     /// Contents of TLS_CA_FILE: root certificates accepted beside the public ones.
     pub extra_root_pem: Option<Vec<u8>>,
     /// Venue Extended.
@@ -183,30 +183,6 @@ pub enum Markets {
     All,
     /// These, by the name of the underlying, e.g. `BTC`.
     Only(Vec<Name>),
-}
-
-/// How stages are seated on cores.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seats {
-    /// By the number of cores of the host.
-    Auto,
-    /// All five stages on one thread.
-    Fused,
-    /// Several stages share a core, none has its own.
-    Shared,
-    /// Each stage has a core of its own.
-    Own,
-    /// The core of each stage: feed-extended, feed-lighter, scanner, gateway-extended,
-    /// gateway-lighter.
-    Cores([usize; STAGE_COUNT]),
-}
-
-impl Seats {
-    /// From the sources of [`Config::from_env`]; nothing else of them is judged.
-    pub fn from_env(file: Option<&Path>) -> Result<Seats, Faults> {
-        let found = file.map(Path::to_owned).or_else(default_file);
-        parts::seats(Raw::from_sources(found.as_deref(), process_environment()))
-    }
 }
 
 /// Number of stages a core list names.

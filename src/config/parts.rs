@@ -6,7 +6,7 @@
 use crate::config::fault::Faults;
 use crate::config::raw::Raw;
 use crate::config::values::Reader;
-use crate::config::{Accounts, Holdings, Place, Seats, Treasury};
+use crate::config::{Accounts, Holdings, Place, Treasury};
 
 /// Reads where the accounts are and their keys, and judges nothing else: limits and modes can't
 /// keep anybody from getting out.
@@ -34,16 +34,6 @@ pub fn place(raw: Raw) -> Result<Place, Faults> {
     let dir = reader.state_dir(&extended, &lighter);
     match reader.faults.is_empty() {
         true => Ok(Place { dir, is_paper }),
-        false => Err(Faults(reader.faults)),
-    }
-}
-
-/// Reads how stages are seated.
-pub fn seats(raw: Raw) -> Result<Seats, Faults> {
-    let mut reader = Reader::new(raw);
-    let seats = reader.seats();
-    match reader.faults.is_empty() {
-        true => Ok(seats),
         false => Err(Faults(reader.faults)),
     }
 }

@@ -38,9 +38,7 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
     let lighter = reader.lighter(is_signing);
     let markets = reader.markets();
     let seats = reader.seats();
-    let lock_memory = reader.word("LOCK_MEMORY") == "true";
-    // Its bounds are those of the table.
-    let real_time = reader.count("REALTIME_PRIORITY") as u8;
+    let machine = reader.machine();
     let extra_root_pem = reader.extra_root();
     let limits = reader.limits(auto_execution);
     let paper_equity = reader.usd("PAPER_EQUITY_USD");
@@ -70,8 +68,7 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
         conservative: reader.is_conservative,
         markets,
         seats,
-        lock_memory,
-        real_time,
+        machine,
         extra_root_pem,
         extended,
         lighter,

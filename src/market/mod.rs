@@ -20,6 +20,7 @@ pub mod ranking;
 mod reason;
 pub mod reference;
 pub mod score;
+pub mod step;
 pub mod units;
 
 pub use bounds::Bounds;

@@ -12,14 +12,14 @@ use std::path::Path;
 /// Lines on what the stages will not have. Before they start.
 pub(super) fn ask(config: &Config, plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
-    lines.extend(priority(config.real_time, plan));
+    lines.extend(priority(config.machine.real_time, plan));
     lines.extend(knobs(plan));
     lines
 }
 
 /// Keeps all memory; a line when that is not granted. After the stages have taken theirs.
 pub(super) fn lock(config: &Config) -> Option<String> {
-    let fault = config.lock_memory.then(lock_memory)?.err()?;
+    let fault = config.machine.lock_memory.then(lock_memory)?.err()?;
     Some(fault.to_string())
 }
 

@@ -81,7 +81,7 @@ pub fn read(config: &Config, plan: Plan, clock: Clock) -> Result<Ready, SessionE
         paper: config.is_paper().then_some(config.paper_equity),
         run,
         plan,
-        real_time: config.real_time,
+        real_time: config.machine.real_time,
     };
     Ok(Ready {
         blueprint,
