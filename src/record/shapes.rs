@@ -24,11 +24,10 @@ pub(super) fn write(totals: &Totals, out: &mut dyn Write) -> Result<()> {
     let last = (0..COLUMNS).rfind(|at| used(*at)).unwrap_or(first);
     // The scale begins at a mark.
     let first = first / COLUMNS_PER_MARK * COLUMNS_PER_MARK;
-    write!(out, "\n{:<14}", "shape, from")?;
-    for at in (first..=last).step_by(COLUMNS_PER_MARK) {
-        write!(out, "{:<COLUMNS_PER_MARK$}", duration(low(at)))?;
-    }
-    writeln!(out)?;
+    let marks = (first..=last).step_by(COLUMNS_PER_MARK);
+    let marks = marks.map(|at| format!("{:<COLUMNS_PER_MARK$}", duration(low(at))));
+    let marks: String = marks.collect();
+    writeln!(out, "\n{:<14}{}", "shape, from", marks.trim_end())?;
     for (name, counts) in &rows {
         let most = counts.iter().max().copied().unwrap_or(0);
         if most > 0 {
