@@ -192,7 +192,11 @@ fn both(rig: &mut Rig, bid: &str, ask: &str) {
 }
 
 fn two_markets() -> Rig {
-    let mut rig = Rig::ready(Limits::default());
+    two_markets_with(Limits::default())
+}
+
+fn two_markets_with(limits: Limits) -> Rig {
+    let mut rig = Rig::ready(limits);
     let (instrument, basis) = (ETH, Bps::ZERO);
     rig.command(Control::FairSeed { instrument, basis });
     rig.settle_at(ETH);
@@ -227,6 +231,100 @@ fn a_move_of_one_market_is_its_own() {
     }
     rig.edge();
     assert_eq!(rig.placed().len(), 1, "{:?}", rig.reasons());
+}
+
+// --- which first, and how much ---
+
+/// Lighter's bid on a market, unheard as yet.
+fn bid_unheard(rig: &mut Rig, at: InstrumentId, bid: &str, ask: &str) {
+    let mut flags = flags::CLEAR | flags::SNAPSHOT;
+    for (side, best) in [(Side::Bid, bid), (Side::Ask, ask)] {
+        rig.delta(at, Lighter, (side, price(best), size("2")), flags);
+        flags = flags::SNAPSHOT | flags::LAST;
+    }
+}
+
+/// Of two that are ripe in one turn the better is entered, whichever news came first.
+#[test]
+fn the_best_of_a_turn_is_entered_first() {
+    let (low, high) = (("1001.4", "1001.6"), ("1002.4", "1002.6"));
+    for ((btc, eth), best) in [((low, high), ETH), ((high, low), BTC)] {
+        for order in [[BTC, ETH], [ETH, BTC]] {
+            let mut rig = two_markets_with(Limits {
+                gross_max: Notional::from_usd(300),
+                ..Limits::default()
+            });
+            for at in order {
+                let (bid, ask) = if at == BTC { btc } else { eth };
+                bid_unheard(&mut rig, at, bid, ask);
+            }
+            rig.turn();
+            let taken = |event: &Event| match event {
+                Event::Taken { instrument, .. } => Some(*instrument),
+                _ => None,
+            };
+            let taken: Vec<_> = rig.events.iter().filter_map(taken).collect();
+            assert_eq!(taken, [best], "{order:?} {:?}", rig.reasons());
+            assert_eq!(
+                rig.reasons(),
+                [Reason::MaxGross],
+                "what is left is too little"
+            );
+        }
+    }
+}
+
+/// What is ripe waits for the end of a message that has been heard in part, and no longer.
+#[test]
+fn a_book_in_the_middle_of_a_message_is_not_entered() {
+    let mut rig = Rig::ready(Limits::default());
+    rig.shift_unheard(BTC);
+    let deeper = (Side::Bid, price("1001.3"), size("2"));
+    rig.delta(BTC, Lighter, deeper, 0);
+    rig.turn();
+    assert!(rig.placed().is_empty());
+    rig.delta(BTC, Lighter, deeper, flags::LAST);
+    rig.turn();
+    assert_eq!(rig.placed().len(), 1, "{:?}", rig.reasons());
+}
+
+/// What was ripe and is gone before the turn's news are heard is not entered.
+#[test]
+fn the_last_news_of_a_turn_counts() {
+    let mut rig = Rig::ready(Limits::default());
+    rig.shift_unheard(BTC);
+    bid_unheard(&mut rig, BTC, "999.9", "1000.1");
+    rig.turn();
+    assert!(rig.placed().is_empty());
+    rig.edge();
+    assert_eq!(rig.placed().len(), 1, "{:?}", rig.reasons());
+}
+
+/// The venue's word of what is left of its open-interest limit counts from when it is heard.
+#[test]
+fn open_interest_is_followed() {
+    let mut rig = Rig::ready(Limits::default());
+    let left = |usd: i64| usd * 1_000_000_000;
+    rig.reference(Lighter, ReferenceKind::OpenInterestLeft, left(5));
+    rig.edge();
+    assert!(rig.placed().is_empty());
+    assert_eq!(rig.reasons(), [Reason::OpenInterest]);
+    rig.reference(Lighter, ReferenceKind::OpenInterestLeft, left(100));
+    rig.edge();
+    let order = rig.only(Lighter);
+    assert!(order.price * order.size <= Notional::from_usd(100));
+    let instrument = BTC;
+    let word = Control::OpenInterest {
+        instrument,
+        venue: Extended,
+        left: Some(Notional::ZERO),
+    };
+    rig.fill_part(&order, Size::ZERO);
+    rig.command(word);
+    rig.pass(5_000);
+    rig.settle();
+    rig.edge();
+    assert!(rig.placed().is_empty(), "{:?}", rig.reasons());
 }
 
 // --- funding ---

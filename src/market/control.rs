@@ -3,7 +3,7 @@
 //! Promises: plain values on links of their own, apart from the journal. Refuses: deciding.
 
 use crate::market::lasting::{Breakers, Restored, Standing};
-use crate::market::units::{Bps, Price, Size};
+use crate::market::units::{Bps, Notional, Price, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, Venue};
 
 /// What `main` tells the scanner. Cold, rare.
@@ -22,6 +22,15 @@ pub enum Control {
     },
     /// What the account's orders on one market cost and how long they take, from now on.
     Terms(Terms),
+    /// What a venue has left of a market's open-interest limit now; `None`: it states none.
+    OpenInterest {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// On which venue.
+        venue: Venue,
+        /// So much.
+        left: Option<Notional>,
+    },
     /// A hedged position that stood when the run began, to be managed as a pair of this run.
     Adopt(Adopted),
     /// The circuit breakers as they are kept: at the start, and after a human's reset.

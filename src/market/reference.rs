@@ -13,10 +13,12 @@ pub enum ReferenceKind {
     Index = 1,
     /// What longs pay at the next hour, a ratio of notional (negative: shorts pay).
     Funding = 2,
+    /// What is left of the market's open-interest limit, quote.
+    OpenInterestLeft = 3,
 }
 
 /// Kinds there are.
-pub const REFERENCE_KINDS: usize = 3;
+pub const REFERENCE_KINDS: usize = 4;
 
 /// One price or rate, on its way from a feed to the scanner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

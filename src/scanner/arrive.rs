@@ -37,6 +37,7 @@ impl Scanner {
                 self.look(instrument, now, now);
             }
         }
+        self.enter_ripe(now);
     }
 
     /// How long the first fill of an order took from its decision, for the looks to come.

@@ -7,8 +7,8 @@
 use crate::market::book::{Book, Delta, Side};
 use crate::market::event::{ExitCause, PairEnd, Reason, Terms};
 use crate::market::lasting::Standing;
-use crate::market::reference::ReferenceKind;
-use crate::market::units::{Bps, Nanos, Price, Size};
+use crate::market::reference::{Reference, ReferenceKind};
+use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{Instrument, Market, VENUE_COUNT, Venue};
 use crate::scanner::edge;
 use crate::scanner::fair::Fair;
@@ -172,6 +172,26 @@ impl Board {
         let market = &mut self.instrument.markets[terms.venue.idx()];
         (market.fee_taker, market.fee_maker) = (terms.fee_taker, terms.fee_maker);
         self.delays_ns[terms.venue.idx()] = terms.match_delay_ns;
+    }
+
+    /// Takes a mark, an index, a funding rate, or what is left of an open-interest limit.
+    #[inline]
+    pub fn note(&mut self, venue: Venue, reference: &Reference) {
+        match reference.kind {
+            ReferenceKind::OpenInterestLeft => {
+                let left = Notional::from_nano(reference.value_e9);
+                self.set_open_interest_left(venue, Some(left));
+            }
+            ReferenceKind::Mark | ReferenceKind::Index | ReferenceKind::Funding => {
+                self.mirrors[venue.idx()].note(reference);
+            }
+        }
+    }
+
+    /// What the venue has left of the market's open-interest limit, from now on.
+    pub fn set_open_interest_left(&mut self, venue: Venue, left: Option<Notional>) {
+        let bounds = &mut self.instrument.markets[venue.idx()].bounds;
+        bounds.open_interest_left = left;
     }
 
     /// One of the markets.

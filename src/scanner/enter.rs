@@ -7,7 +7,7 @@
 
 use crate::market::book::Side;
 use crate::market::edge::Parts;
-use crate::market::event::{Event, Level, Reason, Step};
+use crate::market::event::{Event, Level, Reason};
 use crate::market::units::{Bps, Nanos, Price, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::arrival::key::Key;
@@ -15,6 +15,7 @@ use crate::scanner::board::Touch;
 use crate::scanner::fair::Edge;
 use crate::scanner::hedge::{self, Plan};
 use crate::scanner::pair::{Pair, State};
+use crate::scanner::ripe::Fit;
 use crate::scanner::risk::{Account, room};
 use crate::scanner::send::Scene;
 use crate::scanner::spread::{Haircut, Terms, Walk, Yardstick, take};
@@ -77,6 +78,7 @@ impl Scanner {
     /// Looks at an instrument after a whole message has been applied to one of its books.
     /// The fair is asked before it is taught: an edge is judged by what was known before it came.
     pub(super) fn look(&mut self, instrument: InstrumentId, t_tick: Nanos, now: Nanos) {
+        let were_borders = self.unripen(instrument);
         let touches = self.boards[instrument.idx()].touches();
         self.observe(instrument, touches, now);
         let Some(touches) = touches else {
@@ -112,7 +114,7 @@ impl Scanner {
         }
         for chance in chances.into_iter().flatten() {
             self.release(&chance);
-            self.follow(&chance, half);
+            self.follow(&chance, half, were_borders[chance.long.idx()]);
         }
     }
 
@@ -155,10 +157,11 @@ impl Scanner {
         }
     }
 
-    /// Follows one direction's episode; tries to enter while it is ripe. An episode is told once
-    /// when it begins, once per reason that refused it, and once when it is taken, so that the
-    /// counters count opportunities and not messages.
-    fn follow(&mut self, chance: &Chance, half: Bps) {
+    /// Follows one direction's episode; what is ripe of it waits for the end of the turn. An episode
+    /// is told once when it begins, once per reason that refused it, and once when it is taken, so
+    /// that the counters count opportunities and not messages. `was_border`: a look of this turn
+    /// met a border of age, and was not settled.
+    fn follow(&mut self, chance: &Chance, half: Bps, was_border: bool) {
         let above = chance.pays(self.limits.gross_min);
         let low = !above && !chance.pays(half);
         let (instrument, long, t) = (chance.instrument, chance.long, chance.now);
@@ -177,12 +180,30 @@ impl Scanner {
             return;
         }
         let (chance, is_border) = self.meet(chance);
+        let is_border = is_border || was_border;
         let is_ripe = self.boards[instrument.idx()].episodes[long.idx()].is_ripe();
-        let reason = is_ripe.then(|| self.enter(&chance)).and_then(Result::err);
+        match is_ripe.then(|| self.ripen(&chance, is_border)) {
+            None => self.conclude(&chance, None, is_border),
+            Some(Err(reason)) => self.conclude(&chance, Some(Err(reason)), is_border),
+            // It is entered, or not, and settled at the end of the turn's news.
+            Some(Ok(())) => {}
+        }
+    }
+
+    /// An edge was taken or refused, or met while nothing may be made of it: it is told where that
+    /// is news, and followed to its arrival.
+    pub(super) fn conclude(
+        &mut self,
+        chance: &Chance,
+        entered: Option<Result<(), Reason>>,
+        is_border: bool,
+    ) {
+        let (instrument, long, t) = (chance.instrument, chance.long, chance.now);
         let episode = &mut self.boards[instrument.idx()].episodes[long.idx()];
+        let reason = entered.and_then(Result::err);
         let is_first = match reason {
             Some(reason) => episode.refuse(reason),
-            None => is_ripe,
+            None => entered.is_some(),
         };
         if let Some(reason) = reason.filter(|_| is_first) {
             self.desk.note(Event::Refused {
@@ -193,27 +214,8 @@ impl Scanner {
             });
         }
         if is_border || is_first {
-            self.follow_on(&chance, (reason, is_first), is_border);
+            self.follow_on(chance, (reason, is_first), is_border);
         }
-    }
-
-    /// Enters, or says which limit stood in the way. The time that limits and sizing take is noted
-    /// as its own step of the corridor, apart from the walk of an edge that does not pay anyway.
-    fn enter(&mut self, chance: &Chance) -> Result<(), Reason> {
-        let (edge_min, costs) = self.edge_wanted(chance)?;
-        let t_risk = self.clock.now();
-        let answer = self.plan(chance, edge_min, &costs);
-        if matches!(answer, Err(Reason::NoSlot)) {
-            self.give_way(chance);
-        }
-        let ns = self.clock.now().since(t_risk);
-        self.desk.note(Event::Latency {
-            step: Step::Risk,
-            ns,
-        });
-        let (slot, mut plan) = answer?;
-        self.cut_to_depth(chance, &mut plan)?;
-        self.take(chance, slot, &plan)
     }
 
     /// Is the edge true and does its first piece pay? Gives the gross edge every piece must have,
@@ -272,7 +274,7 @@ impl Scanner {
         chance: &Chance,
         edge_min: Bps,
         costs: &Parts,
-    ) -> Result<(usize, Plan), Reason> {
+    ) -> Result<Fit, Reason> {
         let slot = self.permit(chance)?;
         let ground = self.ground(chance);
         let board = &self.boards[chance.instrument.idx()];
@@ -334,7 +336,11 @@ impl Scanner {
             bound: is_bound.then_some(bound),
             t_tick: chance.t_tick,
         };
-        Ok((slot, plan))
+        Ok(Fit {
+            slot,
+            plan,
+            expected,
+        })
     }
 
     /// The limits that do not depend on size, in the order in which a person would ask: is it
@@ -414,7 +420,7 @@ impl Scanner {
     /// within the orders' limits on either book, haircut taken off, whatever became of the books
     /// since the plan. The rule binds entries; a hedge goes out whatever is there, since the leg
     /// that stands alone is the greater risk.
-    fn cut_to_depth(&self, chance: &Chance, plan: &mut Plan) -> Result<(), Reason> {
+    pub(super) fn cut_to_depth(&self, chance: &Chance, plan: &mut Plan) -> Result<(), Reason> {
         let board = &self.boards[chance.instrument.idx()];
         let haircut = Haircut::cut_e4(self.limits.depth_haircut_e4);
         let depths = VENUES.map(|venue| {
@@ -443,7 +449,7 @@ impl Scanner {
     }
 
     /// Sends the entry. A full order link drops it: an opportunity is not worth waiting for.
-    fn take(&mut self, chance: &Chance, slot: usize, plan: &Plan) -> Result<(), Reason> {
+    pub(super) fn take(&mut self, chance: &Chance, slot: usize, plan: &Plan) -> Result<(), Reason> {
         let mut scene = Scene {
             board: &self.boards[chance.instrument.idx()],
             limits: &self.limits,

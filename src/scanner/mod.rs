@@ -43,6 +43,7 @@ mod purse;
 pub mod ramp;
 mod ranking;
 mod repair;
+mod ripe;
 pub mod risk;
 mod send;
 mod sight;
@@ -57,7 +58,7 @@ mod tests_explore;
 mod tests_model;
 mod working;
 
-use crate::market::book::Delta;
+use crate::market::book::{Delta, flags};
 use crate::market::event::{Control, Event, Status, Step};
 use crate::market::order::{Order, OrderId, Refusal, Report, ReportKind};
 use crate::market::ranking::Ranked;
@@ -79,6 +80,7 @@ use crate::scanner::outside::Watch;
 use crate::scanner::pair::{Pair, State};
 use crate::scanner::paper::Paper;
 use crate::scanner::ranking::Ranking;
+use crate::scanner::ripe::Ripe;
 use crate::scanner::risk::{Account, Budget, SLOTS_MAX};
 use crate::scanner::tally::Tally;
 use crate::stage::Stage;
@@ -157,6 +159,10 @@ pub struct Scanner {
     common: Common,
     /// What the gateways were told would be sent next.
     outlook: Outlook,
+    /// Entries that came ripe in this turn.
+    ripe: Vec<Ripe>,
+    /// Instruments of which a message has been heard in part, by venue.
+    open: [Option<InstrumentId>; VENUE_COUNT],
     /// Fills of this turn.
     matches: Matches,
     /// Number of the last pair made.
@@ -215,6 +221,8 @@ impl Scanner {
             uneven: [0; UNEVEN_LEN],
             common: Common::new(limits.edge.common_max),
             outlook: Outlook::new(instruments.len()),
+            ripe: Vec::with_capacity(2 * instruments.len()),
+            open: [None; VENUE_COUNT],
             matches: Matches::default(),
             pairs_made: 0,
             entries_on: true,
@@ -340,6 +348,15 @@ impl Scanner {
                     }
                     self.desk.budgets[terms.venue.idx()].allow(terms.orders_per_minute);
                 }
+                Some(Control::OpenInterest {
+                    instrument,
+                    venue,
+                    left,
+                }) => {
+                    if let Some(board) = self.boards.get_mut(instrument.idx()) {
+                        board.set_open_interest_left(venue, left);
+                    }
+                }
                 Some(Control::Adopt(adopted)) => self.adopt(&adopted, now),
                 Some(Control::FairSeed { instrument, basis }) => {
                     if let Some(board) = self.boards.get_mut(instrument.idx()) {
@@ -361,7 +378,7 @@ impl Scanner {
                 };
                 work += 1;
                 if let Some(board) = self.boards.get_mut(reference.instrument.idx()) {
-                    board.mirrors[venue.idx()].note(&reference);
+                    board.note(venue, &reference);
                 }
             }
         }
@@ -381,6 +398,8 @@ impl Scanner {
                     continue;
                 };
                 self.outlook.mark(delta.instrument);
+                let is_last = delta.flags & flags::LAST != 0;
+                self.open[venue.idx()] = (!is_last).then_some(delta.instrument);
                 if board.apply(&delta) {
                     if let Some(paper) = &mut self.paper {
                         paper.look(board, delta.venue);
@@ -393,6 +412,7 @@ impl Scanner {
                 }
             }
         }
+        self.enter_ripe(now);
         work
     }
 

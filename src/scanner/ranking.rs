@@ -9,7 +9,7 @@
 use crate::market::edge::Parts;
 use crate::market::event::Reason;
 use crate::market::ranking::Ranked;
-use crate::market::units::{MS, Nanos, Notional};
+use crate::market::units::{MS, Nanos};
 use crate::market::{Instrument, InstrumentId, VENUES};
 use crate::scanner::Scanner;
 use crate::scanner::enter::Chance;
@@ -137,13 +137,11 @@ impl Scanner {
         let wanted = self.edge_wanted(&chance);
         match wanted.and_then(|(edge_min, costs)| self.plan(&chance, edge_min, &costs)) {
             Err(reason) => row.refused = Some(reason),
-            Ok((_, plan)) => {
+            Ok(fit) => {
                 row.refused = None;
-                row.size = plan.size;
-                row.bound = plan.bound;
-                let notional = plan.taken[chance.long.idx()].notional;
-                let expected = row.expected.map(|expected| expected.value(notional));
-                row.value = expected.unwrap_or(Notional::ZERO);
+                row.size = fit.plan.size;
+                row.bound = fit.plan.bound;
+                row.value = fit.value();
             }
         }
         row

@@ -229,10 +229,34 @@ impl Started {
             };
             news.push(News::Change(word, said));
         }
+        self.compare_open_interest(&table, &mut news);
         if let Some(tier) = tier {
             self.compare_terms(&table, tier, &mut news);
         }
         news
+    }
+
+    /// What has become of open-interest limits, where a venue states any. Extended tells of them in
+    /// its list alone.
+    fn compare_open_interest(&mut self, now: &Table, news: &mut Vec<News>) {
+        for found in &now.instruments {
+            let mut known = self.instruments.iter_mut();
+            let Some(known) = known.find(|known| known.name == found.name) else {
+                continue;
+            };
+            for venue in VENUES {
+                let left = found.markets[venue.idx()].bounds.open_interest_left;
+                let bounds = &mut known.markets[venue.idx()].bounds;
+                if std::mem::replace(&mut bounds.open_interest_left, left) != left {
+                    let word = Control::OpenInterest {
+                        instrument: known.id,
+                        venue,
+                        left,
+                    };
+                    news.push(News::Change(word, String::new()));
+                }
+            }
+        }
     }
 
     /// What has become of fees and delays. A tier changes them on every market at once: it is said

@@ -9,6 +9,7 @@ mod natural;
 mod policy;
 mod reference;
 mod stand;
+mod study;
 mod view;
 #[path = "../rig/virtual_time/mod.rs"]
 mod virtual_time;

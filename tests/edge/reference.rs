@@ -133,8 +133,7 @@ fn the_engine_makes_four_fifths_of_it_on_plants_it_has_not_seen() {
 
 /// Most edges end half a second after they began, which no edge of the law does.
 #[test]
-#[ignore = "needs an engine that learns short lives sooner: 79 % of the reference in 3 minutes"]
-fn not_yet_short_lives_cost_no_more_than_a_fifth() {
+fn short_lives_cost_no_more_than_a_fifth() {
     let short = script(&[550, 120, 650], &[30.0, 25.0, 28.0], "shock");
     on_plants(&[("short and high", short)]);
 }

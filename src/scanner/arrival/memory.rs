@@ -6,6 +6,7 @@
 use crate::market::score::ORDERS;
 use crate::market::units::{Bps, Nanos, SECOND};
 use crate::scanner::arrival::key::{KEYS, Key};
+use crate::scanner::arrival::lately::{Lately, ROWS, row};
 
 // The idea. What an edge makes is its net edge when seen, plus what prices do until the orders are
 // matched: the *drift*, mostly a loss. Within a kind the drift hardly depends on the edge itself,
@@ -33,10 +34,10 @@ pub const ONE: i64 = 1 << 10;
 /// So many edges of its own outweigh the wider mean. Larger: markets are more alike.
 const DRAWN: i64 = 16;
 /// A variance of (3 bps)^2 counts for so many edges: a few that agree by chance are no certainty.
-const PRIOR_EDGES: i64 = 4;
-const PRIOR_SQUARE: i64 = 9 << (2 * SQUARE_BITS);
+pub(super) const PRIOR_EDGES: i64 = 4;
+pub(super) const PRIOR_SQUARE: i64 = 9 << (2 * SQUARE_BITS);
 /// Squares are of drifts in units of 2^-10 bps.
-const SQUARE_BITS: u32 = 10;
+pub(super) const SQUARE_BITS: u32 = 10;
 /// A drift beyond this is a broken book; it counts as this much.
 const BEYOND: i64 = 1_000 << 16;
 
@@ -66,6 +67,8 @@ pub struct Cell {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
     cells: Box<[Cell]>,
+    /// How far off the newest edges were, by row and order of legs.
+    lately: Box<[[Lately; ORDERS]]>,
     /// Steps of the grid up to which it has faded.
     grid: u64,
     /// Grows with every lesson and every step: what was worked out from it is good while it stands.
@@ -135,6 +138,7 @@ impl Memory {
     pub fn new() -> Memory {
         Memory {
             cells: vec![Cell::default(); KEYS].into_boxed_slice(),
+            lately: vec![[Lately::default(); ORDERS]; ROWS].into_boxed_slice(),
             grid: 0,
             version: 0,
         }
@@ -149,6 +153,17 @@ impl Memory {
         for (sums, edge) in cell.orders.iter_mut().zip(edges) {
             if let Some(edge) = edge {
                 sums.add(bounded(edge.bits() - net.bits()), bounded(edge.bits()));
+            }
+        }
+    }
+
+    /// The same edge, by order of legs: what it made beyond what was known of its kind. Where
+    /// nothing was known, nothing was off.
+    pub fn add_off(&mut self, key: Key, offs: &[Option<Bps>; ORDERS]) {
+        self.version = self.version.wrapping_add(1);
+        for (lately, off) in self.lately[row(key)].iter_mut().zip(offs) {
+            if let Some(off) = off {
+                lately.add(bounded(off.bits()));
             }
         }
     }
@@ -174,7 +189,10 @@ impl Memory {
         let rest = (steps % GRID_STEPS) as u32;
         let factor = (0..rest).fold(1 << 16, |factor, _| (factor * GRID_FACTOR) >> 16);
         for cell in &mut self.cells {
-            cell.each(|sum| ((i128::from(sum >> halves) * factor) >> 16) as i64);
+            cell.each(|sum| faded(sum, halves, factor));
+        }
+        for lately in self.lately.iter_mut().flatten() {
+            lately.each(|sum| faded(sum, halves, factor));
         }
         self.grid = grid;
         self.version = self.version.wrapping_add(1);
@@ -195,6 +213,19 @@ impl Memory {
     #[inline]
     pub fn cell(&self, idx: usize) -> &Cell {
         &self.cells[idx]
+    }
+
+    /// How far off the newest edges of a row were, by order of legs.
+    #[inline]
+    pub fn lately(&self, row: usize) -> &[Lately; ORDERS] {
+        &self.lately[row]
+    }
+
+    /// Takes a row's sums as they were put away.
+    #[cold]
+    pub fn restore_lately(&mut self, row: usize, lately: [Lately; ORDERS]) {
+        self.lately[row] = lately;
+        self.version = self.version.wrapping_add(1);
     }
 
     /// Takes a kind's sums as they were put away.
@@ -232,7 +263,9 @@ impl Memory {
                 && i128::from(sums.made).abs() <= most
         };
         let cells = &mut self.cells.iter();
+        let mut lately = self.lately.iter().flatten();
         cells.all(|cell| cell.orders.iter().all(|sums| sound(sums, cell.tries)))
+            && lately.all(|lately| lately.is_sound(BEYOND))
     }
 }
 
@@ -317,6 +350,10 @@ impl Mean {
             samples: (samples / ONE).min(i64::from(u32::MAX)) as u32,
         }
     }
+}
+
+fn faded(sum: i64, halves: u32, factor: i128) -> i64 {
+    ((i128::from(sum >> halves) * factor) >> 16) as i64
 }
 
 fn bounded(bits: i64) -> i64 {

@@ -12,6 +12,7 @@
 
 mod delays;
 pub mod key;
+mod lately;
 pub mod memory;
 pub mod table;
 #[cfg(test)]
@@ -23,8 +24,9 @@ use crate::market::score::{Expected, ORDERS, Score};
 use crate::market::units::{Bps, Nanos, Notional};
 use crate::market::{Instrument, InstrumentId, Reason, VENUE_COUNT, Venue};
 use crate::scanner::arrival::delays::Delays;
-use crate::scanner::arrival::key::{AGES, KEYS, Key};
-use crate::scanner::arrival::memory::{Known, ONE, known};
+use crate::scanner::arrival::key::{AGES, KEYS, Key, SIZES};
+use crate::scanner::arrival::lately::{corrected, row};
+use crate::scanner::arrival::memory::{Known, Memory, ONE, known};
 use crate::scanner::arrival::table::Table;
 use crate::scanner::arrival::watch::Watched;
 use crate::scanner::board::Touch;
@@ -323,7 +325,7 @@ impl Arrival {
         let answer = &mut self.answers[instrument.idx() * KEYS + key.idx()];
         if answer.version != Some(version) {
             answer.version = Some(version);
-            answer.orders = known(market, &self.table.all, key);
+            answer.orders = known_now(market, &self.table.all, key);
         }
         answer.orders
     }
@@ -339,11 +341,15 @@ impl Arrival {
             let mut tries = 0;
             let mut sum = 0_i64;
             for idx in key.of_age(age) {
-                let cell = self.table.all.cell(idx);
+                let (cell, lately) = (self.table.all.cell(idx), self.table.all.lately(idx / SIZES));
                 tries += cell.tries;
+                let made = |order: usize| {
+                    let (sums, lately) = (&cell.orders[order], &lately[order]);
+                    sums.made + sums.filled.saturating_mul(lately.believed(sums.filled))
+                };
                 let made = match order_set(self.legs) {
-                    Some(order) => cell.orders[order].made,
-                    None => cell.orders.iter().map(|sums| sums.made).max().unwrap_or(0),
+                    Some(order) => made(order),
+                    None => (0..ORDERS).map(made).max().unwrap_or(0),
                 };
                 sum = sum.saturating_add(made.max(0));
             }
@@ -356,4 +362,12 @@ impl Arrival {
             later = later.max(made[age]);
         }
     }
+}
+
+/// What is known of a kind in a market now: of long memory, with what is off lately.
+fn known_now(market: &Memory, all: &Memory, key: Key) -> [Option<Known>; ORDERS] {
+    let known = known(market, all, key);
+    let (own, wide) = (market.lately(row(key)), all.lately(row(key)));
+    let now = |order: usize| Some(corrected(&known[order]?, &own[order], &wide[order]));
+    std::array::from_fn(now)
 }

@@ -9,18 +9,21 @@ use crate::market::Instrument;
 use crate::market::score::{ORDERS, Score};
 use crate::market::units::Nanos;
 use crate::scanner::arrival::key::{AGES_MS, KEYS, Key, SIZES_BPS};
-use crate::scanner::arrival::memory::{Cell, Memory, Sums};
+use crate::scanner::arrival::lately::{Lately, ROWS};
+use crate::scanner::arrival::memory::{Cell, Memory, Sums, known};
 use std::fmt;
 use std::fmt::Write;
 
 /// First line of the text. A change of what stands in it is another number.
-const MAGIC: &str = "parallax arrival 1";
+const MAGIC: &str = "parallax arrival 2";
 /// Name of the memory of all markets; no market has a name with an asterisk.
 const ALL: &str = "*";
 /// Most bytes of a text: 257 memories of 120 kinds in 200 bytes each, and some.
 const BYTES_MAX: usize = 8 << 20;
 /// Numbers on the line of a kind: its own, tries, and four for each order of legs.
 const NUMBERS: usize = 2 + 4 * ORDERS;
+/// Begins the line of a row of what is off lately: its number, and three for each order of legs.
+const LATELY: &str = "lately ";
 
 /// What was learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +82,22 @@ impl Table {
         let Some(key) = Key::from_number(score.key).filter(|_| score.teaches) else {
             return;
         };
-        self.all.add(score.t, key, score.net, &score.edges);
-        if let Some(market) = self.markets.get_mut(score.instrument.idx()) {
-            market.add(score.t, key, score.net, &score.edges);
+        let Table { all, markets } = self;
+        all.fade(score.t);
+        let Some(market) = markets.get_mut(score.instrument.idx()) else {
+            return all.add(score.t, key, score.net, &score.edges);
+        };
+        market.fade(score.t);
+        // What was known before it came: an edge is no surprise to what has learned from it.
+        let known = known(market, all, key);
+        let off = |order: usize| {
+            let (edge, known) = (score.edges[order]?, known[order]?);
+            Some(edge - score.net - known.drift)
+        };
+        let offs = std::array::from_fn(off);
+        for memory in [all, market] {
+            memory.add(score.t, key, score.net, &score.edges);
+            memory.add_off(key, &offs);
         }
     }
 
@@ -141,6 +157,7 @@ impl Table {
         let mut table = Table::new(instruments.len());
         let mut at = None;
         let mut is_bordered = false;
+        let mut unknown = Memory::new();
         let borders = borders();
         for (idx, line) in body.lines().enumerate().skip(1) {
             let refused = TableError::Line(idx + 1);
@@ -152,17 +169,15 @@ impl Table {
             } else if let Some(head) = line.strip_prefix("market ") {
                 at = Some(open_memory(head, instruments).ok_or(refused)?);
             } else {
-                let (key, cell) = read_cell(line).ok_or(refused)?;
                 let (place, grid) = at.ok_or(refused)?;
+                // What is of no market of ours is read all the same: a line must be a line.
                 let memory = match place {
-                    Place::All => Some(&mut table.all),
-                    Place::Market(idx) => table.markets.get_mut(idx),
-                    Place::Unknown => None,
+                    Place::All => &mut table.all,
+                    Place::Market(idx) => table.markets.get_mut(idx).ok_or(refused)?,
+                    Place::Unknown => &mut unknown,
                 };
-                if let Some(memory) = memory {
-                    memory.set_grid(grid);
-                    memory.restore(key, cell);
-                }
+                memory.set_grid(grid);
+                read_into(memory, line).ok_or(refused)?;
             }
             if !is_bordered {
                 return Err(TableError::Borders);
@@ -211,6 +226,17 @@ fn write_memory(text: &mut String, name: &str, memory: &Memory) {
         }
         *text += "\n";
     }
+    for row in 0..ROWS {
+        let lately = memory.lately(row);
+        if !is_headed || lately.iter().all(|one| one.weight == 0) {
+            continue;
+        }
+        *text += &format!("{LATELY}{row}");
+        for one in lately {
+            let _ = write!(text, " {} {} {}", one.weight, one.off, one.square);
+        }
+        *text += "\n";
+    }
 }
 
 /// Where the lines after a head belong, and how far they had faded. Cold.
@@ -227,14 +253,21 @@ fn open_memory(head: &str, instruments: &[Instrument]) -> Option<(Place, u64)> {
     Some((place, grid.parse().ok()?))
 }
 
-/// One kind. Cold.
+/// One line of a memory. Cold.
 #[cold]
-fn read_cell(line: &str) -> Option<(Key, Cell)> {
-    let mut numbers = [0_i64; NUMBERS];
-    let mut words = line.split(' ');
-    for number in &mut numbers {
-        *number = words.next()?.parse().ok()?;
+fn read_into(memory: &mut Memory, line: &str) -> Option<()> {
+    if let Some(line) = line.strip_prefix(LATELY) {
+        let numbers: [i64; 1 + 3 * ORDERS] = read_numbers(line)?;
+        let row = usize::try_from(numbers[0]).ok().filter(|row| *row < ROWS)?;
+        let lately = |order: usize| Lately {
+            weight: numbers[1 + 3 * order],
+            off: numbers[2 + 3 * order],
+            square: numbers[3 + 3 * order],
+        };
+        memory.restore_lately(row, std::array::from_fn(lately));
+        return Some(());
     }
+    let numbers: [i64; NUMBERS] = read_numbers(line)?;
     let key = Key::from_number(u16::try_from(numbers[0]).ok()?)?;
     let mut cell = Cell {
         tries: numbers[1],
@@ -248,7 +281,19 @@ fn read_cell(line: &str) -> Option<(Key, Cell)> {
             made: of[3],
         };
     }
-    words.next().is_none().then_some((key, cell))
+    memory.restore(key, cell);
+    Some(())
+}
+
+/// So many numbers and no more. Cold.
+#[cold]
+fn read_numbers<const LEN: usize>(line: &str) -> Option<[i64; LEN]> {
+    let mut numbers = [0_i64; LEN];
+    let mut words = line.split(' ');
+    for number in &mut numbers {
+        *number = words.next()?.parse().ok()?;
+    }
+    words.next().is_none().then_some(numbers)
 }
 
 /// FNV-1a, 64 bits: against damage, not against malice. Source: RFC 9923.

@@ -209,6 +209,28 @@ fn an_edge_waits_for_the_age_that_has_made_the_most() {
     assert!(admitted(&mut arrival, 5).is_ok());
 }
 
+/// Edges that stayed for half an hour are over sooner from now on: a handful of them is enough.
+#[test]
+fn other_lives_are_noticed_after_a_few_edges() {
+    let mut arrival = Arrival::new(&instruments(2), &limits(LegOrder::SlowFirst));
+    let net = Bps::whole(8);
+    let one = edge(HERE, key(0), net);
+    let gone: Course = &[(100, 10_015, 10_015), (400, 10_015, 10_015)];
+    let mut expected = |times: u64, course: Course| {
+        let (now, _) = teach(&mut arrival, times, &one, course);
+        let expected = arrival.expect(HERE, key(0), net, now).unwrap();
+        (expected.edge.to_f64(), expected.error)
+    };
+    let (long, sure) = expected(400, STAYS);
+    assert!((long - 8.0).abs() < 0.01);
+    let (few, doubt) = expected(4, gone);
+    assert!(few < 5.0 && doubt > sure, "{few} {doubt:?}");
+    let (more, _) = expected(16, gone);
+    assert!(more < -2.0, "each makes -7: {more}");
+    let (back, _) = expected(16, STAYS);
+    assert!(back > 5.0, "{back}");
+}
+
 #[test]
 fn memory_fades_and_is_cold_again() {
     let mut arrival = arrival();
@@ -437,6 +459,10 @@ proptest! {
                 prop_assert_eq!(cells[0], cells[1]);
             }
         }
+        for row in 0..KEYS / SIZES {
+            prop_assert_eq!(back.all.lately(row), table.all.lately(row));
+            prop_assert_eq!(back.markets[1].lately(row), table.markets[1].lately(row));
+        }
     }
 
     /// Nothing that was cut or altered is taken, and nothing makes it break.
@@ -508,7 +534,7 @@ fn other_tables_are_refused_by_name_and_other_markets_begin_empty() {
         format!("{body}end {sum:016x}\n")
     };
     for (other, why) in [
-        (signed("arrival 1", "arrival 2"), TableError::Version),
+        (signed("arrival 2", "arrival 1"), TableError::Version),
         (String::new(), TableError::Version),
         (signed("[0, 5, 7", "[0, 6, 7"), TableError::Borders),
         (signed("market BTC", "market"), TableError::Line(7)),

@@ -1,4 +1,4 @@
-//! What stands beside the books: mark, index and funding of all markets, and trades.
+//! What stands beside the books: mark, index, funding and open interest of all markets, and trades.
 //!
 //! Promises: a number that can't be read is left out, and the others of its message are not. A
 //! trade newer than its book makes the book owe a change. Refuses: to tell trades themselves.
@@ -59,22 +59,43 @@ impl Rows {
         let Some(row_idx) = self.row_idx(number) else {
             return;
         };
+        let mut tell = |kind, value_e9| {
+            call.told.references.push(Reference {
+                instrument: self.rows[row_idx].instrument,
+                venue: Venue::Lighter,
+                kind,
+                value_e9,
+                t_recv: call.now,
+            });
+        };
+        let (mut open, mut limit) = (None, None);
         for (key, value) in stats.entries() {
+            let amount = || parse_decimal_rounded(value.text()?.as_bytes()).ok();
             let kind = match key {
                 "mark_price" => ReferenceKind::Mark,
                 "index_price" => ReferenceKind::Index,
                 "current_funding_rate" => ReferenceKind::Funding,
+                "open_interest" => {
+                    open = amount();
+                    continue;
+                }
+                "open_interest_limit" => {
+                    limit = amount();
+                    continue;
+                }
                 _ => continue,
             };
             if let Some(value_e9) = value.text().and_then(|text| value_e9(kind, text)) {
-                call.told.references.push(Reference {
-                    instrument: self.rows[row_idx].instrument,
-                    venue: Venue::Lighter,
-                    kind,
-                    value_e9,
-                    t_recv: call.now,
-                });
+                tell(kind, value_e9);
             }
+        }
+        // A limit beyond what we can hold (2^56 in every market of the list) can't be read and is
+        // none. Their unit is not documented; read as quote it is never more than what is left.
+        if let (Some(limit), Some(open)) = (limit, open) {
+            tell(
+                ReferenceKind::OpenInterestLeft,
+                limit.saturating_sub(open).max(0),
+            );
         }
     }
 
@@ -116,6 +137,7 @@ fn value_e9(kind: ReferenceKind, text: &str) -> Option<i64> {
     let value = parse_decimal_rounded(text.as_bytes()).ok()?;
     match kind {
         ReferenceKind::Mark | ReferenceKind::Index => Some(value).filter(|value| *value > 0),
+        ReferenceKind::OpenInterestLeft => Some(value),
         ReferenceKind::Funding => {
             let half = value.signum() * (PER_CENT / 2);
             value.checked_add(half).map(|value| value / PER_CENT)
