@@ -157,7 +157,7 @@ impl Scanner {
         }
     }
 
-    /// Follows one direction's episode; what is ripe of it waits for the end of the turn. An episode
+    /// Follows one direction's episode; what is ripe of it waits for the turn's end. An episode
     /// is told once when it begins, once per reason that refused it, and once when it is taken, so
     /// that the counters count opportunities and not messages. `was_border`: a look of this turn
     /// met a border of age, and was not settled.
@@ -315,12 +315,9 @@ impl Scanner {
         }
         let worst = walk.taken.map(|taken| (taken.worst, taken.worst));
         let gross = walk.gross(&terms);
-        let parts = Parts { gross, ..*costs };
         let seen = self.seen_net(chance, gross);
-        let key = chance.key;
-        let expected = self
-            .arrival
-            .admit(chance.instrument, key, seen, chance.now)?;
+        let (instrument, key, now) = (chance.instrument, chance.key, chance.now);
+        let expected = self.arrival.admit(instrument, key, seen, now)?;
         let plan = Plan {
             number: self.pairs_made.wrapping_add(1) & 0xFF_FFFF,
             long: chance.long,
@@ -331,7 +328,7 @@ impl Scanner {
             prices: self.limit_prices(chance, worst),
             gross,
             net: expected.edge,
-            parts,
+            parts: Parts { gross, ..*costs },
             foreseen: Default::default(),
             bound: is_bound.then_some(bound),
             t_tick: chance.t_tick,

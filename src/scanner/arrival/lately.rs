@@ -15,10 +15,10 @@ use crate::scanner::arrival::memory::{Known, ONE, PRIOR_EDGES, PRIOR_SQUARE, SQU
 // noise of a few edges about zero, for which the doubt grows; when lives have changed it is most of
 // the answer after two or three edges, long before long memory has followed and it is zero again.
 //
-// A market's own is drawn to that of all markets, this to zero. And it counts by how much is in long
-// memory: one that is thin follows of itself, and would be corrected twice for one edge. Not tried any more: a threshold
-// below which nothing is added (later by as many edges as it spares noise), and forgetting long
-// memory at once (what came back after a while had to be learned anew).
+// A market's own is drawn to that of all markets, this to zero. It counts by how much is in long
+// memory: one that is thin follows of itself, and would be corrected twice for one edge. Not tried
+// any more: a threshold below which nothing is added (later by as many edges as it spares noise),
+// and forgetting long memory at once (what came back had to be learned anew).
 
 /// With so many edges in long memory, half of what is off lately counts. Larger: a change is
 /// followed later by who knows little. Smaller: what is new is counted twice.
