@@ -11,7 +11,7 @@
 //! paper, appendix F (address, v). Vectors: `tests/data/extended/extended_onboarding.json`,
 //! `tests/data/lighter/lighter_changepubkey.json`.
 
-use super::{KeyFault, SecretBytes, ethereum_key};
+use super::{KeyFault, Secret, SecretBytes, ethereum_key};
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, PublicKey, SecretKey};
 use sha3::{Digest, Keccak256};
@@ -76,6 +76,11 @@ impl EthereumKey {
         let private = ethereum_key(text)?;
         let address = with_secret(&private, |secret| Address::of(&secret.public_key()));
         Ok(EthereumKey { private, address })
+    }
+
+    /// The key itself, as hexadecimal digits.
+    pub fn to_hex(&self) -> Secret {
+        self.private.to_hex()
     }
 
     /// Its address.

@@ -12,7 +12,11 @@
 
 use super::SecretBytes;
 use super::ceremony::{EthereumKey, hex};
-use crate::venue::extended::sign::hash::Chain;
+pub use crate::venue::extended::account::{
+    ACTIVE_ACCOUNT_HEADER, API_KEY_PATH, L1_SIGNATURE_HEADER, L1_TIME_HEADER, REGISTER_PATH,
+    SUB_ACCOUNT_PATH, Vouch,
+};
+pub use crate::venue::extended::sign::hash::Chain;
 use crate::venue::extended::sign::onboarding::{
     AccountCreation, AccountRegistration, Action, domain_separator, grind, registration_message,
     typed_digest,
@@ -21,19 +25,6 @@ use crate::venue::extended::sign::{SignError, StarkKey};
 use serde_json::{Value, json};
 use std::fmt;
 use zeroize::Zeroize;
-
-/// Path that registers a wallet with its first account.
-pub const REGISTER_PATH: &str = "/auth/onboard";
-/// Path that adds an account to a registered wallet. HTTP 409 means that it exists already.
-pub const SUB_ACCOUNT_PATH: &str = "/auth/onboard/subaccount";
-/// Path that makes an API key for the account named in [`ACTIVE_ACCOUNT_HEADER`].
-pub const API_KEY_PATH: &str = "/api/v1/user/account/api-key";
-/// Header for [`L1Headers::signature`].
-pub const L1_SIGNATURE_HEADER: &str = "L1_SIGNATURE";
-/// Header for [`L1Headers::time`].
-pub const L1_TIME_HEADER: &str = "L1_MESSAGE_TIME";
-/// Header for the id of the account that a request is about.
-pub const ACTIVE_ACCOUNT_HEADER: &str = "X-X10-ACTIVE-ACCOUNT";
 
 /// The domain that an Ethereum key signs for.
 pub fn signing_domain(chain: Chain) -> &'static str {
@@ -150,6 +141,14 @@ pub struct L1Headers {
 }
 
 impl L1Headers {
+    /// As a request takes them.
+    pub fn vouch(&self) -> Vouch<'_> {
+        Vouch {
+            signature: &self.signature,
+            time: &self.time,
+        }
+    }
+
     /// For one request path, as called, without the host. How old the time may be is not
     /// documented: keep the clock within a second.
     pub fn sign(key: &EthereumKey, path: &str, time: MessageTime) -> L1Headers {

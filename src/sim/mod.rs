@@ -23,6 +23,7 @@ pub mod start;
 pub mod tape;
 #[cfg(test)]
 mod tests_streams;
+pub mod wallet;
 
 pub use start::{Description, Options, Sim, start};
 

@@ -7,6 +7,7 @@
 
 mod batch;
 pub mod clock;
+mod date;
 pub mod extended;
 pub mod lighter;
 pub mod money;

@@ -12,6 +12,7 @@
 mod bulletin;
 pub mod check;
 pub mod frame;
+pub mod onboarding;
 pub mod press;
 pub mod private;
 pub mod reply;
@@ -27,12 +28,15 @@ mod tests_faults;
 mod tests_wire;
 pub mod wire;
 
+use crate::keys::onboarding::{Chain, Onboarding};
 use crate::market::InstrumentId;
 use crate::market::units::{Nanos, SECOND};
 use crate::sim::exchange::{Exchange, Happening, Rules};
+use crate::sim::extended::onboarding::Wallets;
 use crate::sim::extended::press::Press;
 use crate::sim::extended::settlement::{Assets, Felt, parse_hex, public_key};
 use crate::sim::server::{Floor, Moment, logged, web};
+use crate::sim::wallet::Wallet;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,16 +78,22 @@ pub struct Credentials {
     pub vault: u32,
     /// Account id.
     pub account_id: u64,
+    /// Address of the wallet it belongs to.
+    pub wallet: String,
 }
 
 impl Credentials {
     /// The same seed always gives the same account.
     pub fn from_seed(seed: u64) -> Credentials {
-        // 31 bytes stay below the curve's order; the first byte is made non-zero.
-        let mut secret = [0; 32];
-        secret[1..].copy_from_slice(&digest(seed, "stark key")[1..]);
-        secret[1] |= 1;
-        let private_key = Felt::from_bytes_be(&secret);
+        let wallet = Wallet::key(seed);
+        // As the venue's own page derives it; no host stands in what is signed for that.
+        let onboarding = Onboarding {
+            key: &wallet,
+            chain: Chain::Main,
+            host: "",
+            account_index: 0,
+        };
+        let private_key = Felt::from_bytes_be(onboarding.stark_key().expose());
         let api_key: String = digest(seed, "api key")[..16]
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -94,6 +104,7 @@ impl Credentials {
             public_key: format!("{:#x}", public_key(&private_key)),
             vault: VAULT,
             account_id: 100_000 + u64::from(digest(seed, "account")[0]),
+            wallet: wallet.address().to_string(),
         }
     }
 }
@@ -208,6 +219,7 @@ pub struct Desk {
     /// Writes the frames of the streams.
     pub press: Press,
     ledger: Arc<Mutex<Ledger>>,
+    wallets: Mutex<Wallets>,
 }
 
 impl Desk {
@@ -221,6 +233,7 @@ impl Desk {
         let desk = Arc::new(Desk {
             floor: Arc::clone(&floor),
             account_key,
+            wallets: Mutex::new(Wallets::new(&keys)),
             keys,
             domain: settlement::domain_hash(CHAIN_ID),
             fees,
@@ -245,6 +258,11 @@ impl Desk {
     /// The venue's memory. Taken inside the exchange's lock or without it, never around it.
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who has which account. Taken alone.
+    pub fn wallets(&self) -> MutexGuard<'_, Wallets> {
+        self.wallets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The market of that name.

@@ -8,6 +8,7 @@
 use crate::market::InstrumentId;
 use crate::market::book::Side;
 use crate::market::units::Nanos;
+use crate::sim::extended::onboarding::{L1, Opened};
 use crate::sim::extended::private;
 use crate::sim::extended::reply::{Code, Refusal, Reply};
 use crate::sim::extended::wire;
@@ -23,6 +24,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 const RATES_MAX: usize = 10_000;
 
 /// One request, as the venue sees it.
+#[derive(Default)]
 pub struct Asked<'a> {
     /// `GET`, `POST`, `PATCH` or `DELETE`.
     pub method: &'a str,
@@ -34,6 +36,8 @@ pub struct Asked<'a> {
     pub api_key: Option<&'a str>,
     /// `User-Agent`.
     pub user_agent: Option<&'a str>,
+    /// What a wallet signed.
+    pub l1: L1<'a>,
     /// Body.
     pub body: &'a [u8],
 }
@@ -121,6 +125,11 @@ pub async fn serve(
         query: Query::parse(parts.uri.query().unwrap_or("")),
         api_key: text("x-api-key"),
         user_agent: text("user-agent"),
+        l1: L1 {
+            signature: text("l1_signature"),
+            time: text("l1_message_time"),
+            account: text("x-x10-active-account"),
+        },
         body: &body,
     };
     let reply = || {
@@ -162,13 +171,19 @@ impl Desk {
         if !self.ledger().admit(now) {
             return Err(Code::RateLimited.into());
         }
+        if let Some(answer) = self.wallet(asked) {
+            return answer;
+        }
         let path = asked.path.strip_prefix("/api/v1/").ok_or(Code::NotFound)?;
         let steps: Vec<&str> = path.split('/').collect();
         match steps.as_slice() {
             ["info", rest @ ..] if asked.method == "GET" => self.info(rest, &asked.query),
             ["user", rest @ ..] => {
-                self.check_key(asked.api_key)?;
-                self.user(asked, rest)
+                let account = self.account_of(asked.api_key)?;
+                match account.id == self.keys.account_id {
+                    true => self.user(asked, rest),
+                    false => self.empty_account(&account, asked, rest),
+                }
             }
             _ => Err(Code::NotFound.into()),
         }
@@ -181,11 +196,18 @@ impl Desk {
         Some(listing.rules.instrument)
     }
 
-    /// One API key belongs to one account, and this venue has one.
+    /// One API key belongs to one account.
+    fn account_of(&self, given: Option<&str>) -> Result<Opened, Refusal> {
+        let wallets = self.wallets();
+        let account = given.and_then(|key| wallets.account(key));
+        Ok(account.ok_or(Code::Unauthorized)?.clone())
+    }
+
+    /// Whether a key is of the account that trades, the only one with streams.
     pub fn check_key(&self, given: Option<&str>) -> Result<(), Refusal> {
-        match given {
-            Some(key) if key == self.keys.api_key => Ok(()),
-            Some(_) | None => Err(Code::Unauthorized.into()),
+        match self.account_of(given)?.id == self.keys.account_id {
+            true => Ok(()),
+            false => Err(Code::Unauthorized.into()),
         }
     }
 

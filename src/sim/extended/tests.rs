@@ -61,6 +61,7 @@ pub(super) fn ask(desk: &Arc<Desk>, method: &str, target: &str, body: &Value) ->
         api_key: Some(&desk.keys.api_key),
         user_agent: Some("tests"),
         body: body.to_string().as_bytes(),
+        ..Asked::default()
     });
     (reply.status, parse(&reply))
 }
@@ -437,7 +438,7 @@ fn the_gate() {
             query: Query::default(),
             api_key,
             user_agent,
-            body: b"",
+            ..Asked::default()
         });
         (reply.status, parse(&reply)["error"]["code"].as_u64())
     };

@@ -74,6 +74,7 @@ refusals! {
         "margin mode change on a market with position or open order is not allowed";
     TX_NOT_FOUND = 21500, "transaction not found";
     TX_INFO = 21501, "invalid tx info";
+    OWNER_SIGNATURE = 21504, "fail to l1 signature";
     TX_TYPE = 21505, "unsupported tx type";
     TOO_MANY_PENDING = 21506, "too many pending txs. Please try again later";
     BATCH_LENGTH = 21513, "TxInfos and TxTypes should have the same length";

@@ -4,6 +4,7 @@
 //! the simulated venue only and must never be given money.
 
 use super::sign;
+use crate::sim::wallet::Wallet;
 use sha2::{Digest, Sha256};
 
 /// One API key slot. Slots 0 to 3 belong to the venue's own front ends, so ours start at 4.
@@ -51,19 +52,15 @@ impl std::fmt::Debug for Credentials {
 /// The official library assumes mainnet's chain id for a host it does not know.
 const CHAIN_ID: u64 = 304;
 
-// A published example pair (the Ethereum client documentation's), known to hold nothing: the
-// simulator has no Ethereum curve to derive an address of its own.
-const L1_PRIVATE_KEY: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
-const L1_ADDRESS: &str = "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23";
-
 /// The account and keys of `seed`.
 pub fn credentials(seed: u64) -> Credentials {
+    let wallet = Wallet::from_seed(seed);
     Credentials {
         account_index: 71_001 + seed % 1_000,
         keys: (4..=7).map(|index| api_key(seed, index)).collect(),
         chain_id: CHAIN_ID,
-        l1_private_key: L1_PRIVATE_KEY.into(),
-        l1_address: L1_ADDRESS.into(),
+        l1_private_key: wallet.private_key,
+        l1_address: wallet.address,
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod account;
 mod board;
+mod change;
 mod channel;
 mod check;
 mod codes;

@@ -10,6 +10,7 @@ use super::form::Parameters;
 use super::models;
 use super::numbers::usdc;
 use super::rest::{Answer, PAGE_MAX, limit, number, number_or, text};
+use super::sign;
 use crate::sim::exchange::{Exchange, LighterTier, Way};
 use serde_json::{Value, json};
 
@@ -137,12 +138,11 @@ pub fn api_keys(desk: &Desk, form: &Parameters) -> Answer {
     let slots = lock(&desk.slots);
     let keys: Vec<Value> = slots
         .iter()
-        .zip(&desk.credentials.keys)
-        .filter(|(slot, _)| wanted == 255 || u64::from(slot.index) == wanted)
-        .map(|(slot, key)| {
+        .filter(|slot| wanted == 255 || u64::from(slot.index) == wanted)
+        .map(|slot| {
             json!({
                 "account_index": account, "api_key_index": slot.index,
-                "nonce": slot.next_nonce, "public_key": key.public_key_hex,
+                "nonce": slot.next_nonce, "public_key": sign::hex(&slot.public_key),
                 "transaction_time": slot.changed_us,
             })
         })
@@ -159,7 +159,12 @@ pub fn next_nonce(desk: &Desk, form: &Parameters) -> Answer {
     let wanted = number(form, "api_key_index")?;
     let slots = lock(&desk.slots);
     let slot = slots.iter().find(|slot| u64::from(slot.index) == wanted);
-    let nonce = slot.ok_or(codes::API_KEY_NOT_FOUND)?.next_nonce;
+    // A slot that nobody has written yet is there to be written.
+    let nonce = match (slot, wanted) {
+        (Some(slot), _) => slot.next_nonce,
+        (None, 0..=254) => 0,
+        (None, _) => return Err(codes::API_KEY_INDEX),
+    };
     Ok(json!({"code": 200, "nonce": nonce}))
 }
 

@@ -116,9 +116,14 @@ impl Desk {
 
     /// Nonce and account, expiry, signature, then what the transaction asks for.
     fn submit(self: &Arc<Desk>, tx: &Transaction) -> Taken {
+        let now = self.floor.now();
+        if let Ask::ChangeKey(change) = &tx.ask {
+            let hash = self.change_key(tx, change)?;
+            self.tell(&hash);
+            return Ok((hash, now.epoch_ms() + self.terms().predicted_other_ms));
+        }
         let mut slots = lock(&self.slots);
         let slot = self.slot(&mut slots, tx)?;
-        let now = self.floor.now();
         let faults = self.floor.faults();
         if faults.is_some_and(|faults| faults.is_in_maintenance(now)) {
             return Err(codes::MARKET_STATUS);
@@ -192,6 +197,7 @@ impl Desk {
                 fraction,
                 mode,
             } => self.leverage(*market, *fraction, *mode),
+            Ask::ChangeKey(_) => unreachable!("a change of a key was carried out before"),
         }
     }
 

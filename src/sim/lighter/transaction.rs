@@ -4,12 +4,15 @@
 //! signature of 80 bytes and attributes the venue knows. Refuses (21501) what is not so, and
 //! (21505) types the simulated venue does not carry out.
 
+use super::change::{self, Change};
 use super::codes::{self, Refusal};
 use super::sign;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+/// Type number of a change of an API key.
+const CHANGE_KEY: u64 = 8;
 /// Type number of a new order.
 pub const CREATE_ORDER: u64 = 14;
 /// The attribute that lets a nonce be skipped.
@@ -63,6 +66,8 @@ pub enum Ask {
         /// Only this market.
         market: Option<u64>,
     },
+    /// Type 8.
+    ChangeKey(Change),
     /// Type 20.
     Leverage {
         /// Market number.
@@ -105,7 +110,7 @@ impl Transaction {
     /// # Errors
     /// 21505 for a type that is not carried out here, 21501 for everything malformed.
     pub fn read(tx_type: u64, info: &str) -> Result<Transaction, Refusal> {
-        if ![14, 15, 16, 20].contains(&tx_type) {
+        if ![CHANGE_KEY, CREATE_ORDER, 15, 16, 20].contains(&tx_type) {
             return Err(codes::TX_TYPE);
         }
         let Ok(Value::Object(fields)) = serde_json::from_str(info) else {
@@ -136,7 +141,10 @@ impl Transaction {
                 .filter(|bytes| bytes.len() == 80)
                 .ok_or(codes::TX_INFO)?,
             skips_nonce: attribute(ATTRIBUTE_SKIP_NONCE) == Some(1),
-            ask: read_ask(tx_type, &int, attribute(ATTRIBUTE_CANCEL_MARKET))?,
+            ask: match tx_type {
+                CHANGE_KEY => Ask::ChangeKey(read_change(&fields).ok_or(codes::TX_INFO)?),
+                _ => read_ask(tx_type, &int, attribute(ATTRIBUTE_CANCEL_MARKET))?,
+            },
             info: info.to_owned(),
             fields,
         })
@@ -185,6 +193,15 @@ fn read_ask(
             fraction: int("InitialMarginFraction")?,
             mode: int("MarginMode")?,
         },
+    })
+}
+
+/// A change carries a key in base64 and the owner's signature in hexadecimal digits.
+fn read_change(fields: &Map<String, Value>) -> Option<Change> {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str);
+    Some(Change {
+        public_key: STANDARD.decode(text("PubKey")?).ok()?.try_into().ok()?,
+        owner_signature: change::owner_signature(text("L1Sig")?)?,
     })
 }
 

@@ -9,10 +9,16 @@
 
 mod bounds;
 mod money;
+mod onboarding;
 mod read;
+mod terms;
 mod write;
 
 pub use bounds::Leverage;
+pub use onboarding::{
+    ACCOUNTS_PATH, ACTIVE_ACCOUNT_HEADER, API_KEY_PATH, L1_SIGNATURE_HEADER, L1_TIME_HEADER,
+    REGISTER_PATH, SUB_ACCOUNT_PATH, Vouch, WalletRest,
+};
 pub use write::{Closing, OrderSigner};
 
 use crate::market::book::Side;

@@ -9,16 +9,17 @@
 
 mod bounds;
 mod money;
+mod keys;
 mod orders;
 mod tier;
 mod write;
 
 pub use money::Reader as MoneyReader;
+pub use keys::KeyRow;
 pub use orders::OrderSeen;
 pub use tier::Limits;
 pub use write::Sender;
 
-use super::sign::PublicKey;
 use super::sign::token::AuthToken;
 use crate::market::units::{Notional, Price, SCALE, Size, parse_decimal, parse_decimal_rounded};
 use crate::venue::{Listing, Unread};
@@ -217,27 +218,6 @@ impl LighterRest {
     pub fn next_nonce(&self, account_index: u64, api_key_index: u8) -> Result<u64, RestError> {
         let path = format!("nextNonce?account_index={account_index}&api_key_index={api_key_index}");
         integer(&self.fetch(&path, None)?, "nonce")
-    }
-
-    /// Whether the venue has this public key in this slot.
-    pub fn has_key(
-        &self,
-        account_index: u64,
-        api_key_index: u8,
-        public_key: &PublicKey,
-    ) -> Result<bool, RestError> {
-        let path = format!("apikeys?account_index={account_index}&api_key_index={api_key_index}");
-        let body = self.fetch(&path, None)?;
-        let wanted: String = public_key
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Ok(list(&body, "api_keys")?.iter().any(|row| {
-            row["api_key_index"].as_u64() == Some(u64::from(api_key_index))
-                && row["public_key"]
-                    .as_str()
-                    .is_some_and(|key| key.trim_start_matches("0x").eq_ignore_ascii_case(&wanted))
-        }))
     }
 
     fn fetch(&self, path: &str, token: Option<&AuthToken>) -> Result<Value, RestError> {

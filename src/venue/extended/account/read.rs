@@ -57,7 +57,7 @@ fn money(value: &Value) -> Option<Notional> {
     rounded(value).map(Notional::from_nano)
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 

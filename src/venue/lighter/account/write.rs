@@ -14,6 +14,7 @@ use super::{LighterRest, RestError, finish};
 use crate::market::units::{Nanos, SECOND};
 use crate::venue::lighter::orders::{ApiKey, TRANSACTION_LIFE_MS};
 use crate::venue::lighter::sign::checks::Fault;
+use crate::venue::lighter::sign::cold::MarginMode;
 use crate::venue::lighter::sign::order::CreateOrder;
 use crate::venue::lighter::sign::token::AuthToken;
 use crate::venue::lighter::sign::transaction::{CancelAll, Envelope, Transaction};
@@ -77,8 +78,19 @@ impl Sender {
         .map_err(|_| RestError::Unsigned(NO_RANDOMNESS))
     }
 
+    /// What every transaction of this key begins and ends with.
+    pub(super) fn envelope(&self, nonce: u64, now: Nanos) -> Envelope {
+        Envelope {
+            chain_id: self.chain_id,
+            account_index: self.account_index,
+            api_key_index: self.key.index,
+            expired_at_ms: now.epoch_ms() + TRANSACTION_LIFE_MS,
+            nonce,
+        }
+    }
+
     /// A transaction signed, as its text.
-    fn text(&self, transaction: &Transaction) -> Result<String, RestError> {
+    pub(super) fn text(&self, transaction: &Transaction) -> Result<String, RestError> {
         let signature = self
             .key
             .private
@@ -122,6 +134,21 @@ impl LighterRest {
         })
     }
 
+    /// Puts a market without a position and without orders to cross margin, at this initial
+    /// margin, 10^-4 of notional.
+    pub fn set_cross(
+        &self,
+        sender: &Sender,
+        market_index: u64,
+        initial_margin_e4: u32,
+        now: Nanos,
+    ) -> Result<(), RestError> {
+        let fraction = u64::from(initial_margin_e4);
+        self.transact(sender, now, |envelope| {
+            Transaction::update_leverage(envelope, market_index, fraction, MarginMode::Cross)
+        })
+    }
+
     /// Signs with the key's next nonce and sends; again when it was taken in between. The nonce is
     /// asked for unless the last transaction was accepted: then it is one more.
     fn transact(
@@ -136,14 +163,8 @@ impl LighterRest {
                 Some(nonce) => nonce,
                 None => self.next_nonce(sender.account_index, sender.key.index)?,
             };
-            let envelope = Envelope {
-                chain_id: sender.chain_id,
-                account_index: sender.account_index,
-                api_key_index: sender.key.index,
-                expired_at_ms: now.epoch_ms() + TRANSACTION_LIFE_MS,
-                nonce,
-            };
-            let transaction = make(envelope).map_err(|fault| RestError::Unsigned(fault.field))?;
+            let transaction = make(sender.envelope(nonce, now))
+                .map_err(|fault| RestError::Unsigned(fault.field))?;
             let tx_type = u64::from(transaction.kind().tx_type);
             match self.send(tx_type, &sender.text(&transaction)?) {
                 Err(
@@ -162,7 +183,7 @@ impl LighterRest {
     }
 
     /// `sendTx`, a form.
-    fn send(&self, tx_type: u64, tx_info: &str) -> Result<Value, RestError> {
+    pub(super) fn send(&self, tx_type: u64, tx_info: &str) -> Result<Value, RestError> {
         let url = format!("{}/api/v1/sendTx", self.base_url);
         let fields = [
             ("tx_type", tx_type.to_string()),

@@ -27,6 +27,11 @@ impl EthereumSignature {
         matches!(bytes[64], 27 | 28).then_some(EthereumSignature(bytes))
     }
 
+    /// r, s and v.
+    pub fn bytes(&self) -> &[u8; 65] {
+        &self.0
+    }
+
     /// From the same as `0x` and 130 hexadecimal digits. `None` for anything else.
     pub fn parse_hex(text: &str) -> Option<EthereumSignature> {
         let digits = text.strip_prefix("0x")?.as_bytes();
