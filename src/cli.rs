@@ -3,6 +3,10 @@
 //! Promises: what comes out of [`Cli`] is in range; wrong usage ends with exit status 2 and a text
 //! that says how to do it right. Refuses: doing anything. `main` carries the commands out.
 
+mod keys;
+
+pub use keys::{BootstrapVenue, ImportWhat, Keys, KeysCommand, OnboardVenue, Unlocking};
+
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -58,6 +62,20 @@ pub enum Command {
     /// were read.
     #[command(after_help = "Example:\n  parallax rebalance --json")]
     Rebalance(Rebalance),
+    /// Prove that these accounts, keys and limits could trade, by the venues' own word, and print
+    /// the LIVE_ACK that arms a live run; grade this host: every knob and limit with its fix, and
+    /// the jitter of the stages' cores. Exit status 0: nothing is to be mended.
+    #[command(
+        after_help = "Example:\n  parallax check --venues --env ./live.env\n  \
+                            parallax check --host --seconds 5 --json"
+    )]
+    Check(Check),
+    /// Keep keys encrypted, make them known to the venues, replace them.
+    #[command(
+        after_help = "Example:\n  parallax keys init --keystore ~/.parallax-keys\n  \
+                            parallax keys list"
+    )]
+    Keys(Keys),
     /// Serve both simulated venues for other clients; the first line of output says where.
     #[command(
         after_help = "Example:\n  parallax sim --plain --listen-lighter 127.0.0.1:9001 \
@@ -73,10 +91,6 @@ pub enum Command {
                       parallax demo --hgrm after\n  parallax report --compare before after"
     )]
     Report(Report),
-    /// Grade this host: every knob and limit with its fix, and the jitter of the stages' cores.
-    /// Changes nothing. Exit status 0: nothing is to be mended.
-    #[command(after_help = "Example:\n  parallax check --host --seconds 5 --json")]
-    Check(Check),
     /// Record the venues' live books as tapes for `demo` and `sim`: compressed, rotated, bounded.
     #[command(
         after_help = "Example:\n  parallax record --venue lighter --dir tapes --seconds 3600\n  \
@@ -137,6 +151,9 @@ pub struct Run {
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
+    /// The passphrase of the keystore, where one is set.
+    #[command(flatten)]
+    pub unlocking: Unlocking,
 }
 
 /// `parallax flatten`.
@@ -155,6 +172,9 @@ pub struct Flatten {
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
+    /// The passphrase of the keystore, where one is set.
+    #[command(flatten)]
+    pub unlocking: Unlocking,
 }
 
 /// `parallax balance`.
@@ -169,6 +189,9 @@ pub struct Balance {
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
+    /// The passphrase of the keystore, where one is set.
+    #[command(flatten)]
+    pub unlocking: Unlocking,
 }
 
 /// `parallax rebalance`.
@@ -180,6 +203,9 @@ pub struct Rebalance {
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
+    /// The passphrase of the keystore, where one is set.
+    #[command(flatten)]
+    pub unlocking: Unlocking,
 }
 
 /// `parallax breaker`.
@@ -209,6 +235,32 @@ pub enum BreakerCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+}
+
+/// `parallax check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Ask the venues only. Without this and --host: both.
+    #[arg(long)]
+    pub venues: bool,
+    /// Grade this host only.
+    #[arg(long)]
+    pub host: bool,
+    /// How long to watch each core of a stage. Rare interruptions take longer to be seen.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_one())]
+    pub seconds: u64,
+    /// Put markets of Lighter that are traded and have isolated margin to cross.
+    #[arg(long)]
+    pub set: bool,
+    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
+    #[arg(long, value_name = "FILE")]
+    pub env: Option<PathBuf>,
+    /// Print one JSON object on the last line of standard output; text goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+    /// The passphrase of the keystore, where one is set.
+    #[command(flatten)]
+    pub unlocking: Unlocking,
 }
 
 /// `parallax sim`.
@@ -249,23 +301,6 @@ pub struct Report {
     /// The two runs: a folder that --hgrm has written, or a file with the line that --json printed.
     #[arg(long, value_names = ["A", "B"], num_args = 2, required = true)]
     pub compare: Vec<PathBuf>,
-    /// Print one JSON object on the last line of standard output; text goes to standard error.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `parallax check`.
-#[derive(Debug, Args)]
-pub struct Check {
-    /// Grade this host. The default.
-    #[arg(long)]
-    pub host: bool,
-    /// How long to watch each core of a stage. Rare interruptions take longer to be seen.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_one())]
-    pub seconds: u64,
-    /// Read SEATS from this file; the environment wins over it. Default: .env here, if any.
-    #[arg(long, value_name = "FILE")]
-    pub env: Option<PathBuf>,
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
@@ -591,6 +626,16 @@ mod tests {
             "record",
             "tape",
             "tape convert",
+            "check",
+            "keys",
+            "keys init",
+            "keys import lighter",
+            "keys list",
+            "keys export-public",
+            "keys rotate",
+            "keys remove",
+            "keys bootstrap lighter",
+            "keys onboard extended",
         ] {
             let error = parse(&format!("parallax {words} --help")).unwrap_err();
             assert_eq!(error.exit_code(), 0);

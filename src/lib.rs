@@ -20,7 +20,7 @@
 //! `treasury` (money, and what moved it), `keys`, `config`, `state` (files from one run to the
 //! next), `topology` (the plant on one page), `session` (one run, from settings to the report),
 //! `selftest` (official vectors), `sim` (both exchanges, built in), `demo` (a run against them),
-//! `capture` (live streams into tapes), `check` (is this host as it must be).
+//! `capture` (live streams into tapes), `check` (what must be right before money is at stake).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

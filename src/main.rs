@@ -1,15 +1,21 @@
 //! The command line: one short arm per command. Text for people goes to standard output, or to
 //! standard error when `--json` puts an object on the last line of standard output.
 
+#[path = "main/keys.rs"]
+mod keys;
+
 use clap::Parser;
 use parallax::breaker::{self, BreakerError};
-use parallax::check::host;
+use parallax::check::{host, venues};
 use parallax::cli::{
     Balance, Breaker, BreakerCommand, Check, Cli, Command, Flatten, Rebalance, Report, Run,
-    Selftest,
+    Selftest, Unlocking,
 };
-use parallax::config::{Accounts, Config, Holdings, Place, Seats, is_configured};
+use parallax::config::{Accounts, Config, Holdings, Mode, Place, Purpose, Seats, is_configured};
 use parallax::flatten::{self, FlattenError, Options};
+use parallax::keys::passphrase::Unlock;
+use parallax::keys::room::KeysError;
+use parallax::keys::shield;
 use parallax::market::Name;
 use parallax::record::compare::{CompareError, Comparison};
 use parallax::record::{Facts, PlantedWindow, hgrm, json, report};
@@ -38,6 +44,7 @@ fn main() -> ExitCode {
         Command::Rebalance(flags) => rebalance(&flags),
         Command::Report(flags) => compare(&flags),
         Command::Check(flags) => check(&flags),
+        Command::Keys(flags) => keys::keys(&flags),
         Command::Selftest(flags) => selftest(&flags),
         #[cfg(feature = "sim")]
         Command::Demo(demo) => simulated::demo(&demo),
@@ -123,6 +130,18 @@ impl From<CompareError> for Failure {
     }
 }
 
+impl From<KeysError> for Failure {
+    fn from(error: KeysError) -> Failure {
+        Failure::of(&error, error.is_setting())
+    }
+}
+
+impl From<shield::Unshielded> for Failure {
+    fn from(error: shield::Unshielded) -> Failure {
+        Failure::of(&error, false)
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::of(&error, false)
@@ -140,8 +159,20 @@ fn finish(done: Done) -> ExitCode {
     }
 }
 
+/// Before the first key is read: no core dumps, and memory that can be locked.
+fn shielded(unlocking: &Unlocking) -> Result<Unlock, Failure> {
+    if let Some(note) = shield::raise()? {
+        eprintln!("parallax: {note}");
+    }
+    Ok(unlocking.unlock())
+}
+
 fn run_venues(run: &Run) -> ExitCode {
-    let config = match Config::from_env(run.env.as_deref()) {
+    let unlock = match shielded(&run.unlocking) {
+        Ok(unlock) => unlock,
+        Err(failure) => return finish(Err(failure)),
+    };
+    let config = match Config::unlocked(run.env.as_deref(), &unlock, Purpose::Run) {
         Ok(config) => config,
         Err(faults) => {
             eprintln!("{faults}");
@@ -152,6 +183,14 @@ fn run_venues(run: &Run) -> ExitCode {
         eprintln!("parallax: {note}");
     }
     let (mode, is_simulated) = (config.mode.name(), config.is_loopback());
+    if config.mode == Mode::Live && !is_simulated {
+        // What was acknowledged may be so no longer.
+        let found = venues::check(&config, false, Clock::new());
+        if !found.is_good() {
+            eprint!("{found}");
+            return ExitCode::from(FAILED);
+        }
+    }
     let job = Job {
         config,
         seconds: run.seconds,
@@ -169,7 +208,8 @@ fn run_venues(run: &Run) -> ExitCode {
 }
 
 fn flatten(flags: &Flatten) -> Done {
-    let accounts = Accounts::from_env(flags.env.as_deref());
+    let unlock = shielded(&flags.unlocking)?;
+    let accounts = Accounts::from_env(flags.env.as_deref(), &unlock);
     let accounts = accounts.map_err(|faults| Failure::of(&faults, true))?;
     let options = Options {
         market: flags.market.clone(),
@@ -207,7 +247,8 @@ fn breaker(flags: &Breaker) -> Done {
 }
 
 fn balance(flags: &Balance) -> Done {
-    let holdings = Holdings::from_env(flags.env.as_deref());
+    let unlock = shielded(&flags.unlocking)?;
+    let holdings = Holdings::from_env(flags.env.as_deref(), &unlock);
     let holdings = holdings.map_err(|faults| Failure::of(&faults, true))?;
     let balances = balance::command(&holdings, flags.accept.as_deref(), Clock::new())?;
     if flags.json {
@@ -220,7 +261,8 @@ fn balance(flags: &Balance) -> Done {
 }
 
 fn rebalance(flags: &Rebalance) -> Done {
-    let holdings = Holdings::from_env(flags.env.as_deref());
+    let unlock = shielded(&flags.unlocking)?;
+    let holdings = Holdings::from_env(flags.env.as_deref(), &unlock);
     let holdings = holdings.map_err(|faults| Failure::of(&faults, true))?;
     let planned = rebalance::command(&holdings, Clock::new());
     let planned = planned.map_err(|error| Failure::of(&error, false))?;
@@ -247,7 +289,54 @@ fn compare(flags: &Report) -> Done {
     Ok(true)
 }
 
+/// Both preflights, or the one that was asked for.
 fn check(flags: &Check) -> Done {
+    let is_both = flags.venues == flags.host;
+    let venues = match flags.venues || is_both {
+        true => Some(check_venues(flags)?),
+        false => None,
+    };
+    let host = match flags.host || is_both {
+        true => Some(check_host(flags)?),
+        false => None,
+    };
+    let is_well = venues.as_ref().is_none_or(venues::Found::is_good)
+        && host.as_ref().is_none_or(host::Findings::is_well);
+    let mut told = String::new();
+    let mut json = serde_json::Map::new();
+    for (text, object) in [
+        venues.map(|found| (found.to_string(), found.json())),
+        host.map(|found| (found.to_string(), found.json())),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        told += &text;
+        if let serde_json::Value::Object(object) = object {
+            json.extend(object);
+        }
+    }
+    if flags.json {
+        eprint!("{told}");
+        writeln!(
+            std::io::stdout().lock(),
+            "{}",
+            serde_json::Value::Object(json)
+        )?;
+    } else {
+        write!(std::io::stdout().lock(), "{told}")?;
+    }
+    Ok(is_well)
+}
+
+fn check_venues(flags: &Check) -> Result<venues::Found, Failure> {
+    let unlock = shielded(&flags.unlocking)?;
+    let config = Config::unlocked(flags.env.as_deref(), &unlock, Purpose::Check);
+    let config = config.map_err(|faults| Failure::of(&faults, true))?;
+    Ok(venues::check(&config, flags.set, Clock::new()))
+}
+
+fn check_host(flags: &Check) -> Result<host::Findings, Failure> {
     let seats = Seats::from_env(flags.env.as_deref());
     let seats = seats.map_err(|faults| Failure::of(&faults, true))?;
     let is_shown = std::io::stderr().is_terminal();
@@ -257,14 +346,7 @@ fn check(flags: &Check) -> Done {
             eprintln!("watching core {core} for {} s", flags.seconds);
         }
     });
-    let found = found.map_err(|error| Failure::of(&error, true))?;
-    if flags.json {
-        eprint!("{found}");
-        writeln!(std::io::stdout().lock(), "{}", found.json())?;
-    } else {
-        write!(std::io::stdout().lock(), "{found}")?;
-    }
-    Ok(found.is_well())
+    found.map_err(|error| Failure::of(&error, true))
 }
 
 fn selftest(flags: &Selftest) -> Done {

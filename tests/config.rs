@@ -2,7 +2,7 @@
 //! fault at once with its fix, and no secret in any text that comes out. The two keys are those of
 //! the official test vectors (Extended SDK tests; Lighter signer), and of no account.
 
-use parallax::config::{Config, Faults, Kind, Markets, Mode};
+use parallax::config::{Config, Faults, KEYS, Kind, Markets, Mode};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -83,7 +83,7 @@ fn the_example_is_a_configuration() {
     // The tightened limits stand in the example's text as they are in the code.
     let tight = pairs(&[("CONSERVATIVE_MODE", "true")]);
     assert!(Config::for_simulation(tight).unwrap().conservative);
-    for key in parallax::config::KEYS {
+    for key in KEYS {
         use parallax::config::Tighten::{AtLeast, AtMost, No};
         match key.conservative {
             No => {}
@@ -99,7 +99,7 @@ fn the_example_is_a_configuration() {
 /// what the design asks for.
 #[test]
 fn conservative_mode_is_documented_as_it_is() {
-    use parallax::config::{KEYS, Tighten};
+    use parallax::config::Tighten;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let mut rows = 0;
@@ -476,10 +476,7 @@ fn live_beyond_loopback_is_refused_and_takes_no_defaults() {
     let mut settings = live();
     settings.retain(|(name, _)| name != "LIGHTER_WS_URL" && name != "LIGHTER_CHAIN_ID");
     let text = faults(Config::for_simulation(settings.clone()));
-    assert!(
-        text.contains("trades live against loopback addresses only"),
-        "{text}"
-    );
+    assert!(text.contains("LIVE_ACK is missing: live trading"), "{text}");
     for name in [
         "LIGHTER_WS_URL",
         "LIGHTER_CHAIN_ID",
@@ -496,7 +493,7 @@ fn live_beyond_loopback_is_refused_and_takes_no_defaults() {
         settings.retain(|(other, _)| other != name);
         settings.push((name.to_owned(), "https://example.com".to_owned()));
         let text = faults(Config::for_simulation(settings));
-        assert!(text.contains("loopback addresses only"), "{name}: {text}");
+        assert!(text.contains("LIVE_ACK is missing"), "{name}: {text}");
     }
     // The same addresses are fine when nothing is sent.
     settings.retain(|(name, _)| name != "TRADING_MODE");
@@ -505,6 +502,114 @@ fn live_beyond_loopback_is_refused_and_takes_no_defaults() {
     settings.retain(|(name, _)| name != "AUTO_EXECUTION_ENABLED");
     let watching = Config::for_simulation(settings).expect("a dry run");
     assert!(!watching.is_paper());
+}
+
+/// Live settings with one address beyond this machine, one of them changed.
+fn abroad(change: (&str, &str)) -> Vec<(String, String)> {
+    let mut settings = live();
+    let order = ("EXTENDED_ORDER_URL", "https://example.com/api/v1");
+    for (name, value) in [order, ("AUTO_EXECUTION_ENABLED", "true"), change] {
+        settings.retain(|(other, _)| other != name);
+        settings.push((name.to_owned(), value.to_owned()));
+    }
+    for name in must_have() {
+        if !settings.iter().any(|(other, _)| other == name) {
+            let key = KEYS
+                .iter()
+                .find(|key| key.name == name)
+                .expect("it is known");
+            settings.push((name.to_owned(), key.default.to_owned()));
+        }
+    }
+    settings
+}
+
+/// Names that live trading takes no default for, as the faults tell them.
+fn must_have() -> Vec<&'static str> {
+    KEYS.iter()
+        .map(|key| key.name)
+        .filter(|name| {
+            let limit = ["MAX_POSITION_SIZE_USD", "MIN_EXECUTION_SPREAD_BPS"].contains(name);
+            limit || name.ends_with("_CHAIN_ID") || name.ends_with("_URL")
+        })
+        .filter(|name| !["EXTENDED_ORDER_URL"].contains(name))
+        .collect()
+}
+
+/// What would arm these settings; read as `check` reads them: nothing needs to be armed.
+fn fingerprint(mut settings: Vec<(String, String)>) -> Option<String> {
+    settings.retain(|(name, _)| name != "TRADING_MODE");
+    Config::for_simulation(settings)
+        .ok()
+        .map(|config| config.fingerprint)
+}
+
+#[test]
+fn an_acknowledgement_arms_and_every_change_disarms() {
+    let settings = abroad(("LIVE_ACK", ""));
+    let ack = fingerprint(settings).expect("sound settings");
+    let armed = Config::for_simulation(abroad(("LIVE_ACK", &ack)));
+    assert!(armed.is_ok(), "{}", faults(armed));
+    let mut changed = 0;
+    for key in KEYS.iter().filter(|key| parallax::config::disarms(key)) {
+        let standing = abroad(("LIVE_ACK", &ack));
+        let now = standing.iter().find(|(name, _)| name == key.name);
+        let now = now.map_or(key.default, |(_, value)| value.as_str());
+        let other = match key.kind {
+            Kind::Word(words) => words.iter().find(|word| **word != now).unwrap().to_string(),
+            // The same number in other words disarms as well.
+            Kind::Decimal(..) | Kind::Whole(..) if now.contains('.') => format!("{now}0"),
+            Kind::Decimal(..) | Kind::Whole(..) => format!("{now}.0"),
+            Kind::Http => "https://elsewhere.example".to_owned(),
+            Kind::WebSocket => "wss://elsewhere.example".to_owned(),
+            Kind::Text => match key.name {
+                "SEATS" => "fused".to_owned(),
+                "MARKETS" => "BTC,SOL".to_owned(),
+                _ => "77".to_owned(),
+            },
+            Kind::Secret | Kind::Later => continue,
+        };
+        let mut settings = abroad((key.name, &other));
+        let changed_ack = fingerprint(settings.clone()).expect(key.name);
+        assert_ne!(changed_ack, ack, "{}", key.name);
+        settings.push(("LIVE_ACK".to_owned(), ack.clone()));
+        let text = faults(Config::for_simulation(settings));
+        let says = "LIVE_ACK is not of these accounts, limits and endpoints";
+        assert!(text.contains(says), "{}: {text}", key.name);
+        changed += 1;
+    }
+    assert!(changed > 60, "{changed}");
+}
+
+#[test]
+fn keys_and_places_of_files_do_not_disarm() {
+    let ack = fingerprint(abroad(("LIVE_ACK", "")));
+    let key = format!("5:{}", "07".repeat(40));
+    for change in [
+        ("LIGHTER_API_KEYS", key.as_str()),
+        ("EXTENDED_API_KEY", "another"),
+        ("STATE_DIR", "/elsewhere"),
+        ("PAPER_EQUITY_USD", "5"),
+    ] {
+        assert_eq!(fingerprint(abroad(change)), ack, "{}", change.0);
+    }
+}
+
+#[test]
+fn keys_come_from_one_place() {
+    let mut settings = live();
+    settings.push(("KEYSTORE".to_owned(), "/nowhere/keys".to_owned()));
+    let text = faults(Config::for_simulation(settings));
+    for name in [
+        "EXTENDED_API_KEY",
+        "EXTENDED_PRIVATE_KEY",
+        "LIGHTER_API_KEYS",
+    ] {
+        assert!(
+            text.contains(&format!("{name} is set beside KEYSTORE")),
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -534,10 +639,8 @@ fn an_account_is_whole_or_absent() {
 
 #[test]
 fn what_this_version_lacks_is_not_pretended() {
-    for (name, value) in [("LIVE_ACK", "abc"), ("AUTO_REBALANCE", "true")] {
-        let text = faults(Config::for_simulation(pairs(&[(name, value)])));
-        assert!(text.contains("is not available in this version"), "{text}");
-    }
+    let text = faults(Config::for_simulation(pairs(&[("AUTO_REBALANCE", "true")])));
+    assert!(text.contains("is not available in this version"), "{text}");
     let defaults = parallax::config::KEYS
         .iter()
         .filter(|key| key.kind == Kind::Later);

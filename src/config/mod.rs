@@ -6,22 +6,29 @@
 //! Refuses: unknown names (with the nearest known one), files that others can read, plain text
 //! beyond loopback, and settings whose function this version does not have.
 
+mod accounts;
+mod acknowledgement;
 mod fault;
+mod keystore;
 mod machine;
 mod names;
-mod parts;
 mod raw;
 mod read;
 mod relations;
+mod treasury;
 mod url;
 mod values;
 
+pub use accounts::{Accounts, Ceremony, Place};
+pub use acknowledgement::disarms;
 pub use fault::{Fault, Faults};
 pub use machine::{Machine, Seats};
 pub use names::{KEYS, Key, Kind, Tighten};
 pub use raw::{default_file, process_environment};
+pub use treasury::{Holdings, Treasury};
 pub use url::{Protocol, Url, UrlFault};
 
+use crate::keys::passphrase::Unlock;
 use crate::keys::{Secret, SecretBytes};
 use crate::market::units::{Bps, Notional};
 use crate::market::{Name, VENUE_COUNT};
@@ -63,6 +70,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// What the treasury watches for.
     pub treasury: Treasury,
+    /// LIVE_ACK must be this to trade live beyond this machine.
+    pub fingerprint: String,
     /// What the user should know: settings that are accepted but have no effect here.
     pub notes: Vec<String>,
 }
@@ -85,76 +94,25 @@ pub enum OnDrain {
     Hold,
 }
 
-/// Where the accounts are and their keys: all that it takes to make them smaller.
-#[derive(Debug)]
-pub struct Accounts {
-    /// Contents of TLS_CA_FILE.
-    pub extra_root_pem: Option<Vec<u8>>,
-    /// Venue Extended.
-    pub extended: Extended,
-    /// Venue Lighter.
-    pub lighter: Lighter,
-}
-
-impl Accounts {
-    /// From the sources of [`Config::from_env`]. Modes, limits and what arms live trading are not
-    /// judged. A venue may be without an account.
-    pub fn from_env(file: Option<&Path>) -> Result<Accounts, Faults> {
-        let found = file.map(Path::to_owned).or_else(default_file);
-        parts::accounts(Raw::from_sources(found.as_deref(), process_environment()))
-    }
-}
-
-/// Where the runs of a configuration keep what the next one must know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The folder, if there is any.
-    pub dir: Option<PathBuf>,
-    /// `dry_run`: nothing real is kept apart from it.
-    pub is_paper: bool,
-}
-
-impl Place {
-    /// From the sources of [`Config::from_env`]. Limits are not judged: what they say must not keep
-    /// anybody from seeing why a run has stopped.
-    pub fn from_env(file: Option<&Path>) -> Result<Place, Faults> {
-        let found = file.map(Path::to_owned).or_else(default_file);
-        parts::place(Raw::from_sources(found.as_deref(), process_environment()))
-    }
-}
-
-/// Everything the treasury's commands need: accounts, state, and its own settings.
-#[derive(Debug)]
-pub struct Holdings {
-    /// Where the accounts are.
-    pub accounts: Accounts,
-    /// Where their book is kept.
-    pub place: Place,
-    /// What is watched for.
-    pub treasury: Treasury,
-}
-
-impl Holdings {
-    /// From the sources of [`Config::from_env`]. What the engine trades by is not judged.
-    pub fn from_env(file: Option<&Path>) -> Result<Holdings, Faults> {
-        let found = file.map(Path::to_owned).or_else(default_file);
-        parts::holdings(Raw::from_sources(found.as_deref(), process_environment()))
-    }
-}
-
-/// The treasury's settings.
+/// What a configuration is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Treasury {
-    /// TREASURY_POLL_S.
-    pub poll_s: u64,
-    /// DRIFT_ALARM_USD, by venue.
-    pub drift_max: Notional,
-    /// REBALANCE_EXTENDED_PCT, as 10^-4.
-    pub extended_e4: u32,
-    /// REBALANCE_MIN_USD.
-    pub rebalance_min: Notional,
-    /// REBALANCE_DAY_MAX_USD.
-    pub rebalance_day_max: Notional,
+pub enum Purpose {
+    /// To trade: a live run beyond this machine needs its acknowledgement.
+    Run,
+    /// To find out whether it could: whatever is wrong is told, and nothing needs to be armed.
+    Check,
+    /// For public data.
+    Public,
+}
+
+/// Where the service manager puts credentials for this process (systemd.exec(5)).
+pub fn credentials_dir() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+fn from_env(file: Option<&Path>) -> Raw {
+    let found = file.map(Path::to_owned).or_else(default_file);
+    Raw::from_sources(found.as_deref(), process_environment())
 }
 
 /// TRADING_MODE.
@@ -405,28 +363,39 @@ pub struct Margin {
 }
 
 impl Config {
-    /// Reads the process environment and a file. Without a file named, `.env` in the current
-    /// folder is read if it exists. The environment wins over the file.
+    /// Reads the process environment and a file, for public data: a keystore stays closed. Without
+    /// a file named, `.env` in the current folder is read if it exists. The environment wins over
+    /// the file.
     pub fn from_env(file: Option<&Path>) -> Result<Config, Faults> {
-        let found = match file {
-            Some(path) => Some(path.to_owned()),
-            None => default_file(),
-        };
-        Config::from_sources(found.as_deref(), process_environment())
+        read::config(from_env(file), Purpose::Public)
     }
 
-    /// As [`Config::from_env`], with the process environment given: what tests call.
+    /// As [`Config::from_env`], with the keys. A keystore is opened where keys are used: in live
+    /// mode, and to check.
+    pub fn unlocked(
+        file: Option<&Path>,
+        unlock: &Unlock,
+        purpose: Purpose,
+    ) -> Result<Config, Faults> {
+        let mut raw = from_env(file);
+        if purpose == Purpose::Check || raw.value("TRADING_MODE") == Some("live") {
+            raw.open_keystore(unlock);
+        }
+        read::config(raw, purpose)
+    }
+
+    /// Without a keystore, the process environment given, to run: what tests call.
     pub fn from_sources(
         file: Option<&Path>,
         process: Vec<(String, String)>,
     ) -> Result<Config, Faults> {
-        read::config(Raw::from_sources(file, process))
+        read::config(Raw::from_sources(file, process), Purpose::Run)
     }
 
     /// A configuration for the built-in venues: settings by name, the same validation, nothing
     /// read from file or environment.
     pub fn for_simulation(settings: Vec<(String, String)>) -> Result<Config, Faults> {
-        read::config(Raw::from_settings(settings))
+        read::config(Raw::from_settings(settings), Purpose::Run)
     }
 
     /// Trades on paper: a dry run that enters. Nothing is sent, no account is asked.
@@ -480,6 +449,7 @@ fn is_of_engine(name: &str) -> bool {
         "AUTO_EXECUTION_ENABLED",
         "TLS_CA_FILE",
         "LIVE_ACK",
+        "KEYSTORE",
         "ETH_PRIVATE_KEY",
     ];
     let is_of_venue = name.starts_with("EXTENDED_") || name.starts_with("LIGHTER_");

@@ -91,7 +91,9 @@ pub const KEYS: &[Key] = &[
     key("AUTO_EXECUTION_ENABLED", "false", BOOLEAN),
     key("PAPER_EQUITY_USD", "1000", USD),
     key("CONSERVATIVE_MODE", "false", BOOLEAN),
-    key("LIVE_ACK", "", Kind::Later),
+    key("LIVE_ACK", "", Kind::Text),
+    // Keys.
+    key("KEYSTORE", "", Kind::Text),
     // Venue Extended.
     key("EXTENDED_API_KEY", "", Kind::Secret),
     key("EXTENDED_PRIVATE_KEY", "", Kind::Secret),

@@ -5,7 +5,7 @@
 //! hold a secret. Refuses: a file that others can read, names that are not ours, judging values.
 
 use crate::config::fault::Fault;
-use crate::config::names;
+use crate::config::names::{self, Key, Kind};
 use crate::keys::Secret;
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +19,8 @@ pub struct Raw {
     /// Where this user's programs keep their state: XDG_STATE_HOME, or `.local/state` at home (XDG
     /// Base Directory Specification 0.8). `None` where settings were given without an environment.
     pub state_home: Option<PathBuf>,
+    /// Keys are in a keystore that was not opened.
+    pub is_locked: bool,
 }
 
 impl Raw {
@@ -28,10 +30,12 @@ impl Raw {
             values: BTreeMap::new(),
             faults: Vec::new(),
             state_home: None,
+            is_locked: false,
         };
         for (name, value) in settings {
-            raw.add(&name, Secret::new(value), "");
+            raw.add(&name, value, "");
         }
+        raw.note_keystore();
         raw
     }
 
@@ -43,16 +47,26 @@ impl Raw {
         }
         raw.state_home = state_home(&process);
         for (name, value) in process {
-            let value = Secret::new(value);
             match names::find(&name) {
                 Some(key) => {
-                    raw.values.insert(key.name, value);
+                    raw.values.insert(key.name, hold(key, value));
                 }
-                None if is_judged(&name) => raw.faults.push(unknown(&name, " (environment)")),
-                None => {}
+                None => {
+                    // It may have been meant for one of ours: wiped like one.
+                    drop(Secret::beside(value));
+                    if is_judged(&name) {
+                        raw.faults.push(unknown(&name, " (environment)"));
+                    }
+                }
             }
         }
+        raw.note_keystore();
         raw
+    }
+
+    /// Sets a value that was found elsewhere.
+    pub fn put(&mut self, name: &'static str, value: String) {
+        self.values.insert(name, Secret::new(value));
     }
 
     /// The value of a setting, if it was set to anything but nothing.
@@ -86,7 +100,7 @@ impl Raw {
         for item in dotenvy::from_read_iter(plain.as_bytes()) {
             match item {
                 Ok((name, value)) => {
-                    self.add(&name, Secret::new(value), &format!(" ({})", path.display()));
+                    self.add(&name, value, &format!(" ({})", path.display()));
                 }
                 Err(error) => {
                     let place = place_of(plain, error);
@@ -100,12 +114,13 @@ impl Raw {
         }
     }
 
-    fn add(&mut self, name: &str, value: Secret, place: &str) {
+    fn add(&mut self, name: &str, value: String, place: &str) {
         let Some(key) = names::find(name) else {
+            drop(Secret::beside(value));
             self.faults.push(unknown(name, place));
             return;
         };
-        if self.values.insert(key.name, value).is_some() {
+        if self.values.insert(key.name, hold(key, value)).is_some() {
             let fault = Fault::new(
                 &format!("{name}{place}"),
                 "is set more than once",
@@ -113,6 +128,14 @@ impl Raw {
             );
             self.faults.push(fault);
         }
+    }
+}
+
+/// Only what is a secret is worth a locked page.
+fn hold(key: &Key, value: String) -> Secret {
+    match key.kind {
+        Kind::Secret => Secret::new(value),
+        _ => Secret::beside(value),
     }
 }
 

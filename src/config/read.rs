@@ -3,26 +3,20 @@
 //! Promises: goes through to the end whatever it finds, so that all faults are told at once.
 //! Refuses: making a `Config` while there is any fault.
 
+use crate::config::accounts::Need;
 use crate::config::fault::Faults;
-use crate::config::names::LIVE_MUST_HAVE;
 use crate::config::raw::Raw;
 use crate::config::relations;
 use crate::config::values::{Reader, known};
 use crate::config::{
-    Config, EdgeLimits, Extended, ExtendedAccount, LegOrder, Lighter, LighterAccount, LighterKey,
-    Limits, Margin, Markets, Mode, OnDrain, OnStart, STAGE_COUNT, Seats, StarknetChain,
+    Config, EdgeLimits, LegOrder, Limits, Margin, Markets, Mode, OnDrain, OnStart, Purpose,
+    STAGE_COUNT, Seats,
 };
-use crate::keys;
 use crate::market::units::{Bps, MS, SCALE, SECOND};
 use crate::market::{INSTRUMENTS_MAX, Name};
-use std::path::{Path, PathBuf};
-
-/// Least time of Lighter's dead man's switch: the venue's five minutes, and half of one for clocks
-/// that disagree.
-const LIGHTER_SWITCH_S_MIN: u32 = 330;
 
 /// Validates everything, or tells every fault.
-pub fn config(raw: Raw) -> Result<Config, Faults> {
+pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
     let mut reader = Reader::new(raw);
     reader.is_conservative = reader.word("CONSERVATIVE_MODE") == "true";
     reader.refuse_later_settings();
@@ -33,9 +27,9 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
     };
     let auto_execution = reader.word("AUTO_EXECUTION_ENABLED") == "true";
     // On paper a throwaway key signs where there is no other.
-    let is_signing = mode == Mode::Live;
-    let extended = reader.extended(is_signing);
-    let lighter = reader.lighter(is_signing);
+    let need = Need::of(mode, purpose);
+    let extended = reader.extended(need);
+    let lighter = reader.lighter(need);
     let markets = reader.markets();
     let seats = reader.seats();
     let machine = reader.machine();
@@ -55,8 +49,9 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
     if mode == Mode::DryRun && auto_execution {
         reader.note_paper(on_drain);
     }
-    let state_dir = reader.state_dir(&extended, &lighter);
+    let state_dir = reader.state_dir();
     let treasury = reader.treasury();
+    let fingerprint = reader.fingerprint(extra_root_pem.as_deref());
     reader.note_unused();
     // Without its addresses there is no `Config` to judge further.
     let (Some(extended), Some(lighter)) = (extended, lighter) else {
@@ -79,10 +74,14 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
         drain_s,
         state_dir,
         treasury,
+        fingerprint,
         notes: std::mem::take(&mut reader.notes),
     };
-    if mode == Mode::Live && !config.is_loopback() {
-        reader.refuse_live();
+    if mode == Mode::Live && purpose != Purpose::Public && !config.is_loopback() {
+        reader.demand_live_settings();
+        if purpose == Purpose::Run {
+            reader.demand_acknowledgement(&config.fingerprint);
+        }
     }
     if reader.faults.is_empty() {
         Ok(config)
@@ -92,96 +91,6 @@ pub fn config(raw: Raw) -> Result<Config, Faults> {
 }
 
 impl Reader {
-    /// Everything of venue Extended. All addresses are read before any is missed, so that their
-    /// faults come together.
-    pub(super) fn extended(&mut self, is_signing: bool) -> Option<Extended> {
-        let base = self.url("EXTENDED_BASE_URL");
-        let stream = self.url("EXTENDED_STREAM_URL");
-        let order = self.url("EXTENDED_ORDER_URL").or_else(|| base.clone());
-        let rpc = self.url("EXTENDED_RPC_URL");
-        let onboarding = self.url("EXTENDED_ONBOARDING_URL");
-        let chain = match self.word("EXTENDED_CHAIN_ID") {
-            "SN_SEPOLIA" => StarknetChain::Sepolia,
-            _ => StarknetChain::Main,
-        };
-        let signing_domain = self.text("EXTENDED_SIGNING_DOMAIN");
-        let order_lanes = self.count("EXTENDED_ORDER_LANES") as usize;
-        let dead_mans_switch_s = self.count("EXTENDED_DEAD_MANS_SWITCH_S") as u32;
-        let ready_orders_ns = self.count("EXTENDED_READY_ORDERS_S") * SECOND;
-        let account = self.extended_account(is_signing);
-        Some(Extended {
-            base: base?,
-            stream: stream?,
-            order: order?,
-            rpc: rpc?,
-            onboarding: onboarding?,
-            chain,
-            signing_domain,
-            order_lanes,
-            dead_mans_switch_s,
-            ready_orders_ns,
-            account,
-        })
-    }
-
-    /// The account on Extended, when all three of its settings are there and sound.
-    fn extended_account(&mut self, is_signing: bool) -> Option<ExtendedAccount> {
-        const NAMES: [&str; 3] = ["EXTENDED_API_KEY", "EXTENDED_PRIVATE_KEY", "EXTENDED_VAULT"];
-        self.require_together(&NAMES, is_signing, "app.extended.exchange, API management");
-        let api_key = self.secret(NAMES[0], keys::api_key);
-        let private_key = self.secret(NAMES[1], keys::stark_key);
-        let vault = self.account_number(NAMES[2], u64::from(u32::MAX));
-        Some(ExtendedAccount {
-            api_key: api_key?,
-            private_key: private_key?,
-            vault: u32::try_from(vault?).ok()?,
-        })
-    }
-
-    /// Everything of venue Lighter.
-    pub(super) fn lighter(&mut self, is_signing: bool) -> Option<Lighter> {
-        let base = self.url("LIGHTER_BASE_URL");
-        let ws = self.url("LIGHTER_WS_URL");
-        let chain_id = self.count("LIGHTER_CHAIN_ID") as u32;
-        let messages_per_minute = self.count("LIGHTER_WS_MESSAGES_PER_MIN") as usize;
-        let dead_mans_switch_s = self.count("LIGHTER_DEAD_MANS_SWITCH_S") as u32;
-        if (1..LIGHTER_SWITCH_S_MIN).contains(&dead_mans_switch_s) {
-            let wrong =
-                format!("is {dead_mans_switch_s}, and the venue takes no less than 5 minutes");
-            let fix = "use 0 (off), or 330 and more";
-            self.fault("LIGHTER_DEAD_MANS_SWITCH_S", &wrong, fix);
-        }
-        const NAMES: [&str; 2] = ["LIGHTER_ACCOUNT_INDEX", "LIGHTER_API_KEYS"];
-        self.require_together(&NAMES, is_signing, "app.lighter.xyz, API keys");
-        // Account indexes have 48 bits (Lighter's transaction constraints).
-        let index = self.account_number(NAMES[0], (1 << 48) - 1);
-        let account = self
-            .lighter_keys(NAMES[1])
-            .zip(index)
-            .map(|(keys, index)| LighterAccount { index, keys });
-        Some(Lighter {
-            base: base?,
-            ws: ws?,
-            chain_id,
-            messages_per_minute,
-            dead_mans_switch_s,
-            account,
-        })
-    }
-
-    /// The list of API keys. Faults name entries by their place, never by their text.
-    fn lighter_keys(&mut self, name: &str) -> Option<Vec<LighterKey>> {
-        let parsed = parse_lighter_keys(self.raw.value(name)?);
-        match parsed {
-            Ok(keys) => Some(keys),
-            Err(wrong) => {
-                let fix = "write index:hex,index:hex with indexes 0 to 254, each once";
-                self.fault(name, &wrong, fix);
-                None
-            }
-        }
-    }
-
     /// Names are checked for their form only: whether both venues list them is known at the start
     /// of the run, when they have been asked.
     fn markets(&mut self) -> Markets {
@@ -237,7 +146,7 @@ impl Reader {
 
     /// Reads the file now: a certificate that is missing is a fault of the configuration, and not
     /// an error of the first connection.
-    pub(super) fn extra_root(&mut self) -> Option<Vec<u8>> {
+    pub fn extra_root(&mut self) -> Option<Vec<u8>> {
         let path = self.text("TLS_CA_FILE");
         if path.is_empty() {
             return None;
@@ -252,35 +161,6 @@ impl Reader {
         let fix = "name a PEM file with at least one certificate, or remove it";
         self.fault("TLS_CA_FILE", &wrong, fix);
         None
-    }
-
-    /// STATE_DIR as it stands; else a folder of this account's own, so that what one account did
-    /// never stops another.
-    pub(super) fn state_dir(
-        &mut self,
-        extended: &Option<Extended>,
-        lighter: &Option<Lighter>,
-    ) -> Option<PathBuf> {
-        let text = self.text("STATE_DIR");
-        if !text.is_empty() {
-            if !Path::new(&text).is_absolute() {
-                let wrong = format!("is {text:?}, which depends on where parallax is started");
-                self.fault("STATE_DIR", &wrong, "write the whole path, from / on");
-            }
-            return Some(PathBuf::from(text));
-        }
-        let (extended, lighter) = (extended.as_ref()?, lighter.as_ref()?);
-        let vault = extended.account.as_ref().map(|account| account.vault);
-        let index = lighter.account.as_ref().map(|account| account.index);
-        let number = |number: Option<u64>| number.map_or("none".to_owned(), |n| n.to_string());
-        let name = format!(
-            "{}-{}-{}-{}",
-            extended.chain.name(),
-            number(vault.map(u64::from)),
-            lighter.chain_id,
-            number(index)
-        );
-        Some(self.raw.state_home.as_ref()?.join("parallax").join(name))
     }
 
     /// Every limit of the scanner, each in the unit the scanner wants. The bounds of the table keep
@@ -374,17 +254,16 @@ impl Reader {
     /// Settings that may well stand in a file made for a later version: they are checked, and the
     /// user is told that they have no effect. The key is forgotten at once.
     fn note_unused(&mut self) {
-        self.secret("ETH_PRIVATE_KEY", keys::ethereum_key);
-        for name in [
-            "ETH_PRIVATE_KEY",
-            "EXTENDED_RPC_URL",
-            "EXTENDED_ONBOARDING_URL",
-        ] {
-            let value = self.raw.value(name).map(str::trim);
-            if value.is_some_and(|value| value != known(name).default) {
-                let note = format!("{name} is set; nothing in this version uses it");
-                self.notes.push(note);
-            }
+        self.secret("ETH_PRIVATE_KEY", crate::keys::ethereum_key);
+        let rpc = self.raw.value("EXTENDED_RPC_URL").map(str::trim);
+        if rpc.is_some_and(|rpc| rpc != known("EXTENDED_RPC_URL").default) {
+            let note = "EXTENDED_RPC_URL is set; nothing in this version uses it";
+            self.notes.push(note.to_owned());
+        }
+        if self.raw.value("ETH_PRIVATE_KEY").is_some() {
+            let note =
+                "ETH_PRIVATE_KEY is set; a run does not use it: it belongs into the keystore";
+            self.notes.push(note.to_owned());
         }
     }
 
@@ -395,49 +274,6 @@ impl Reader {
             self.notes.push(note.to_owned());
         }
     }
-
-    /// Live trading beyond loopback. What would be missing is told along with the refusal, so that
-    /// the file can be made ready in one go.
-    fn refuse_live(&mut self) {
-        for name in LIVE_MUST_HAVE {
-            if self.raw.value(name).is_none() {
-                let fix = format!("write it down, even when it is {}", known(name).default);
-                self.fault(
-                    name,
-                    "is missing; live trading takes no default for it",
-                    &fix,
-                );
-            }
-        }
-        self.fault(
-            "TRADING_MODE",
-            "is live, and this version trades live against loopback addresses only",
-            "use TRADING_MODE=dry_run; live needs `parallax check`, which a later version has",
-        );
-    }
-}
-
-/// `index:hex,index:hex`; each index once, since two keys of one index would share a nonce.
-fn parse_lighter_keys(text: &str) -> Result<Vec<LighterKey>, String> {
-    let mut keys: Vec<LighterKey> = Vec::new();
-    for (at, part) in text.split(',').enumerate() {
-        let place = at + 1;
-        let Some((index, hex)) = part.trim().split_once(':') else {
-            return Err(format!("has no colon in its entry {place}"));
-        };
-        let is_plain = index.bytes().all(|byte| byte.is_ascii_digit());
-        let index = match index.parse::<u8>() {
-            Ok(index) if is_plain && index <= API_KEY_INDEX_MAX => index,
-            _ => return Err(format!("has an index out of range in its entry {place}")),
-        };
-        let private_key = keys::lighter_key(hex.trim())
-            .map_err(|fault| format!("has a key in its entry {place} that {fault}"))?;
-        if keys.iter().any(|key| key.index == index) {
-            return Err(format!("names index {index} twice"));
-        }
-        keys.push(LighterKey { index, private_key });
-    }
-    Ok(keys)
 }
 
 /// A ratio in 10^-4, rounded up: what is set is never off.
@@ -448,15 +284,12 @@ fn ratio_e4(ratio: i64) -> u32 {
 
 /// Cores a host can have in a core list; larger is a slip.
 const CORES_MAX: usize = 1024;
-/// Largest API key index on Lighter; 255 means "all" in its queries (apidocs.lighter.xyz, apikeys).
-const API_KEY_INDEX_MAX: u8 = 254;
 /// What a PEM file with a certificate contains (RFC 7468).
 const PEM_MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::parts::accounts;
     use crate::market::units::Notional;
 
     fn settings(list: &[(&str, &str)]) -> Result<Config, Faults> {
@@ -501,30 +334,6 @@ mod tests {
         assert_eq!(limits.depth_haircut_e4, 5000);
         assert_eq!(limits.stale_after_ns, 5_000_000_000);
         assert_eq!(limits.orders_per_minute, [800, 40]);
-    }
-
-    #[test]
-    fn accounts_are_read_whatever_the_engine_may_do() {
-        let own = |list: &[(&str, &str)]| {
-            let list = list.iter().map(|(n, v)| (n.to_string(), v.to_string()));
-            accounts(Raw::from_settings(list.collect()))
-        };
-        // Each of these keeps an engine from starting.
-        let read = own(&[
-            ("TRADING_MODE", "live"),
-            ("AUTO_EXECUTION_ENABLED", "maybe"),
-            ("MAX_GROSS_USD", "1"),
-            ("LIVE_ACK", "later"),
-            ("LIGHTER_ACCOUNT_INDEX", "7"),
-            ("LIGHTER_API_KEYS", &format!("4:{}", "07".repeat(40))),
-        ]);
-        let read = read.unwrap();
-        assert_eq!(read.lighter.account.map(|account| account.index), Some(7));
-        assert!(read.extended.account.is_none());
-        // These say whose account it is, and where.
-        let faults = own(&[("LIGHTER_ACCOUNT_INDEX", "7"), ("EXTENDED_BASE_URL", "x")]);
-        let named: Vec<String> = faults.unwrap_err().0.into_iter().map(|f| f.name).collect();
-        assert_eq!(named, ["EXTENDED_BASE_URL", "LIGHTER_API_KEYS"]);
     }
 
     #[test]
@@ -596,30 +405,6 @@ mod tests {
                 "{name}: {found:?}"
             );
         }
-    }
-
-    #[test]
-    fn lighter_key_lists() {
-        let key = "11".repeat(40);
-        let keys = parse_lighter_keys(&format!("2:{key}, 254:0x{key}")).unwrap();
-        assert_eq!(keys.iter().map(|k| k.index).collect::<Vec<_>>(), [2, 254]);
-        for (text, wrong) in [
-            (key.clone(), "has no colon in its entry 1"),
-            (
-                format!("255:{key}"),
-                "has an index out of range in its entry 1",
-            ),
-            (
-                format!("+1:{key}"),
-                "has an index out of range in its entry 1",
-            ),
-            (format!("1:{key},1:{key}"), "names index 1 twice"),
-            (format!("1:{key},"), "has no colon in its entry 2"),
-        ] {
-            assert_eq!(parse_lighter_keys(&text).unwrap_err(), wrong);
-        }
-        let short = parse_lighter_keys("1:abcd").unwrap_err();
-        assert!(short.contains("4 hexadecimal digits") && !short.contains("abcd"));
     }
 
     #[test]

@@ -1,69 +1,75 @@
 //! Secrets: how they are held, and what shape they must have.
 //!
-//! Promises: a secret prints as `<secret>` whatever asks it to print, its memory is wiped when it
-//! is dropped, and a fault says what is wrong with a text without repeating any of it.
-//! Refuses: copying a secret by accident (no `Clone`), comparing two of them, and reading files or
-//! the environment: where a secret comes from is `config`'s business.
+//! Promises: a secret prints as `<secret>` whatever asks it to print, its memory is locked while it
+//! is held and wiped when it is dropped, and a fault says what is wrong with a text without
+//! repeating any of it.
+//! Refuses: copying a secret by accident (no `Clone`), comparing two of them, and reading the
+//! environment: where a secret comes from is `config`'s business.
 
+pub mod bootstrap;
 pub mod ceremony;
+pub mod command;
+pub mod entry;
+pub mod keystore;
+mod locked;
+pub mod log;
+pub mod onboard;
 pub mod onboarding;
+pub mod passphrase;
+pub mod room;
+pub mod shield;
 pub mod throwaway;
 
+use locked::Locked;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::Zeroize;
 
-/// A secret text, such as an API key. Wiped on drop; shown only by [`Secret::expose`].
-pub struct Secret(String);
+/// A secret text, such as an API key. Locked in memory and wiped on drop; shown only by
+/// [`Secret::expose`].
+pub struct Secret(Locked);
 
 impl Secret {
-    /// Takes a text over. The caller's `String` becomes the secret, so nothing is left behind.
+    /// Takes a text over. What was the caller's `String` is wiped, so nothing is left behind.
     pub fn new(text: String) -> Secret {
-        Secret(text)
+        Secret(Locked::take(&mut text.into_bytes()))
+    }
+
+    /// A text that is none itself but is read beside secrets: wiped, and not worth a locked page.
+    pub fn beside(text: String) -> Secret {
+        Secret(Locked::wiped(&mut text.into_bytes()))
     }
 
     /// The text itself, for the one place that must write it into a request.
     pub fn expose(&self) -> &str {
-        &self.0
+        std::str::from_utf8(self.0.bytes()).expect("it was a String when it was taken")
     }
 }
 
-/// A secret of `N` bytes, such as a private key. Wiped on drop.
-pub struct SecretBytes<const N: usize>([u8; N]);
+/// A secret of `N` bytes, such as a private key. Locked in memory, wiped on drop.
+pub struct SecretBytes<const N: usize>(Locked);
 
 impl<const N: usize> SecretBytes<N> {
     /// Takes the bytes over; the caller's copy is wiped.
     pub fn take(bytes: &mut [u8; N]) -> SecretBytes<N> {
-        let secret = SecretBytes(*bytes);
-        bytes.zeroize();
-        secret
+        SecretBytes(Locked::take(bytes))
     }
 
     /// The bytes themselves, for the signer that needs them.
     pub fn expose(&self) -> &[u8; N] {
-        &self.0
+        let bytes = self.0.bytes().as_array();
+        bytes.expect("as many bytes were taken as the type says")
     }
 
     /// As hexadecimal digits without `0x`, still a secret.
     pub fn to_hex(&self) -> Secret {
         let mut text = String::with_capacity(2 * N);
-        for byte in self.0 {
+        for byte in self.expose() {
             for nibble in [byte >> 4, byte & 15] {
                 text.push(char::from_digit(nibble.into(), 16).expect("a nibble is a digit"));
             }
         }
-        Secret(text)
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl<const N: usize> Drop for SecretBytes<N> {
-    fn drop(&mut self) {
-        self.0.zeroize();
+        Secret::new(text)
     }
 }
 
@@ -160,7 +166,7 @@ pub fn lighter_key(text: &str) -> Result<SecretBytes<40>, KeyFault> {
     let mut bytes = [0; 40];
     read_hex(digits, &mut bytes)?;
     let secret = SecretBytes::take(&mut bytes);
-    if secret.0.iter().all(|&byte| byte == 0) {
+    if secret.expose().iter().all(|&byte| byte == 0) {
         return Err(KeyFault::Zero);
     }
     Ok(secret)
@@ -175,6 +181,15 @@ pub fn api_key(text: &str) -> Result<Secret, KeyFault> {
     Ok(Secret::new(text.to_owned()))
 }
 
+/// A short name of a text that nobody keeps secret: four groups of four hexadecimal digits, from
+/// its SHA-256. Two texts that a person writes have the same one with a chance of 2^-64.
+pub fn fingerprint(text: &str) -> String {
+    let hash = Sha256::digest(text);
+    let pairs = hash[..8].chunks(2);
+    let groups: Vec<String> = pairs.map(ceremony::hex).collect();
+    groups.join("-")
+}
+
 fn scalar(text: &str, order: &[u8; 32]) -> Result<SecretBytes<32>, KeyFault> {
     let digits = strip(text);
     if digits.is_empty() || digits.len() > 64 {
@@ -186,10 +201,10 @@ fn scalar(text: &str, order: &[u8; 32]) -> Result<SecretBytes<32>, KeyFault> {
     let mut bytes = [0; 32];
     read_hex(digits, &mut bytes)?;
     let secret = SecretBytes::take(&mut bytes);
-    if secret.0.iter().all(|&byte| byte == 0) {
+    if secret.expose().iter().all(|&byte| byte == 0) {
         return Err(KeyFault::Zero);
     }
-    if secret.0 >= *order {
+    if secret.expose() >= order {
         return Err(KeyFault::AboveOrder);
     }
     Ok(secret)

@@ -16,7 +16,7 @@ mod opening;
 mod paper;
 mod plant;
 mod refresh;
-mod table;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests_rows;
 mod venues;

@@ -4,13 +4,13 @@
 //! traded, each with its reason; an empty table.
 
 use crate::config::Markets;
-use crate::market::units::Bps;
+use crate::market::units::{Bps, Notional, SCALE};
 use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, Market, Name, Venue};
 use crate::session::left_out::{LeftOut, summary};
 use crate::session::market_map::{MarketMap, Pair};
 use crate::venue::Listing;
 use crate::venue::extended::MarketConfig;
-use crate::venue::extended::account::{Fees, MarketInfo};
+use crate::venue::extended::account::{Fees, Leverage, MarketInfo};
 use crate::venue::lighter::account::MarketRow;
 
 /// Extended's flat taker fee, 2.5 bps at 10^-9 (user documentation, trading fees): what is reckoned
@@ -40,6 +40,32 @@ pub struct Table {
 }
 
 impl Table {
+    /// What is wrong with a leverage set on Extended. One is had up to a position's value only: a
+    /// leg that must grow beyond it is refused while the other stands. How much margin it sets
+    /// aside is no matter, as the engine holds a leg's whole notional.
+    pub fn short_leverage(
+        &self,
+        listed: &[MarketInfo],
+        leverages: &[Leverage],
+        most: Notional,
+    ) -> Option<String> {
+        self.markets(Venue::Extended).into_iter().find_map(|traded| {
+            let name = traded.name.as_str();
+            let set = leverages.iter().find(|set| set.market == name)?;
+            let market = listed.iter().find(|market| market.name == traded.name)?;
+            let allowed = market.position_value_at(set.ratio)?;
+            let (ratio, usd) = (set.ratio as f64 / SCALE as f64, allowed.to_usd_f64());
+            (allowed < most).then(|| {
+                format!(
+                    "{name} is set to a leverage of {ratio}, with which the venue takes positions \
+                     up to {usd} USD there, less than MAX_POSITION_SIZE_USD ({}): set a lower \
+                     leverage at the venue, lower MAX_POSITION_SIZE_USD, or leave it out of MARKETS",
+                    most.to_usd_f64()
+                )
+            })
+        })
+    }
+
     /// One venue's markets, in index order.
     pub fn markets(&self, venue: Venue) -> Vec<Market> {
         let of_venue = |instrument: &Instrument| instrument.markets[venue.idx()];

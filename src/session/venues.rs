@@ -5,7 +5,7 @@
 //! only one venue lists, is not open for trading, or has a grid we can't hold.
 
 use crate::config::{Config, ExtendedAccount, LighterAccount, LighterKey, Mode};
-use crate::market::units::{Bps, Nanos, Notional, SCALE, SECOND};
+use crate::market::units::{Bps, Nanos, Notional, SECOND};
 use crate::market::{Market, Venue};
 use crate::net::{Connection, ConnectionLimits, Endpoint, Protocol, TlsClient};
 use crate::selftest;
@@ -167,30 +167,11 @@ impl ExtendedSide<'_> {
         })
     }
 
-    /// A leverage is had up to a position's value only: a leg that must grow beyond it is refused
-    /// while the other stands. How much margin it sets aside is no matter, see Lighter's check.
     fn check_leverage(&self, table: &Table, most: Notional) -> Result<(), SessionError> {
-        for traded in table.markets(Venue::Extended) {
-            let name = traded.name.as_str();
-            let set = self.leverages.iter().find(|set| set.market == name);
-            let mut listed = self.markets.markets.iter();
-            let listed = listed.find(|market| market.name == traded.name);
-            let allowed = |set: &Leverage| listed?.position_value_at(set.ratio);
-            let Some((set, allowed)) = set.and_then(|set| Some((set, allowed(set)?))) else {
-                continue;
-            };
-            if allowed < most {
-                let (ratio, allowed) = (set.ratio as f64 / SCALE as f64, allowed.to_usd_f64());
-                return Err(venue(format!(
-                    "Extended: {name} is set to a leverage of {ratio}, with which the venue takes \
-                     positions up to {allowed} USD there, less than MAX_POSITION_SIZE_USD ({}): \
-                     set a lower leverage at the venue, lower MAX_POSITION_SIZE_USD, or leave it \
-                     out of MARKETS",
-                    most.to_usd_f64()
-                )));
-            }
+        match table.short_leverage(&self.markets.markets, &self.leverages, most) {
+            Some(why) => Err(venue(format!("Extended: {why}"))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn parts(
@@ -480,6 +461,7 @@ pub(super) fn dial_plan(
 mod tests {
     use super::*;
     use crate::config::Markets;
+    use crate::market::units::SCALE;
     use crate::session::tests_rows::{listing, market, row};
 
     #[test]

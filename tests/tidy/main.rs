@@ -109,14 +109,15 @@ fn env_example_is_in_step() {
 /// A new package needs a reason in its commit, and its name here.
 #[test]
 fn dependencies_are_the_agreed_ones() {
-    let agreed: BTreeSet<&str> = "aws-lc-rs axum base64 clap core_affinity criterion crossbeam \
-        dotenvy fixed flate2 futures-sink getrandom goldilocks-crypto hdrhistogram httparse mio \
-        nix num-bigint poseidon-hash proptest rcgen rtrb rusqlite rustix rustls secp256k1 serde \
-        serde_json sha2 sha3 signal-hook simd-json socket2 sonic-rs starknet-crypto \
-        starknet-types-core thread-priority tokio tokio-rustls tungstenite ureq webpki-roots \
-        zeroize"
-        .split_whitespace()
-        .collect();
+    let agreed: BTreeSet<&str> =
+        "argon2 aws-lc-rs axum base64 chacha20poly1305 clap core_affinity \
+        criterion crossbeam dotenvy fixed flate2 futures-sink getrandom goldilocks-crypto \
+        hdrhistogram httparse mio nix num-bigint poseidon-hash proptest rcgen region rtrb rusqlite \
+        rustix rustls secp256k1 serde serde_json sha2 sha3 signal-hook simd-json socket2 sonic-rs \
+        starknet-crypto starknet-types-core thread-priority tokio tokio-rustls tungstenite ureq \
+        webpki-roots zeroize"
+            .split_whitespace()
+            .collect();
     let text = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     for name in dependencies(&text) {
         assert!(

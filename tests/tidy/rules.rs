@@ -641,7 +641,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("secp256k1", &["keys/ceremony.rs"]),
     ("hdrhistogram", &["record/"]),
     ("dotenvy", &["config/"]),
-    ("clap", &["main.rs", "cli.rs"]),
+    ("clap", &["main.rs", "cli.rs", "cli/"]),
     ("signal_hook", &["main.rs", "session/"]),
     ("axum", &["sim/", "watch/"]),
     ("tokio", &["sim/", "watch/"]),
@@ -649,9 +649,21 @@ const DOORS: &[(&str, &[&str])] = &[
     ("futures_sink", &["sim/"]),
     ("rcgen", &["sim/"]),
     ("flate2", &["record/", "sim/", "capture/"]),
-    ("rustix", &["capture/", "stage/host.rs"]),
     ("thread_priority", &["stage/host.rs"]),
     ("nix", &["net/stamp.rs"]),
+    (
+        "rustix",
+        &[
+            "capture/",
+            "keys/log.rs",
+            "keys/passphrase.rs",
+            "keys/shield.rs",
+            "stage/host.rs",
+        ],
+    ),
+    ("argon2", &["keys/keystore.rs"]),
+    ("chacha20poly1305", &["keys/keystore.rs"]),
+    ("region", &["keys/locked.rs", "keys/shield.rs"]),
 ];
 /// Packages for cold rooms only.
 const COLD_PACKAGES: &[&str] = &["serde_json", "serde"];

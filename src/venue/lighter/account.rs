@@ -8,14 +8,14 @@
 //! Sources: *rest*, *fees* in the venue's Sources. Cold: blocks the thread that calls it.
 
 mod bounds;
-mod money;
 mod keys;
+mod money;
 mod orders;
 mod tier;
 mod write;
 
-pub use money::Reader as MoneyReader;
 pub use keys::KeyRow;
+pub use money::Reader as MoneyReader;
 pub use orders::OrderSeen;
 pub use tier::Limits;
 pub use write::Sender;

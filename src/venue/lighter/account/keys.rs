@@ -29,13 +29,15 @@ const ALL_SLOTS: u8 = 255;
 const CODE_NO_KEY: u64 = 21_109;
 
 impl LighterRest {
-    /// The Ethereum address that owns an account, as the venue writes it.
-    pub fn owner(&self, account_index: u64) -> Result<String, RestError> {
-        let path = format!("account?by=index&value={account_index}");
-        let body = self.fetch(&path, None)?;
-        let account = list(&body, "accounts")?.first();
-        let account = account.ok_or(RestError::Malformed("accounts"))?;
-        text(account, "l1_address").map(str::to_owned)
+    /// The Ethereum address that owns the account.
+    pub fn owner(&self, account: u64) -> Result<String, RestError> {
+        let body = self.fetch(&format!("account?by=index&value={account}"), None)?;
+        let row = list(&body, "accounts")?.first();
+        let owner = text(row.ok_or(RestError::Malformed("accounts"))?, "l1_address")?;
+        match owner.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            true => Ok(owner.to_owned()),
+            false => Err(RestError::Malformed("l1_address")),
+        }
     }
 
     /// The keys of every slot that was ever written.

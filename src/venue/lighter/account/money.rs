@@ -88,17 +88,6 @@ impl LighterRest {
         Ok(found)
     }
 
-    /// The Ethereum address that owns the account.
-    pub fn owner(&self, account: u64) -> Result<String, RestError> {
-        let body = self.fetch(&format!("account?by=index&value={account}"), None)?;
-        let row = list(&body, "accounts")?.first();
-        let owner = text(row.ok_or(RestError::Malformed("accounts"))?, "l1_address")?;
-        match owner.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            true => Ok(owner.to_owned()),
-            false => Err(RestError::Malformed("l1_address")),
-        }
-    }
-
     /// From asking for a secure withdrawal to its claim, seconds.
     pub fn withdrawal_delay_s(&self) -> Result<u64, RestError> {
         // The one answer without a `code` of its own.
