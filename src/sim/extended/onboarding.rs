@@ -172,7 +172,8 @@ impl Desk {
         self.is_now(&asked.time)?;
         let number = |text: &str| parse_hex(text).ok_or(Code::InvalidStarknetPublicKey);
         let public_key = number(&body.l2_key)?;
-        let message = starknet_crypto::pedersen_hash(&number(&asked.wallet)?, &public_key);
+        let wallet = wallet_number(&asked.wallet).ok_or(Code::BadRequest)?;
+        let message = starknet_crypto::pedersen_hash(&wallet, &public_key);
         let [r, s] = [&body.l2_signature.r, &body.l2_signature.s].map(|text| parse_hex(text));
         let (r, s) = r.zip(s).ok_or(Code::InvalidStarknetSignature)?;
         match is_signed(&public_key, &message, &r, &s) {
@@ -289,7 +290,9 @@ impl Creation {
                      string time,string action,string host)";
         let mut index = [if self.account_index < 0 { 0xff } else { 0 }; 32];
         index[31] = self.account_index.cast_unsigned();
-        let wallet = parse_hex(&self.wallet).unwrap_or(Felt::ZERO).to_bytes_be();
+        let wallet = wallet_number(&self.wallet)
+            .unwrap_or(Felt::ZERO)
+            .to_bytes_be();
         let mut accepted = [0; 32];
         accepted[31] = u8::from(self.tos_accepted);
         let words = [
@@ -304,6 +307,12 @@ impl Creation {
         let parts = [hash(&domain.concat()), hash(&words.concat())].concat();
         hash(&[b"\x19\x01", &parts[..]].concat())
     }
+}
+
+/// An address as a number. Unlike other numbers it is written with its leading zeros.
+fn wallet_number(address: &str) -> Option<Felt> {
+    let digits = address.strip_prefix("0x")?;
+    parse_hex(&format!("0x{}", digits.trim_start_matches('0')))
 }
 
 fn hash(bytes: &[u8]) -> [u8; 32] {
@@ -343,7 +352,7 @@ mod tests {
             let body: Registration = read(body.as_bytes()).unwrap();
             let address = case["input"]["eth_address"].as_str().unwrap();
             let public_key = parse_hex(&body.l2_key).unwrap();
-            let wallet = parse_hex(address).unwrap();
+            let wallet = wallet_number(address).unwrap();
             let message = starknet_crypto::pedersen_hash(&wallet, &public_key);
             let [r, s] = [&body.l2_signature.r, &body.l2_signature.s];
             let [r, s] = [r, s].map(|text| parse_hex(text).unwrap());
