@@ -1,19 +1,20 @@
 //! The command line: one short arm per command. Text for people goes to standard output, or to
 //! standard error when `--json` puts an object on the last line of standard output.
 
+#[path = "main/check.rs"]
+mod check;
 #[path = "main/keys.rs"]
 mod keys;
 
 use clap::Parser;
+use keys::shielded;
 use parallax::breaker::{self, BreakerError};
-use parallax::check::{host, venues};
+use parallax::check::venues;
 use parallax::cli::{
-    Balance, Breaker, BreakerCommand, Check, Cli, Command, Flatten, Rebalance, Report, Run,
-    Selftest, Unlocking,
+    Balance, Breaker, BreakerCommand, Cli, Command, Flatten, Rebalance, Report, Run, Selftest,
 };
-use parallax::config::{Accounts, Config, Holdings, Mode, Place, Purpose, Seats, is_configured};
+use parallax::config::{Accounts, Config, Holdings, Mode, Place, Purpose, is_configured};
 use parallax::flatten::{self, FlattenError, Options};
-use parallax::keys::passphrase::Unlock;
 use parallax::keys::room::KeysError;
 use parallax::keys::shield;
 use parallax::market::Name;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         Command::Balance(flags) => balance(&flags),
         Command::Rebalance(flags) => rebalance(&flags),
         Command::Report(flags) => compare(&flags),
-        Command::Check(flags) => check(&flags),
+        Command::Check(flags) => check::check(&flags),
         Command::Keys(flags) => keys::keys(&flags),
         Command::Selftest(flags) => selftest(&flags),
         #[cfg(feature = "sim")]
@@ -157,14 +158,6 @@ fn finish(done: Done) -> ExitCode {
             ExitCode::from(failure.status)
         }
     }
-}
-
-/// Before the first key is read: no core dumps, and memory that can be locked.
-fn shielded(unlocking: &Unlocking) -> Result<Unlock, Failure> {
-    if let Some(note) = shield::raise()? {
-        eprintln!("parallax: {note}");
-    }
-    Ok(unlocking.unlock())
 }
 
 fn run_venues(run: &Run) -> ExitCode {
@@ -287,66 +280,6 @@ fn compare(flags: &Report) -> Done {
         write!(std::io::stdout().lock(), "{compared}")?;
     }
     Ok(true)
-}
-
-/// Both preflights, or the one that was asked for.
-fn check(flags: &Check) -> Done {
-    let is_both = flags.venues == flags.host;
-    let venues = match flags.venues || is_both {
-        true => Some(check_venues(flags)?),
-        false => None,
-    };
-    let host = match flags.host || is_both {
-        true => Some(check_host(flags)?),
-        false => None,
-    };
-    let is_well = venues.as_ref().is_none_or(venues::Found::is_good)
-        && host.as_ref().is_none_or(host::Findings::is_well);
-    let mut told = String::new();
-    let mut json = serde_json::Map::new();
-    for (text, object) in [
-        venues.map(|found| (found.to_string(), found.json())),
-        host.map(|found| (found.to_string(), found.json())),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        told += &text;
-        if let serde_json::Value::Object(object) = object {
-            json.extend(object);
-        }
-    }
-    if flags.json {
-        eprint!("{told}");
-        writeln!(
-            std::io::stdout().lock(),
-            "{}",
-            serde_json::Value::Object(json)
-        )?;
-    } else {
-        write!(std::io::stdout().lock(), "{told}")?;
-    }
-    Ok(is_well)
-}
-
-fn check_venues(flags: &Check) -> Result<venues::Found, Failure> {
-    let unlock = shielded(&flags.unlocking)?;
-    let config = Config::unlocked(flags.env.as_deref(), &unlock, Purpose::Check);
-    let config = config.map_err(|faults| Failure::of(&faults, true))?;
-    Ok(venues::check(&config, flags.set, Clock::new()))
-}
-
-fn check_host(flags: &Check) -> Result<host::Findings, Failure> {
-    let seats = Seats::from_env(flags.env.as_deref());
-    let seats = seats.map_err(|faults| Failure::of(&faults, true))?;
-    let is_shown = std::io::stderr().is_terminal();
-    let seating = session::limits::seating(&seats);
-    let found = host::examine(&seating, flags.seconds, Clock::new(), &|core| {
-        if is_shown {
-            eprintln!("watching core {core} for {} s", flags.seconds);
-        }
-    });
-    found.map_err(|error| Failure::of(&error, true))
 }
 
 fn selftest(flags: &Selftest) -> Done {

@@ -24,7 +24,7 @@ pub use acknowledgement::disarms;
 pub use fault::{Fault, Faults};
 pub use machine::{Machine, Seats};
 pub use names::{KEYS, Key, Kind, Tighten};
-pub use raw::{default_file, process_environment};
+pub use raw::{credentials_dir, default_file, process_environment};
 pub use treasury::{Holdings, Treasury};
 pub use url::{Protocol, Url, UrlFault};
 
@@ -103,11 +103,6 @@ pub enum Purpose {
     Check,
     /// For public data.
     Public,
-}
-
-/// Where the service manager puts credentials for this process (systemd.exec(5)).
-pub fn credentials_dir() -> Option<PathBuf> {
-    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
 fn from_env(file: Option<&Path>) -> Raw {

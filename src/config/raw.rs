@@ -145,6 +145,11 @@ pub fn default_file() -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
+/// Where the service manager puts credentials for this process (systemd.exec(5)).
+pub fn credentials_dir() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
 /// A relative path in XDG_STATE_HOME counts as none, by the specification.
 fn state_home(process: &[(String, String)]) -> Option<PathBuf> {
     let absolute = |name: &str| {

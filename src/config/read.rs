@@ -27,9 +27,8 @@ pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
     };
     let auto_execution = reader.word("AUTO_EXECUTION_ENABLED") == "true";
     // On paper a throwaway key signs where there is no other.
-    let need = Need::of(mode, purpose);
-    let extended = reader.extended(need);
-    let lighter = reader.lighter(need);
+    let extended = reader.extended(Need::of(mode, purpose));
+    let lighter = reader.lighter(Need::of(mode, purpose));
     let markets = reader.markets();
     let seats = reader.seats();
     let machine = reader.machine();
@@ -50,8 +49,6 @@ pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
         reader.note_paper(on_drain);
     }
     let state_dir = reader.state_dir();
-    let treasury = reader.treasury();
-    let fingerprint = reader.fingerprint(extra_root_pem.as_deref());
     reader.note_unused();
     // Without its addresses there is no `Config` to judge further.
     let (Some(extended), Some(lighter)) = (extended, lighter) else {
@@ -64,7 +61,6 @@ pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
         markets,
         seats,
         machine,
-        extra_root_pem,
         extended,
         lighter,
         limits,
@@ -73,8 +69,9 @@ pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
         on_drain,
         drain_s,
         state_dir,
-        treasury,
-        fingerprint,
+        treasury: reader.treasury(),
+        fingerprint: reader.fingerprint(extra_root_pem.as_deref()),
+        extra_root_pem,
         notes: std::mem::take(&mut reader.notes),
     };
     if mode == Mode::Live && purpose != Purpose::Public && !config.is_loopback() {

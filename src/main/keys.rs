@@ -1,14 +1,23 @@
 //! `parallax keys`: from flags to what is done.
 
-use crate::{Done, Failure, shielded};
-use parallax::cli::{BootstrapVenue, ImportWhat, Keys, KeysCommand, OnboardVenue};
+use crate::{Done, Failure};
+use parallax::cli::{BootstrapVenue, ImportWhat, Keys, KeysCommand, OnboardVenue, Unlocking};
 use parallax::config::Ceremony;
 use parallax::keys::bootstrap::{self, Bootstrap, Owner};
 use parallax::keys::command::{self, Import};
 use parallax::keys::onboard;
 use parallax::keys::passphrase::Unlock;
 use parallax::keys::room::{KeysError, Room, Said};
+use parallax::keys::shield;
 use std::io::Write;
+
+/// Before the first key is read: no core dumps, and memory that can be locked.
+pub fn shielded(unlocking: &Unlocking) -> Result<Unlock, Failure> {
+    if let Some(note) = shield::raise()? {
+        eprintln!("parallax: {note}");
+    }
+    Ok(unlocking.unlock())
+}
 
 pub fn keys(flags: &Keys) -> Done {
     let unlock = shielded(&flags.unlocking)?;

@@ -11,7 +11,27 @@ use crate::scanner::board::Touch;
 use crate::scanner::enter::Chance;
 use crate::scanner::spread::Haircut;
 
+/// Most marks, indexes and rates of one venue in a turn.
+const REFERENCES_PER_TURN: usize = 16;
+
 impl Scanner {
+    /// Takes what risk is judged by; rare beside the deltas.
+    pub(super) fn take_references(&mut self) -> usize {
+        let mut work = 0;
+        for venue in VENUES {
+            for _ in 0..REFERENCES_PER_TURN {
+                let Some(reference) = self.references[venue.idx()].pop() else {
+                    break;
+                };
+                work += 1;
+                if let Some(board) = self.boards.get_mut(reference.instrument.idx()) {
+                    board.note(venue, &reference);
+                }
+            }
+        }
+        work
+    }
+
     /// Shows an instrument's touches. What became of edges whose orders would have been matched by
     /// now is told, and the bands of hedges follow what it taught.
     #[inline]

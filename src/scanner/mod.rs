@@ -96,8 +96,6 @@ const DELTAS_PER_TURN: usize = 256;
 /// Most reports of one venue, and control words, in a turn.
 const REPORTS_PER_TURN: usize = 256;
 const CONTROLS_PER_TURN: usize = 16;
-/// Most marks, indexes and rates of one venue in a turn.
-const REFERENCES_PER_TURN: usize = 16;
 /// Words of the dirty set: one bit per slot. And of the uneven set: one bit per instrument.
 const DIRTY_LEN: usize = INSTRUMENTS_MAX * SLOTS_MAX / 64;
 const UNEVEN_LEN: usize = INSTRUMENTS_MAX / 64;
@@ -366,23 +364,6 @@ impl Scanner {
             }
         }
         CONTROLS_PER_TURN
-    }
-
-    /// Takes what risk is judged by; rare beside the deltas.
-    fn take_references(&mut self) -> usize {
-        let mut work = 0;
-        for venue in VENUES {
-            for _ in 0..REFERENCES_PER_TURN {
-                let Some(reference) = self.references[venue.idx()].pop() else {
-                    break;
-                };
-                work += 1;
-                if let Some(board) = self.boards.get_mut(reference.instrument.idx()) {
-                    board.note(venue, &reference);
-                }
-            }
-        }
-        work
     }
 
     /// Mirrors a bounded chunk of each venue's deltas, looking at the end of each message.
