@@ -382,7 +382,11 @@ impl<F: Feed> Stage for FeedStage<F> {
             from = lane + 1;
             work += self.drain_lane(lane);
         }
-        work + self.catch_up(now)
+        work += self.catch_up(now);
+        if work == 0 {
+            self.parts.lanes.acknowledge();
+        }
+        work
     }
 
     fn housekeeping(&mut self, now: Nanos) {

@@ -253,6 +253,15 @@ impl Connection {
         }
     }
 
+    /// Pays what acknowledgement is owed for what was read. Off the path: an order that a message
+    /// caused has gone before.
+    #[inline]
+    pub(super) fn acknowledge(&mut self) {
+        if let State::Live { pipe, .. } = &mut self.state {
+            pipe.socket.acknowledge();
+        }
+    }
+
     /// The loop of the live state: look in the inbox, then fetch as little as possible, and again.
     /// The reason to go down comes only when all whole messages before it were handed out.
     #[inline]

@@ -20,6 +20,8 @@ pub struct Lanes {
     poller: Poller,
     /// Lanes that may have something to say.
     ready: LaneSet,
+    /// Lanes that said something since they last were acknowledged.
+    heard: LaneSet,
     dials: Dials,
     /// Whose turn it is to dial: lanes that keep failing must not use up the others' budget.
     dial_first: usize,
@@ -41,6 +43,7 @@ impl Lanes {
             connections,
             poller: Poller::new()?,
             ready: LaneSet::default(),
+            heard: LaneSet::default(),
             dials: Dials::new(seed),
             dial_first: 0,
         })
@@ -113,10 +116,21 @@ impl Lanes {
             }
             return None;
         };
+        self.heard.insert(lane);
         if let Found::Down(DownReason::Refused { status }) = found {
             self.dials.note_refusal(status, now);
         }
         Some(connection.show(found))
+    }
+
+    /// Acknowledges what the lanes have said. For a turn that found nothing to do: whatever the
+    /// messages caused has left by then.
+    #[inline]
+    pub fn acknowledge(&mut self) {
+        while let Some(lane) = self.heard.next(0) {
+            self.heard.remove(lane);
+            self.connections[lane].acknowledge();
+        }
     }
 
     /// Sends a WebSocket message. What can't leave means that the lane is going down: `Down` will

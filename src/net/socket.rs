@@ -126,6 +126,8 @@ pub(super) struct Socket {
     stamps: Option<Stamps>,
     /// Reads and writes so far.
     pub(super) calls: SystemCalls,
+    /// Something was read and its acknowledgement may still be owed.
+    owes_word: bool,
 }
 
 impl Socket {
@@ -158,6 +160,7 @@ impl Socket {
             ready: Ready::default(),
             stamps: None,
             calls: SystemCalls::default(),
+            owes_word: false,
         })
     }
 
@@ -220,6 +223,7 @@ impl Socket {
             match read {
                 Ok(count) => {
                     self.ready.is_readable = count == out.len() || self.ready.is_read_closed;
+                    self.owes_word = true;
                     return Ok(Some(count));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -229,6 +233,23 @@ impl Socket {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Acknowledges what was read, where that was left for later, and asks for it to be left for
+    /// later again. Else the kernel does it inside of a read, every now and then, and the message
+    /// that was read waits for it: 2.4 us on loopback, where a read takes 0.6. Best effort; other
+    /// systems than Linux keep their own way.
+    #[inline]
+    pub(super) fn acknowledge(&mut self) {
+        if !std::mem::take(&mut self.owes_word) {
+            return;
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let options = SockRef::from(&self.stream);
+            let _ = options.set_tcp_quickack(true);
+            let _ = options.set_tcp_quickack(false);
         }
     }
 
@@ -295,6 +316,11 @@ mod tests {
         assert_eq!(socket.read(&mut out).unwrap(), Some(8));
         assert_eq!(socket.read(&mut out).unwrap(), Some(2));
         assert!(!socket.ready.is_readable);
+        assert!(socket.owes_word);
+        socket.acknowledge();
+        assert!(!socket.owes_word, "once for all that was read");
+        #[cfg(target_os = "linux")]
+        assert!(!SockRef::from(&socket.stream).tcp_quickack().unwrap());
         drop(peer);
         wait(&mut poller, &mut socket, |it| it.ready.is_readable);
         assert_eq!(socket.read(&mut out).unwrap(), Some(0));

@@ -120,7 +120,7 @@ pub fn parse_frame(bytes: &[u8], data_bytes_max: usize) -> Result<Option<Frame>,
 }
 
 /// Writes one whole masked client frame into `out` and returns its length; `None` when it does not
-/// fit. Masking copies: the payload is read once and written once.
+/// fit.
 pub fn write_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4], out: &mut [u8]) -> Option<usize> {
     let len = payload.len();
     let header_len = match len {
@@ -142,10 +142,16 @@ pub fn write_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4], out: &mut [u8]
         }
     }
     frame[header_len..header_len + 4].copy_from_slice(&mask);
-    for (to, from) in frame[header_len + 4..].chunks_mut(4).zip(payload.chunks(4)) {
-        for ((to, from), key) in to.iter_mut().zip(from).zip(mask) {
-            *to = from ^ key;
-        }
+    let body = &mut frame[header_len + 4..];
+    body.copy_from_slice(payload);
+    // Eight bytes at a time: the mask repeats every four, so twice of it fits every word.
+    let key = u64::from_ne_bytes(std::array::from_fn(|at| mask[at % 4]));
+    let (words, rest) = body.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(mask.into_iter().cycle()) {
+        *byte ^= key;
     }
     Some(header_len + 4 + len)
 }
