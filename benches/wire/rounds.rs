@@ -23,6 +23,8 @@ const PARTS: usize = 2;
 const SLOW: usize = 80;
 /// An edge is over 50 ms after it has gone.
 const PAUSE: Duration = Duration::from_millis(80);
+/// Time for the engine to take in what it was told.
+const SETTLE: Duration = Duration::from_millis(20);
 /// A gateway signs a ready order a millisecond, idle.
 const RUNG_EVERY: Duration = Duration::from_micros(1_200);
 /// Events told, latest first, when a round can't go on.
@@ -305,7 +307,7 @@ impl Round<'_> {
     /// Connections, books that are trusted, a few pairs in both directions.
     fn warm_up(&mut self) {
         self.serve_until("connections", Venues::is_complete);
-        self.serve_for(Duration::from_millis(20));
+        self.serve_for(SETTLE);
         for _ in 0..4 {
             for market in 0..MARKETS {
                 for venue in VENUES {
@@ -314,7 +316,7 @@ impl Round<'_> {
                 }
             }
         }
-        self.serve_for(Duration::from_millis(20));
+        self.serve_for(SETTLE);
         for pair in 0..WARM {
             let (market, _) = self.next();
             let shape = [Shape::Up, Shape::Down][pair % 2];
@@ -333,6 +335,12 @@ impl Round<'_> {
     fn pause(&mut self, signing: Signing) {
         self.serve_until("a flat account", Venues::is_flat);
         self.serve_for(PAUSE);
+        // An episode is over when a look has found its edge gone for long enough.
+        for market in 0..MARKETS {
+            self.venues.tick(self.lead, market, Shape::Calm);
+            self.venues.serve();
+        }
+        self.serve_for(SETTLE);
         if signing != Signing::Ready {
             return;
         }
@@ -348,10 +356,10 @@ impl Round<'_> {
                     price,
                     size,
                 });
-                self.engine
-                    .foresight
-                    .push(rung)
-                    .expect("the gateway reads on");
+                // A gateway that has no time yet reads on later.
+                while self.engine.foresight.push(rung).is_err() {
+                    self.serve_for(RUNG_EVERY);
+                }
                 self.serve_for(RUNG_EVERY);
             }
         }
