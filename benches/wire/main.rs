@@ -3,17 +3,17 @@
 //! `cargo bench --bench wire`. Two simulated venues on one core and the engine's own stages fused
 //! on another meet over loopback TLS; the venues take the time, outside of both. Beside it, in the
 //! same run and in alternating rounds: BASE, an echo of rustls and tungstenite that spins, with an
-//! order made long ago; and plain TCP. What is told are ratios between best rounds, since those
-//! agree from run to run. A run on a machine whose floor is noisy, or whose base is handicapped,
-//! is repeated while there is time, and then discarded: the exit status says so.
-//!
-//! A tick is 22 levels, about 1 KB, and moves a market 15 bps; the first leg of a pair answers
-//! it. The venue fills it, its hedge and, after a second tick that moves the market back, both
-//! exits; then the next market has its turn. So every second tick is timed, for the base as well.
-//! Nonce points and ready orders are made in pauses, as two cores leave no other time, and used up
-//! in what is timed. All orders of all pairs are judged after the run (`judge.rs`).
+//! order made long ago; and plain TCP. Told are ratios between best rounds, since those agree from
+//! run to run. A run whose floor is noisy, or whose base is handicapped, is repeated while there is
+//! time, and then discarded: the exit status says so.
 //!
 //! `-- --steps` also tells how long each step of the engine took; `-- --rounds 2` is soon over.
+
+// A tick is 22 levels, about 1 KB, and moves a market 15 bps; the first leg of a pair answers it.
+// The venue fills it, its hedge and, after a second tick that moves the market back, both exits;
+// then the next market has its turn. So every second tick is timed, for the base as well. Nonce
+// points and ready orders are made in pauses, as two cores leave no other time, and used up in what
+// is timed. All orders of all pairs are judged after the run (`judge.rs`).
 
 mod books;
 mod echo;

@@ -3,6 +3,7 @@
 //! `venues` proves accounts, keys and terms; `host` grades this machine. Promises: every row says
 //! what is, what is wanted, why, and the fix.
 
+pub mod found;
 pub mod host;
 pub mod jitter;
 mod kernel;

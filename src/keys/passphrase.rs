@@ -184,8 +184,7 @@ fn read_line(file: &mut impl Read, line: &mut [u8]) -> Result<usize, PassphraseE
     let mut len = 0;
     loop {
         let mut byte = [0];
-        let count = file.read(&mut byte);
-        match count.map_err(PassphraseError::Terminal)? {
+        match read_byte(file, &mut byte)? {
             0 if len == 0 => return Err(PassphraseError::TooFew),
             0 => return Ok(len),
             _ if byte[0] == b'\n' && line[..len].ends_with(b"\r") => return Ok(len - 1),
@@ -194,6 +193,16 @@ fn read_line(file: &mut impl Read, line: &mut [u8]) -> Result<usize, PassphraseE
         }
         byte.zeroize();
         len += 1;
+    }
+}
+
+/// 0 at the end. A signal in between, such as that of a resized window, is no error.
+fn read_byte(input: &mut impl Read, byte: &mut [u8; 1]) -> Result<usize, PassphraseError> {
+    loop {
+        match input.read(byte) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            count => return count.map_err(PassphraseError::Terminal),
+        }
     }
 }
 
@@ -228,8 +237,7 @@ fn type_line(input: &mut impl Read, line: &mut [u8]) -> Result<usize, Passphrase
     let mut len = 0_usize;
     loop {
         let mut byte = [0];
-        let count = input.read(&mut byte);
-        match (count.map_err(PassphraseError::Terminal)?, byte[0]) {
+        match (read_byte(input, &mut byte)?, byte[0]) {
             (0, _) | (_, 3 | 4) => return Err(PassphraseError::GivenUp),
             (_, b'\n' | b'\r') => return Ok(len),
             (_, 8 | 127) => {

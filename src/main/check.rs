@@ -2,6 +2,7 @@
 
 use crate::keys::shielded;
 use crate::{Done, Failure};
+use parallax::check::found::Found;
 use parallax::check::{host, venues};
 use parallax::cli::Check;
 use parallax::config::{Config, Purpose, Seats};
@@ -21,7 +22,7 @@ pub fn check(flags: &Check) -> Done {
         true => Some(check_host(flags)?),
         false => None,
     };
-    let is_well = venues.as_ref().is_none_or(venues::Found::is_good)
+    let is_well = venues.as_ref().is_none_or(Found::is_good)
         && host.as_ref().is_none_or(host::Findings::is_well);
     let mut told = String::new();
     let mut json = Map::new();
@@ -46,7 +47,7 @@ pub fn check(flags: &Check) -> Done {
     Ok(is_well)
 }
 
-fn check_venues(flags: &Check) -> Result<venues::Found, Failure> {
+fn check_venues(flags: &Check) -> Result<Found, Failure> {
     let unlock = shielded(&flags.unlocking)?;
     let config = Config::unlocked(flags.env.as_deref(), &unlock, Purpose::Check);
     let config = config.map_err(|faults| Failure::of(&faults, true))?;

@@ -49,21 +49,24 @@ impl Table {
         leverages: &[Leverage],
         most: Notional,
     ) -> Option<String> {
-        self.markets(Venue::Extended).into_iter().find_map(|traded| {
-            let name = traded.name.as_str();
-            let set = leverages.iter().find(|set| set.market == name)?;
-            let market = listed.iter().find(|market| market.name == traded.name)?;
-            let allowed = market.position_value_at(set.ratio)?;
-            let (ratio, usd) = (set.ratio as f64 / SCALE as f64, allowed.to_usd_f64());
-            (allowed < most).then(|| {
-                format!(
-                    "{name} is set to a leverage of {ratio}, with which the venue takes positions \
-                     up to {usd} USD there, less than MAX_POSITION_SIZE_USD ({}): set a lower \
-                     leverage at the venue, lower MAX_POSITION_SIZE_USD, or leave it out of MARKETS",
-                    most.to_usd_f64()
-                )
+        self.markets(Venue::Extended)
+            .into_iter()
+            .find_map(|traded| {
+                let name = traded.name.as_str();
+                let set = leverages.iter().find(|set| set.market == name)?;
+                let market = listed.iter().find(|market| market.name == traded.name)?;
+                let allowed = market.position_value_at(set.ratio)?;
+                let (ratio, usd) = (set.ratio as f64 / SCALE as f64, allowed.to_usd_f64());
+                (allowed < most).then(|| {
+                    format!(
+                        "{name} is set to a leverage of {ratio}, with which the venue takes \
+                         positions up to {usd:.2} USD there, less than MAX_POSITION_SIZE_USD \
+                         ({:.2}): set a lower leverage at the venue, lower \
+                         MAX_POSITION_SIZE_USD, or leave it out of MARKETS",
+                        most.to_usd_f64()
+                    )
+                })
             })
-        })
     }
 
     /// One venue's markets, in index order.

@@ -534,8 +534,8 @@ mod tests {
         for part in [
             "BTC-USD",
             "leverage of 26",
-            "up to 4000 USD",
-            "MAX_POSITION_SIZE_USD (4001)",
+            "up to 4000.00 USD",
+            "MAX_POSITION_SIZE_USD (4001.00)",
         ] {
             assert!(why.contains(part), "{why}");
         }

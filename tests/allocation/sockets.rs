@@ -25,6 +25,8 @@ use parallax::venue::points::Point;
 use parallax::venue::{Call, Feed, Heard, Lane, Orders, OutKind, Outbox, Reports, Signing};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tungstenite::{Message, WebSocket, accept};
@@ -77,12 +79,17 @@ impl Point for Blank {
 }
 
 /// Every order is one short message, every answer accepts it.
-struct Short;
+struct Short {
+    /// The lane is up.
+    is_up: Arc<AtomicBool>,
+}
 
 impl Orders for Short {
     type Point = Blank;
 
-    fn on_link(&mut self, _: Lane, _: bool, _: Nanos, _: &mut Reports, _: &mut Outbox) {}
+    fn on_link(&mut self, _: Lane, is_up: bool, _: Nanos, _: &mut Reports, _: &mut Outbox) {
+        self.is_up.store(is_up, Ordering::Relaxed);
+    }
 
     fn sign(
         &mut self,
@@ -130,6 +137,8 @@ struct Rig {
     reports: Rx<Report>,
     journals: [Rx<Event>; 2],
     clock: Clock,
+    /// The gateway may send.
+    is_up: Arc<AtomicBool>,
 }
 
 impl Rig {
@@ -139,7 +148,7 @@ impl Rig {
             let limits = ConnectionLimits::default();
             Lanes::new(vec![Connection::new(endpoint, 0, tls, limits, 1)]).unwrap()
         };
-        let clock = Clock::new();
+        let (clock, is_up) = (Clock::new(), Arc::new(AtomicBool::new(false)));
         let (deltas_tx, deltas) = link("deltas", 1_024);
         let (orders, requests) = link("orders", 16);
         let (reports_tx, reports) = link("reports", 64);
@@ -153,7 +162,9 @@ impl Rig {
             clock,
         };
         let gateway = gateway::Parts {
-            orders: Short,
+            orders: Short {
+                is_up: Arc::clone(&is_up),
+            },
             points: Ahead::new(link("points", 4).1),
             lanes: lanes(&urls[1]),
             requests,
@@ -170,16 +181,17 @@ impl Rig {
             reports,
             journals: [feed_journal.1, gateway_journal.1],
             clock,
+            is_up,
         }
     }
 
-    /// Turns both until the venues have accepted.
+    /// Turns both until the venues have accepted and the gateway has heard of it.
     fn come_up<T>(&mut self, venues: [JoinHandle<T>; 2]) -> [T; 2] {
         let is_over = |venues: &[JoinHandle<T>; 2]| venues.iter().all(JoinHandle::is_finished);
-        while !is_over(&venues) {
+        while !is_over(&venues) || !self.is_up.load(Ordering::Relaxed) {
             self.turn();
         }
-        // The last of the handshake is read.
+        // The last of the feed's handshake is read.
         (0..100).for_each(|_| self.turn());
         venues.map(|venue| venue.join().unwrap())
     }
@@ -301,7 +313,6 @@ fn a_tick_and_its_order_are_one_look_one_read_one_write() {
 fn with_tls_the_calls_are_the_same_and_the_library_is_counted() {
     use rustls::pki_types::PrivateKeyDer;
     use rustls::{ServerConfig, ServerConnection, StreamOwned};
-    use std::sync::Arc;
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

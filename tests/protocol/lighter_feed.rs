@@ -964,33 +964,36 @@ fn recorded_statistics_are_references() {
         ReferenceKind::Index,
         ReferenceKind::Funding,
     );
+    let left = ReferenceKind::OpenInterestLeft;
+    // A limit of 2^56 is none.
     for (kind, instrument, values) in [
         (
             "ws market_stats_subscribed_single",
             1,
-            [
+            &[
                 (funding, -28_000),
                 (index, 64_400_100_000_000),
                 (mark, 64_356_300_000_000),
-            ],
+            ][..],
         ),
         (
             "ws market_stats_update_all",
             0,
-            [
+            &[
                 (index, 2_064_480_000_000),
                 (mark, 2_064_470_000_000),
                 (funding, 10),
-            ],
+                (left, 22_749_158_900_000),
+            ][..],
         ),
         (
             "ws update/market_stats",
             0,
-            [
+            &[
                 (index, 3_335_040_000_000),
                 (mark, 3_335_090_000_000),
                 (funding, 57_000),
-            ],
+            ][..],
         ),
     ] {
         let mut rig = Rig::live();
