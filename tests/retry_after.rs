@@ -159,15 +159,18 @@ fn row_13_the_next_request_comes_when_the_venue_wants_it() {
     strike(&sim.description.lighter.rest, "/api/v1/sendTxBatch");
     let clock = Clock::new();
     let begun = clock.now();
-    (ours.start(begun), theirs.start(begun));
+    ours.start(begun);
+    theirs.start(begun);
     let (mut number, mut beat) = (0, begun);
     while clock.now().since(begun) < RUN_MS * MS {
         let now = clock.now();
-        (ours.turn(now), theirs.turn(now));
+        ours.turn(now);
+        theirs.turn(now);
         if now >= beat {
             beat = now.plus(100 * MS);
             number += 1;
-            (ours.housekeeping(now), theirs.housekeeping(now));
+            ours.housekeeping(now);
+            theirs.housekeeping(now);
             let _ = ask.push(question(number));
         }
         std::thread::sleep(Duration::from_millis(1));
