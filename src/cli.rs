@@ -136,24 +136,32 @@ impl Default for Demo {
     }
 }
 
-/// `parallax run`.
+/// What every command on the accounts is asked with.
 #[derive(Debug, Default, Args)]
-pub struct Run {
+pub struct Asked {
     /// Read settings from this file; the environment wins over it. Default: .env here, if any.
     #[arg(long, value_name = "FILE")]
     pub env: Option<PathBuf>,
-    /// Drain and end after this time. Default: run until stopped.
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
-    pub seconds: Option<u64>,
-    /// Write the latency of each step to this folder, as .hgrm files in nanoseconds.
-    #[arg(long, value_name = "DIR")]
-    pub hgrm: Option<PathBuf>,
     /// Print one JSON object on the last line of standard output; text goes to standard error.
     #[arg(long)]
     pub json: bool,
     /// The passphrase of the keystore, where one is set.
     #[command(flatten)]
     pub unlocking: Unlocking,
+}
+
+/// `parallax run`.
+#[derive(Debug, Default, Args)]
+pub struct Run {
+    /// Drain and end after this time. Default: run until stopped.
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub seconds: Option<u64>,
+    /// Write the latency of each step to this folder, as .hgrm files in nanoseconds.
+    #[arg(long, value_name = "DIR")]
+    pub hgrm: Option<PathBuf>,
+    /// Settings, and how it is told.
+    #[command(flatten)]
+    pub asked: Asked,
 }
 
 /// `parallax flatten`.
@@ -166,15 +174,9 @@ pub struct Flatten {
     /// Do it. Without this nothing is sent.
     #[arg(long)]
     pub execute: bool,
-    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
-    #[arg(long, value_name = "FILE")]
-    pub env: Option<PathBuf>,
-    /// Print one JSON object on the last line of standard output; text goes to standard error.
-    #[arg(long)]
-    pub json: bool,
-    /// The passphrase of the keystore, where one is set.
+    /// Settings, and how it is told.
     #[command(flatten)]
-    pub unlocking: Unlocking,
+    pub asked: Asked,
 }
 
 /// `parallax balance`.
@@ -183,29 +185,17 @@ pub struct Balance {
     /// Take the drift that there is as explained, for this reason, which is kept.
     #[arg(long, value_name = "REASON")]
     pub accept: Option<String>,
-    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
-    #[arg(long, value_name = "FILE")]
-    pub env: Option<PathBuf>,
-    /// Print one JSON object on the last line of standard output; text goes to standard error.
-    #[arg(long)]
-    pub json: bool,
-    /// The passphrase of the keystore, where one is set.
+    /// Settings, and how it is told.
     #[command(flatten)]
-    pub unlocking: Unlocking,
+    pub asked: Asked,
 }
 
 /// `parallax rebalance`.
 #[derive(Debug, Args)]
 pub struct Rebalance {
-    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
-    #[arg(long, value_name = "FILE")]
-    pub env: Option<PathBuf>,
-    /// Print one JSON object on the last line of standard output; text goes to standard error.
-    #[arg(long)]
-    pub json: bool,
-    /// The passphrase of the keystore, where one is set.
+    /// Settings, and how it is told.
     #[command(flatten)]
-    pub unlocking: Unlocking,
+    pub asked: Asked,
 }
 
 /// `parallax breaker`.
@@ -252,15 +242,9 @@ pub struct Check {
     /// Put markets of Lighter that are traded and have isolated margin to cross.
     #[arg(long)]
     pub set: bool,
-    /// Read settings from this file; the environment wins over it. Default: .env here, if any.
-    #[arg(long, value_name = "FILE")]
-    pub env: Option<PathBuf>,
-    /// Print one JSON object on the last line of standard output; text goes to standard error.
-    #[arg(long)]
-    pub json: bool,
-    /// The passphrase of the keystore, where one is set.
+    /// Settings, and how it is told.
     #[command(flatten)]
-    pub unlocking: Unlocking,
+    pub asked: Asked,
 }
 
 /// `parallax sim`.

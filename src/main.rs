@@ -161,11 +161,11 @@ fn finish(done: Done) -> ExitCode {
 }
 
 fn run_venues(run: &Run) -> ExitCode {
-    let unlock = match shielded(&run.unlocking) {
+    let unlock = match shielded(&run.asked.unlocking) {
         Ok(unlock) => unlock,
         Err(failure) => return finish(Err(failure)),
     };
-    let config = match Config::unlocked(run.env.as_deref(), &unlock, Purpose::Run) {
+    let config = match Config::unlocked(run.asked.env.as_deref(), &unlock, Purpose::Run) {
         Ok(config) => config,
         Err(faults) => {
             eprintln!("{faults}");
@@ -194,15 +194,15 @@ fn run_venues(run: &Run) -> ExitCode {
     finish((|| {
         let outcome = session::run(job, &Signals::watch()?)?;
         let facts = facts(&outcome, mode, is_simulated, None);
-        print(&outcome, &facts, run.json, |_| {})?;
+        print(&outcome, &facts, run.asked.json, |_| {})?;
         save(&outcome, run.hgrm.as_deref())?;
         Ok(outcome.is_clean())
     })())
 }
 
 fn flatten(flags: &Flatten) -> Done {
-    let unlock = shielded(&flags.unlocking)?;
-    let accounts = Accounts::from_env(flags.env.as_deref(), &unlock);
+    let unlock = shielded(&flags.asked.unlocking)?;
+    let accounts = Accounts::from_env(flags.asked.env.as_deref(), &unlock);
     let accounts = accounts.map_err(|faults| Failure::of(&faults, true))?;
     let options = Options {
         market: flags.market.clone(),
@@ -214,12 +214,7 @@ fn flatten(flags: &Flatten) -> Done {
             eprintln!("{}: {step}", venue.name());
         }
     })?;
-    if flags.json {
-        eprint!("{result}");
-        writeln!(std::io::stdout().lock(), "{}", result.json())?;
-    } else {
-        write!(std::io::stdout().lock(), "{result}")?;
-    }
+    tell(&result, flags.asked.json.then(|| result.json()))?;
     Ok(result.is_flat())
 }
 
@@ -230,41 +225,26 @@ fn breaker(flags: &Breaker) -> Done {
         BreakerCommand::Reset { reason } => reason.as_str(),
     });
     let shown = breaker::command(&place, reason, Clock::new().now())?;
-    if flags.json {
-        eprint!("{shown}");
-        writeln!(std::io::stdout().lock(), "{}", shown.json())?;
-    } else {
-        write!(std::io::stdout().lock(), "{shown}")?;
-    }
+    tell(&shown, flags.json.then(|| shown.json()))?;
     Ok(shown.is_closed())
 }
 
 fn balance(flags: &Balance) -> Done {
-    let unlock = shielded(&flags.unlocking)?;
-    let holdings = Holdings::from_env(flags.env.as_deref(), &unlock);
+    let unlock = shielded(&flags.asked.unlocking)?;
+    let holdings = Holdings::from_env(flags.asked.env.as_deref(), &unlock);
     let holdings = holdings.map_err(|faults| Failure::of(&faults, true))?;
     let balances = balance::command(&holdings, flags.accept.as_deref(), Clock::new())?;
-    if flags.json {
-        eprint!("{balances}");
-        writeln!(std::io::stdout().lock(), "{}", balances.json())?;
-    } else {
-        write!(std::io::stdout().lock(), "{balances}")?;
-    }
+    tell(&balances, flags.asked.json.then(|| balances.json()))?;
     Ok(balances.is_well())
 }
 
 fn rebalance(flags: &Rebalance) -> Done {
-    let unlock = shielded(&flags.unlocking)?;
-    let holdings = Holdings::from_env(flags.env.as_deref(), &unlock);
+    let unlock = shielded(&flags.asked.unlocking)?;
+    let holdings = Holdings::from_env(flags.asked.env.as_deref(), &unlock);
     let holdings = holdings.map_err(|faults| Failure::of(&faults, true))?;
     let planned = rebalance::command(&holdings, Clock::new());
     let planned = planned.map_err(|error| Failure::of(&error, false))?;
-    if flags.json {
-        eprint!("{planned}");
-        writeln!(std::io::stdout().lock(), "{}", planned.json())?;
-    } else {
-        write!(std::io::stdout().lock(), "{planned}")?;
-    }
+    tell(&planned, flags.asked.json.then(|| planned.json()))?;
     Ok(true)
 }
 
@@ -273,24 +253,24 @@ fn compare(flags: &Report) -> Done {
         return Err(Failure::of(&"--compare wants two runs", true));
     };
     let compared = Comparison::of(first, second)?;
-    if flags.json {
-        eprint!("{compared}");
-        writeln!(std::io::stdout().lock(), "{}", compared.json())?;
-    } else {
-        write!(std::io::stdout().lock(), "{compared}")?;
-    }
+    tell(&compared, flags.json.then(|| compared.json()))?;
     Ok(true)
 }
 
 fn selftest(flags: &Selftest) -> Done {
     let results = selftest::run(flags.vectors.as_deref())?;
-    if flags.json {
-        eprint!("{results}");
-        writeln!(std::io::stdout().lock(), "{}", results.to_json())?;
-    } else {
-        write!(std::io::stdout().lock(), "{results}")?;
-    }
+    tell(&results, flags.json.then(|| results.to_json()))?;
     Ok(results.is_clean())
+}
+
+/// What a command has found: as text, or as an object on the last line beside the text.
+fn tell(found: &dyn Display, object: Option<serde_json::Value>) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let Some(object) = object else {
+        return write!(out, "{found}");
+    };
+    eprint!("{found}");
+    writeln!(out, "{object}")
 }
 
 fn facts(

@@ -1,7 +1,7 @@
 //! `parallax check`: from flags to what is asked, of the venues and of this host.
 
 use crate::keys::shielded;
-use crate::{Done, Failure};
+use crate::{Done, Failure, tell};
 use parallax::check::found::Found;
 use parallax::check::{host, venues};
 use parallax::cli::Check;
@@ -9,7 +9,7 @@ use parallax::config::{Config, Purpose, Seats};
 use parallax::session;
 use parallax::stage::clock::Clock;
 use serde_json::{Map, Value};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 /// Both preflights, or the one that was asked for.
 pub fn check(flags: &Check) -> Done {
@@ -38,24 +38,19 @@ pub fn check(flags: &Check) -> Done {
             json.extend(object);
         }
     }
-    if flags.json {
-        eprint!("{told}");
-        writeln!(std::io::stdout().lock(), "{}", Value::Object(json))?;
-    } else {
-        write!(std::io::stdout().lock(), "{told}")?;
-    }
+    tell(&told, flags.asked.json.then(|| Value::Object(json)))?;
     Ok(is_well)
 }
 
 fn check_venues(flags: &Check) -> Result<Found, Failure> {
-    let unlock = shielded(&flags.unlocking)?;
-    let config = Config::unlocked(flags.env.as_deref(), &unlock, Purpose::Check);
+    let unlock = shielded(&flags.asked.unlocking)?;
+    let config = Config::unlocked(flags.asked.env.as_deref(), &unlock, Purpose::Check);
     let config = config.map_err(|faults| Failure::of(&faults, true))?;
     Ok(venues::check(&config, flags.set, Clock::new()))
 }
 
 fn check_host(flags: &Check) -> Result<host::Findings, Failure> {
-    let seats = Seats::from_env(flags.env.as_deref());
+    let seats = Seats::from_env(flags.asked.env.as_deref());
     let seats = seats.map_err(|faults| Failure::of(&faults, true))?;
     let is_shown = std::io::stderr().is_terminal();
     let seating = session::limits::seating(&seats);
