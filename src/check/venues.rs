@@ -66,15 +66,10 @@ fn extended(config: &Config, clock: Clock, found: &mut Found) -> Option<Extended
     let account = config.extended.account.as_ref();
     let key = account.map_or("", |account| account.api_key.expose());
     let reach = "check EXTENDED_BASE_URL, TLS_CA_FILE and the network";
-    let rest = match ExtendedRest::new(base, key, config.extra_root_pem.as_deref()) {
-        Ok(rest) => rest,
-        Err(error) => {
-            found.bad(ABOUT, error.to_string(), reach);
-            return None;
-        }
-    };
-    let markets = match rest.markets() {
-        Ok(markets) => markets,
+    let listed = ExtendedRest::new(base, key, config.extra_root_pem.as_deref())
+        .and_then(|rest| Ok((rest.markets()?, rest)));
+    let (markets, rest) = match listed {
+        Ok(listed) => listed,
         Err(error) => {
             found.bad(ABOUT, format!("{error} ({base})"), reach);
             return None;
