@@ -239,7 +239,8 @@ pub struct Check {
     /// How long to watch each core of a stage. Rare interruptions take longer to be seen.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_one())]
     pub seconds: u64,
-    /// Put markets of Lighter that are traded and have isolated margin to cross.
+    /// Put markets of Lighter that are traded and have isolated margin to cross, and lower
+    /// leverages on Extended that are too high for MAX_POSITION_SIZE_USD.
     #[arg(long)]
     pub set: bool,
     /// Settings, and how it is told.

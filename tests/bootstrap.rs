@@ -14,6 +14,11 @@ use parallax::keys::Secret;
 use parallax::keys::ceremony::EthereumKey;
 use parallax::keys::entry::What;
 use parallax::keys::keystore::Keystore;
+use parallax::stage::clock::Clock;
+use parallax::venue::extended::account::ExtendedRest;
+use parallax::venue::lighter::account::{LighterRest, Sender};
+use parallax::venue::lighter::sign::PrivateKey;
+use parallax::venue::lighter::sign::cold::MarginMode;
 use serde_json::Value;
 use simulation::Simulation;
 use std::fs;
@@ -394,6 +399,55 @@ fn row_42_a_check_proves_keys_and_accounts_or_arms_nothing() {
         .wait_with_output()
         .expect("it ends");
     assert!(bad(&output).contains("slot 99"), "{}", text(&output.stderr));
+}
+
+/// Row 34: margin mode and leverage are put right on request, and not without.
+#[test]
+fn row_34_a_check_sets_cross_margin_when_it_is_asked_to() {
+    let scene = Scene::new("set", true);
+    good(&scene.bootstrap(&[]));
+    scene.kept.told(&["onboard", "extended", "--yes"], &[]);
+    let said = |name: &str, field: &str| scene.told[name][field].as_str().expect("a text");
+
+    let lighter = LighterRest::new(said("lighter", "rest"), None).expect("a client");
+    let listed = lighter.markets().expect("they are listed");
+    let btc = listed.markets.iter().find(|row| row.symbol == "BTC");
+    let btc = u64::from(btc.expect("it is listed").market_id);
+    let key = &scene.told["lighter"]["keys"][0];
+    let private = PrivateKey::parse_hex(key["private_key"].as_str().expect("a text"));
+    let slot = key["index"].as_u64().expect("a number") as u8;
+    let chain_id = scene.told["lighter"]["chain_id"]
+        .as_u64()
+        .expect("a number");
+    let sender = Sender::new(scene.account(), chain_id, slot, private.expect("a key"));
+    let now = Clock::new().now();
+    let isolated = (500, MarginMode::Isolated);
+    lighter
+        .set_margin(&sender, btc, isolated, now)
+        .expect("nothing is open there");
+
+    let check = |flags: &[&str]| scene.with(&[&["check", "--venues"], flags].concat(), &[]);
+    let output = check(&[]);
+    assert!(!output.status.success());
+    let told = text(&output.stdout);
+    let isolated = "BAD  Lighter margin: BTC is isolated";
+    assert!(told.contains(isolated), "{told}");
+    let told = good(&check(&["--set"]));
+    let set = "ok   Lighter margin: BTC was isolated and is set to cross";
+    assert!(told.contains(set), "{told}");
+    let state = lighter.account(scene.account()).expect("it is there");
+    assert_eq!(state.isolated, Vec::<u32>::new());
+
+    // Extended takes what a check would set, from the owner's key alone.
+    let api_key = said("extended", "api_key");
+    let extended = ExtendedRest::new(said("extended", "rest"), api_key, None);
+    let extended = extended.expect("a client");
+    extended
+        .set_leverage("BTC-USD", 7)
+        .expect("the market takes it");
+    let leverages = extended.leverages().expect("they are listed");
+    let btc = leverages.iter().find(|set| set.market == "BTC-USD");
+    assert_eq!(btc.expect("it is listed").ratio, 7_000_000_000);
 }
 
 /// A run takes its keys from the keystore, and no secret is to be found anywhere but there.

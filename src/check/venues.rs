@@ -9,15 +9,16 @@
 use crate::check::found::Found;
 use crate::config::{Config, ExtendedAccount, LighterAccount, StarknetChain};
 use crate::market::Venue;
-use crate::market::units::{Bps, MS, Nanos, SECOND};
+use crate::market::units::{Bps, MS, Nanos, Notional, SECOND};
 use crate::selftest::{prove_extended, prove_lighter};
-use crate::session::table::{Listed, Table};
+use crate::session::table::{Listed, ShortLeverage, Table};
 use crate::stage::clock::Clock;
 use crate::venue::Listing;
 use crate::venue::extended::account::{ExtendedRest, Fees, Leverage, MarketInfo};
 use crate::venue::extended::sign::StarkKey;
 use crate::venue::lighter::account::{LighterRest, Limits, MarketRow, Sender};
 use crate::venue::lighter::sign::PrivateKey;
+use crate::venue::lighter::sign::cold::MarginMode;
 
 /// A row of the list.
 const LEVERAGE: &str = "Extended leverage";
@@ -44,7 +45,13 @@ pub fn check(config: &Config, sets: bool, clock: Clock) -> Found {
         match listed.join(&config.markets) {
             Ok(table) => {
                 markets(&table, &mut found);
-                leverage(&table, &extended, config, &mut found);
+                leverage(
+                    &table,
+                    &extended,
+                    config.limits.position_max,
+                    sets,
+                    &mut found,
+                );
                 margin(&lighter, &table, sets.then_some(clock), &mut found);
             }
             Err(why) => found.bad("markets", why, "see MARKETS in .env.example"),
@@ -55,6 +62,7 @@ pub fn check(config: &Config, sets: bool, clock: Clock) -> Found {
 
 /// What Extended said.
 struct ExtendedSide {
+    rest: ExtendedRest,
     markets: Listing<MarketInfo>,
     fees: Vec<Fees>,
     leverages: Vec<Leverage>,
@@ -89,6 +97,7 @@ fn extended(config: &Config, clock: Clock, found: &mut Found) -> Option<Extended
         }
     };
     Some(ExtendedSide {
+        rest,
         markets,
         fees,
         leverages,
@@ -168,11 +177,22 @@ fn extended_terms(rest: &ExtendedRest, found: &mut Found) -> (Vec<Fees>, Vec<Lev
 }
 
 /// Row 34: a leg that must grow is not refused.
-fn leverage(table: &Table, side: &ExtendedSide, config: &Config, found: &mut Found) {
-    let most = config.limits.position_max;
-    match table.short_leverage(&side.markets.markets, &side.leverages, most) {
-        None => found.good(LEVERAGE, "carries MAX_POSITION_SIZE_USD; cross".to_owned()),
-        Some(why) => found.bad(LEVERAGE, "too high for its position".to_owned(), &why),
+fn leverage(table: &Table, side: &ExtendedSide, most: Notional, sets: bool, found: &mut Found) {
+    let short = table.short_leverages(&side.markets.markets, &side.leverages, most);
+    if short.is_empty() {
+        return found.good(LEVERAGE, "carries MAX_POSITION_SIZE_USD; cross".to_owned());
+    }
+    for short in short {
+        let name = &short.market.market;
+        match (sets, short.fitting) {
+            (true, Some(fitting)) => match side.rest.set_leverage(name, fitting) {
+                Ok(()) => found.good(LEVERAGE, format!("{name} is set to {fitting}")),
+                Err(error) => {
+                    found.bad(LEVERAGE, format!("{short}: {error}"), ShortLeverage::FIX);
+                }
+            },
+            _ => found.bad(LEVERAGE, short.to_string(), ShortLeverage::FIX),
+        }
     }
 }
 
@@ -360,7 +380,8 @@ fn margin(side: &LighterSide, table: &Table, sets: Option<Clock>, found: &mut Fo
         let set = match (sets, &side.sender, fraction) {
             (Some(clock), Some(sender), Some(fraction_e4)) => {
                 let id = u64::from(market.venue_market);
-                side.rest.set_cross(sender, id, fraction_e4, clock.now())
+                let cross = (fraction_e4, MarginMode::Cross);
+                side.rest.set_margin(sender, id, cross, clock.now())
             }
             _ => {
                 let fix = "`parallax check --venues --set` sets it to cross (with no position and \

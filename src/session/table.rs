@@ -12,6 +12,7 @@ use crate::venue::Listing;
 use crate::venue::extended::MarketConfig;
 use crate::venue::extended::account::{Fees, Leverage, MarketInfo};
 use crate::venue::lighter::account::MarketRow;
+use std::fmt;
 
 /// Extended's flat taker fee, 2.5 bps at 10^-9 (user documentation, trading fees): what is reckoned
 /// with while there is no account to ask.
@@ -39,34 +40,63 @@ pub struct Table {
     pub left_out: Vec<LeftOut>,
 }
 
+/// A leverage with which the venue takes no position as large as a leg may become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShortLeverage {
+    /// Where, and what is set.
+    pub market: Leverage,
+    /// Largest position with it. USD.
+    pub allowed: Notional,
+    /// MAX_POSITION_SIZE_USD.
+    pub most: Notional,
+    /// The highest whole leverage that carries that, if any does.
+    pub fitting: Option<u32>,
+}
+
+impl fmt::Display for ShortLeverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is set to a leverage of {}, with which the venue takes positions up to {:.2} USD \
+             there, less than MAX_POSITION_SIZE_USD ({:.2})",
+            self.market.market,
+            self.market.ratio as f64 / SCALE as f64,
+            self.allowed.to_usd_f64(),
+            self.most.to_usd_f64()
+        )
+    }
+}
+
+impl ShortLeverage {
+    /// What to do about it.
+    pub const FIX: &str = "set a lower leverage (`parallax check --venues --set` does), lower \
+                           MAX_POSITION_SIZE_USD, or leave it out of MARKETS";
+}
+
 impl Table {
-    /// What is wrong with a leverage set on Extended. One is had up to a position's value only: a
-    /// leg that must grow beyond it is refused while the other stands. How much margin it sets
-    /// aside is no matter, as the engine holds a leg's whole notional.
-    pub fn short_leverage(
+    /// The leverages set on Extended that are too high for a position of `most`. One is had up to a
+    /// position's value only: a leg that must grow beyond it is refused while the other stands. How
+    /// much margin it sets aside is no matter, as the engine holds a leg's whole notional.
+    pub fn short_leverages(
         &self,
         listed: &[MarketInfo],
         leverages: &[Leverage],
         most: Notional,
-    ) -> Option<String> {
-        self.markets(Venue::Extended)
-            .into_iter()
-            .find_map(|traded| {
-                let name = traded.name.as_str();
-                let set = leverages.iter().find(|set| set.market == name)?;
-                let market = listed.iter().find(|market| market.name == traded.name)?;
-                let allowed = market.position_value_at(set.ratio)?;
-                let (ratio, usd) = (set.ratio as f64 / SCALE as f64, allowed.to_usd_f64());
-                (allowed < most).then(|| {
-                    format!(
-                        "{name} is set to a leverage of {ratio}, with which the venue takes \
-                         positions up to {usd:.2} USD there, less than MAX_POSITION_SIZE_USD \
-                         ({:.2}): set a lower leverage at the venue, lower \
-                         MAX_POSITION_SIZE_USD, or leave it out of MARKETS",
-                        most.to_usd_f64()
-                    )
-                })
+    ) -> Vec<ShortLeverage> {
+        let short = |traded: Market| {
+            let name = traded.name.as_str();
+            let set = leverages.iter().find(|set| set.market == name)?;
+            let market = listed.iter().find(|market| market.name == traded.name)?;
+            let allowed = market.position_value_at(set.ratio)?;
+            (allowed < most).then(|| ShortLeverage {
+                market: set.clone(),
+                allowed,
+                most,
+                fitting: market.leverage_for(most),
             })
+        };
+        let markets = self.markets(Venue::Extended);
+        markets.into_iter().filter_map(short).collect()
     }
 
     /// One venue's markets, in index order.

@@ -12,7 +12,7 @@ use crate::selftest;
 use crate::session::left_out::LeftOut;
 use crate::session::plant::{Blueprint, ExtendedKind, LighterKind, VenueParts};
 use crate::session::refresh::{Standing, Started};
-use crate::session::table::{Listed, Table};
+use crate::session::table::{Listed, ShortLeverage, Table};
 use crate::session::watching::Gate;
 use crate::session::{SessionError, limits, paper};
 use crate::stage::clock::Clock;
@@ -168,8 +168,9 @@ impl ExtendedSide<'_> {
     }
 
     fn check_leverage(&self, table: &Table, most: Notional) -> Result<(), SessionError> {
-        match table.short_leverage(&self.markets.markets, &self.leverages, most) {
-            Some(why) => Err(venue(format!("Extended: {why}"))),
+        let short = table.short_leverages(&self.markets.markets, &self.leverages, most);
+        match short.first() {
+            Some(short) => Err(venue(format!("Extended: {short}: {}", ShortLeverage::FIX))),
             None => Ok(()),
         }
     }
@@ -540,5 +541,10 @@ mod tests {
             assert!(why.contains(part), "{why}");
         }
         assert!(refused("BTC-USD", 51, 1).is_some());
+        // What carries it: no more than the first row that is large enough allows.
+        for (most, fitting) in [(4_000, Some(50)), (4_001, Some(25)), (8_001, None)] {
+            let most = Notional::from_usd(most);
+            assert_eq!(ours.markets[0].leverage_for(most), fitting);
+        }
     }
 }

@@ -235,6 +235,7 @@ mod tests {
         let venue = crate::market::Venue::Extended;
         let rules = super::super::rules::rules(&tape, venue, crate::market::InstrumentId(0));
         Rules {
+            is_isolated: false,
             initial_margin_e4,
             maintenance_margin_e4,
             ..rules

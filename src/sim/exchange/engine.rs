@@ -287,6 +287,11 @@ impl Exchange {
     pub fn set_margin_fraction(&mut self, instrument: InstrumentId, initial_margin_e4: u32) {
         self.rules[instrument.idx()].initial_margin_e4 = initial_margin_e4;
     }
+
+    /// Isolated margin for a market, or cross again.
+    pub fn set_isolated(&mut self, instrument: InstrumentId, is_isolated: bool) {
+        self.rules[instrument.idx()].is_isolated = is_isolated;
+    }
 }
 
 /// Checks at the door, and the calendar.

@@ -27,6 +27,8 @@ pub use transfers::{NewTransfer, Stage, Transfer, Way};
 /// Grid and limits of one simulated market.
 #[derive(Clone, Debug)]
 pub struct Rules {
+    /// The client has put it to isolated margin, which is not modelled: it takes no order.
+    pub is_isolated: bool,
     /// Index in the tape's table.
     pub instrument: InstrumentId,
     /// The venue's own name: `BTC-USD` on Extended, `BTC` on Lighter.

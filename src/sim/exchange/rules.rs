@@ -39,6 +39,7 @@ pub fn rules(tape: &Tape, venue: Venue, instrument: InstrumentId) -> Rules {
         size_decimals: decimals(stream.lot.0),
         size_min,
         notional_min: Notional::from_usd(10),
+        is_isolated: false,
         initial_margin_e4: 500,
         maintenance_margin_e4: 120,
         base,

@@ -173,6 +173,7 @@ mod tests {
 
     fn rules() -> Rules {
         Rules {
+            is_isolated: false,
             instrument: InstrumentId(0),
             name: "BTC".into(),
             base: "BTC".into(),

@@ -151,6 +151,7 @@ mod tests {
 
     fn eth() -> Rules {
         Rules {
+            is_isolated: false,
             instrument: InstrumentId(1),
             name: "ETH".into(),
             base: "ETH".into(),

@@ -206,6 +206,9 @@ impl Desk {
         let tag = models::tag(hash, create.order_type);
         self.floor.act(|exchange, now, out| {
             let rules = rules(exchange, create.market)?;
+            if rules.is_isolated {
+                return Err(codes::MARGIN_MODE);
+            }
             let situation = Situation {
                 rules,
                 mark: exchange.mark(rules.instrument).0,
@@ -315,10 +318,6 @@ impl Desk {
         self.floor
             .act(|exchange, _: Nanos, _: &mut Vec<Happening>| {
                 let rules = rules(exchange, market)?;
-                // Isolated margin is not kept by the simulated venue.
-                if mode != 0 {
-                    return Err(codes::MARGIN_MODE);
-                }
                 let least = i64::from(markets::initial_margin_min_e4(rules));
                 if !(least..=10_000).contains(&fraction) {
                     return Err(codes::MARGIN_FRACTION);
@@ -332,6 +331,7 @@ impl Desk {
                     return Err(codes::MARGIN_CHANGE);
                 }
                 exchange.set_margin_fraction(instrument, fraction as u32);
+                exchange.set_isolated(instrument, mode != 0);
                 Ok(Outcome::default())
             })
     }

@@ -301,11 +301,17 @@ fn leverage_changes_only_where_nothing_is_open() {
         changed(keys, "InitialMarginFraction", json!(fraction))
     };
     assert_eq!(client.send(20, set(1, 0)).unwrap_err().code, 21113);
-    assert_eq!(client.send(20, set(500, 1)).unwrap_err().code, 21613);
-    client.send(20, set(1_000, 0)).unwrap();
     let position = |exchange: &Exchange| super::account::position(exchange, BTC).unwrap();
-    let position = client.desk.floor.look(position);
-    assert_eq!(position["initial_margin_fraction"], "10.00");
+    for mode in [1, 0] {
+        client.send(20, set(1_000, mode)).unwrap();
+        let position = client.desk.floor.look(position);
+        assert_eq!(position["initial_margin_fraction"], "10.00");
+        assert_eq!(position["margin_mode"], mode);
+        // Isolated margin is not modelled, so nothing is traded on it.
+        let sent = client.send(14, changed(client.buy(), "BaseAmount", json!(0)));
+        let refused = [21701, 21613][mode as usize];
+        assert_eq!(sent.unwrap_err().code, refused);
+    }
     client.send(14, client.rest()).unwrap();
     assert_eq!(client.send(20, set(500, 0)).unwrap_err().code, 21132);
 }

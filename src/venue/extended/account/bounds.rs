@@ -34,6 +34,16 @@ impl MarketInfo {
         (!self.margins.is_empty()).then(|| most.unwrap_or(Notional::ZERO))
     }
 
+    /// The highest whole leverage with which a position of this value is had. `None` where the
+    /// venue lists no rows, or takes none so large.
+    pub fn leverage_for(&self, value: Notional) -> Option<u32> {
+        let holds = self.margins.iter().filter(|(most, _)| *most >= value);
+        let ratio = holds.map(|(_, ratio)| *ratio).min()?;
+        u32::try_from(SCALE.checked_div(ratio)?)
+            .ok()
+            .filter(|whole| *whole > 0)
+    }
+
     /// Margins and limits. The margin is that of the largest position that a setting allows, so
     /// that it holds for every smaller one; the venue's own figures don't say what is liquidated at
     /// which value, and its published schedules halve the initial margin (user documentation).

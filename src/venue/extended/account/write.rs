@@ -16,6 +16,9 @@ use crate::venue::extended::sign::{Felt, Salts, StarkKey};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+/// A request that carries a body.
+type Asking = ureq::RequestBuilder<ureq::typestate::WithBody>;
+
 /// One reduce-only order. It buys where the position is short.
 #[derive(Clone, Copy, Debug)]
 pub struct Closing {
@@ -116,6 +119,15 @@ impl ExtendedRest {
         self.cancel_by(&json!({"markets": [name]}))
     }
 
+    /// Sets the leverage of one market. (D1, update leverage)
+    pub fn set_leverage(&self, market: &str, leverage: u32) -> Result<(), RestError> {
+        let change = json!({"market": market, "leverage": leverage.to_string()}).to_string();
+        let request = self
+            .agent
+            .patch([&self.base_url, "/user/leverage"].concat());
+        self.sent(request, change.as_bytes()).map(|_| ())
+    }
+
     fn cancel_by(&self, what: &Value) -> Result<(), RestError> {
         self.post("/user/order/massCancel", what.to_string().as_bytes())
             .map(|_| ())
@@ -123,8 +135,11 @@ impl ExtendedRest {
 
     /// One request with a JSON body.
     fn post(&self, path: &str, body: &[u8]) -> Result<Value, RestError> {
-        let url = [&self.base_url, path].concat();
-        let request = self.agent.post(url).header("X-Api-Key", &*self.api_key);
+        self.sent(self.agent.post([&self.base_url, path].concat()), body)
+    }
+
+    fn sent(&self, request: Asking, body: &[u8]) -> Result<Value, RestError> {
+        let request = request.header("X-Api-Key", &*self.api_key);
         let request = request.header("Content-Type", "application/json");
         finish(request.send(body)).map(|(data, _)| data)
     }

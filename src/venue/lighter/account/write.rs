@@ -134,18 +134,18 @@ impl LighterRest {
         })
     }
 
-    /// Puts a market without a position and without orders to cross margin, at this initial
+    /// Puts a market without a position and without orders to this margin mode, at this initial
     /// margin, 10^-4 of notional.
-    pub fn set_cross(
+    pub fn set_margin(
         &self,
         sender: &Sender,
         market_index: u64,
-        initial_margin_e4: u32,
+        (initial_margin_e4, mode): (u32, MarginMode),
         now: Nanos,
     ) -> Result<(), RestError> {
         let fraction = u64::from(initial_margin_e4);
         self.transact(sender, now, |envelope| {
-            Transaction::update_leverage(envelope, market_index, fraction, MarginMode::Cross)
+            Transaction::update_leverage(envelope, market_index, fraction, mode)
         })
     }
 
