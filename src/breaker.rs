@@ -6,6 +6,7 @@
 //! closed breakers. Refuses: a reset without a reason; to open or close anything by itself.
 
 use crate::config::Place;
+use crate::market::calendar::utc;
 use crate::market::event::HaltCause;
 use crate::market::lasting::{BREAKERS, Breaker, Breakers, Restored, Sight};
 use crate::market::units::{Nanos, Notional, Price};
@@ -384,27 +385,6 @@ impl fmt::Display for BreakerError {
 
 impl std::error::Error for BreakerError {}
 
-/// ISO 8601 in UTC, to the second. Civil dates by Howard Hinnant, "chrono-compatible low-level date
-/// algorithms" (civil_from_days).
-pub fn utc(t: Nanos) -> String {
-    let seconds = t.epoch_ms() / 1000;
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let z = days + 719_468;
-    let (era, of_era) = (z / 146_097, z % 146_097);
-    let years = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * years + years / 4 - years / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = years + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -502,19 +482,6 @@ mod tests {
         ] {
             let told = told(&sight);
             assert!(told.contains(part), "{told}");
-        }
-    }
-
-    #[test]
-    fn dates() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-            (1_735_689_599, "2024-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(utc(Nanos(seconds * SECOND)), text);
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod book;
 mod bounds;
+pub mod calendar;
 mod control;
 mod decimal;
 pub mod edge;

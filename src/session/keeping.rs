@@ -5,8 +5,9 @@
 //! this run does not trade keep what they had. Refuses: to start where what was kept can't be read,
 //! and to trade beyond this machine with nowhere to keep anything.
 
-use crate::breaker::{self, BreakerError, Kept, told, utc};
+use crate::breaker::{self, BreakerError, Kept, told};
 use crate::config::{Config, Mode};
+use crate::market::calendar::utc;
 use crate::market::event::{Control, Status};
 use crate::market::lasting::{BREAKERS, Breakers, Sight, Standing};
 use crate::market::units::{Nanos, SECOND};

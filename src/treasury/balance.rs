@@ -4,9 +4,9 @@
 //! none only where both accounts were read. Refuses: to call an account well whose drift is beyond
 //! DRIFT_ALARM_USD.
 
-use crate::breaker::utc;
 use crate::config::Holdings;
 use crate::hands::HandsError;
+use crate::market::calendar::utc;
 use crate::market::units::{Nanos, Notional};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
 use crate::stage::clock::Clock;

@@ -10,7 +10,7 @@
 //! claimable, given back), so they are never "new": each look adds up all since a fixed day and
 //! compares with the sum of the look before.
 
-use crate::breaker::utc;
+use crate::market::calendar::utc;
 use crate::market::units::{Nanos, Notional, Price};
 use crate::market::{VENUE_COUNT, VENUES};
 use crate::state::{Folder, StateError};

@@ -3,6 +3,8 @@
 //! Promises: the one form that servers may write (IMF-fixdate, RFC 9110, 5.6.7) is read exactly.
 //! Refuses: every other form.
 
+use crate::market::calendar::epoch_s;
+
 /// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub fn read(text: &str) -> Option<u64> {
     const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -13,26 +15,15 @@ pub fn read(text: &str) -> Option<u64> {
     };
     let month = MONTHS
         .find(month)
-        .filter(|at| at % 3 == 0 && month.len() == 3)? as u64
+        .filter(|at| at % 3 == 0 && month.len() == 3)? as u16
         / 3
         + 1;
-    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
-    let clock: Option<Vec<u64>> = time.split(':').map(|part| part.parse().ok()).collect();
+    let clock: Option<Vec<u8>> = time.split(':').map(|part| part.parse().ok()).collect();
     let [hour, minute, second] = clock?[..] else {
         return None;
     };
-    let fits = (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
-    (fits && (1970..=9999).contains(&year)).then_some(())?;
-    // Days from 1970-03-01 backwards and forwards; a year begins in March, so that a leap day is
-    // its last.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    let days = days.checked_sub(719_468)?;
-    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+    let date = [year.parse().ok()?, month, day.parse().ok()?];
+    epoch_s(date, [hour, minute, second])
 }
 
 #[cfg(test)]

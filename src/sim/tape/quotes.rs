@@ -12,7 +12,8 @@ use super::codec::{Frame, Kind, Writer};
 use super::convert::{opened, symbol_grid};
 use super::{Stream, TapeError};
 use crate::market::Venue;
-use crate::market::units::{Price, Size};
+use crate::market::calendar::epoch_s;
+use crate::market::units::{Price, SECOND, Size};
 use std::io::BufRead;
 use std::path::Path;
 
@@ -143,34 +144,15 @@ impl Quotes {
 /// `YYYY-MM-DD HH:MM:SS[.fraction]` as nanoseconds since 1970.
 fn time_ns(text: &str) -> Option<u64> {
     let (date, clock) = text.split_once([' ', 'T'])?;
-    let mut parts = date.splitn(3, '-').map(str::parse::<i64>);
+    let mut parts = date.splitn(3, '-').map(str::parse::<u16>);
     let mut part = || parts.next()?.ok();
-    let (year, month, day) = (part()?, part()?, part()?);
+    let date = [part()?, part()?, part()?];
     let mut hands = clock.trim_end_matches('Z').splitn(3, ':');
-    let hours: u64 = hands.next()?.parse().ok()?;
-    let minutes: u64 = hands.next()?.parse().ok()?;
+    let (hour, minute) = (hands.next()?.parse().ok()?, hands.next()?.parse().ok()?);
     let seconds = Size::parse(hands.next()?.as_bytes()).ok()?;
-    let is_sane = (1970..2200).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hours < 24
-        && minutes < 60;
-    if !is_sane {
-        return None;
-    }
-    let days = u64::try_from(days_since_1970(year, month, day)).ok()?;
-    let whole = (days * 24 + hours) * 3_600 + minutes * 60;
-    Some(whole * 1_000_000_000 + u64::try_from(seconds.0).ok()?)
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar; the year is taken to begin in March, so that the
-/// leap day is its last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let months = (month + 9) % 12;
-    let leap_days = year / 4 - year / 100 + year / 400;
-    // 719,468: 1970-01-01 counted from the first of March of year 0.
-    365 * year + leap_days + (153 * months + 2) / 5 + day - 1 - 719_468
+    let whole = epoch_s(date, [hour, minute, 0])?;
+    let nanos = u64::try_from(seconds.0).ok()?;
+    Some(whole.checked_mul(SECOND)?.checked_add(nanos)?)
 }
 
 #[cfg(test)]
