@@ -7,6 +7,7 @@ use crate::market::units::{Nanos, SECOND};
 use time::{Date, Month, OffsetDateTime};
 
 /// ISO 8601 in UTC, to the second: `2026-11-22T18:51:21Z`.
+#[cold]
 pub fn utc(t: Nanos) -> String {
     let ([year, month, day], [hour, minute, second]) = civil(t);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

@@ -114,7 +114,8 @@ fn dependencies_are_the_agreed_ones() {
         criterion crossbeam dotenvy fixed flate2 futures-sink getrandom goldilocks-crypto \
         hdrhistogram httparse mio nix num-bigint poseidon-hash proptest rcgen region rtrb rusqlite \
         rustix rustls secp256k1 serde serde_json sha2 sha3 signal-hook simd-json socket2 sonic-rs \
-        starknet-crypto starknet-types-core thread-priority tokio tokio-rustls tungstenite ureq \
+        starknet-crypto starknet-types-core thread-priority time tokio \
+        tokio-rustls tungstenite ureq \
         webpki-roots zeroize"
             .split_whitespace()
             .collect();

@@ -283,14 +283,10 @@ impl Exchange {
         self.settings.maker_fee_e6 = maker_e6;
     }
 
-    /// Initial margin of a market from now on, 10^-4.
-    pub fn set_margin_fraction(&mut self, instrument: InstrumentId, initial_margin_e4: u32) {
-        self.rules[instrument.idx()].initial_margin_e4 = initial_margin_e4;
-    }
-
-    /// Isolated margin for a market, or cross again.
-    pub fn set_isolated(&mut self, instrument: InstrumentId, is_isolated: bool) {
-        self.rules[instrument.idx()].is_isolated = is_isolated;
+    /// Initial margin of a market from now on, 10^-4, and whether it is isolated.
+    pub fn set_margin(&mut self, instrument: InstrumentId, (e4, is_isolated): (u32, bool)) {
+        let rules = &mut self.rules[instrument.idx()];
+        (rules.initial_margin_e4, rules.is_isolated) = (e4, is_isolated);
     }
 }
 

@@ -531,7 +531,7 @@ mod tests {
         let beside = exchange.place(at(0), buy, &mut out);
         assert_eq!(beside.unwrap_err(), crate::sim::exchange::Reject::Margin);
         // Leverage lowered while it waits: it can not be carried any more when it arrives.
-        exchange.set_margin_fraction(BTC, 1_000);
+        exchange.set_margin(BTC, (1_000, false));
         exchange.advance(at(400), &mut out);
         assert_eq!(
             exchange.order(number).unwrap().status,

@@ -285,7 +285,7 @@ impl Desk {
         }
         let instrument = listing.rules.instrument;
         self.ledger().leverage.insert(instrument, change.leverage);
-        (self.floor).act(|exchange, _, _| exchange.set_margin_fraction(instrument, margin_e4));
+        (self.floor).act(|exchange, _, _| exchange.set_margin(instrument, (margin_e4, false)));
         Ok(Reply::data(json!({})))
     }
 

@@ -305,7 +305,8 @@ pub fn position(
         "unrealized_pnl": usdc(position.unrealised), "realized_pnl": usdc(position.realised),
         "liquidation_price": liquidation_price(position, rules, account),
         "total_funding_paid_out": usdc(position.funding),
-        "margin_mode": u8::from(rules.is_isolated), "margin_set_flag": 1, "allocated_margin": "0.000000",
+        "margin_mode": u8::from(rules.is_isolated), "margin_set_flag": 1,
+        "allocated_margin": "0.000000",
         "total_discount": "0.000000",
     })
 }

@@ -330,8 +330,7 @@ impl Desk {
                 if busy || exchange.position(instrument).size != Size::ZERO {
                     return Err(codes::MARGIN_CHANGE);
                 }
-                exchange.set_margin_fraction(instrument, fraction as u32);
-                exchange.set_isolated(instrument, mode != 0);
+                exchange.set_margin(instrument, (fraction as u32, mode != 0));
                 Ok(Outcome::default())
             })
     }
