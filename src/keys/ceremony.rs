@@ -14,6 +14,8 @@
 use super::{KeyFault, Secret, SecretBytes, ethereum_key};
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, PublicKey, SecretKey};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha3::{Digest, Keccak256};
 use std::fmt;
 
@@ -28,6 +30,20 @@ const V_EVEN: u8 = 27;
 pub struct Address(pub [u8; 20]);
 
 impl Address {
+    /// From `0x` and 40 hexadecimal digits; whether capitals are right is not asked.
+    pub fn parse(text: &str) -> Option<Address> {
+        let digits = text.strip_prefix("0x")?.as_bytes();
+        let mut bytes = [0; 20];
+        if digits.len() != 2 * bytes.len() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |at: usize| char::from(pair[at]).to_digit(16);
+            *byte = (digit(0)? * 16 + digit(1)?) as u8;
+        }
+        Some(Address(bytes))
+    }
+
     /// The last 20 bytes of the hash of both coordinates.
     fn of(key: &PublicKey) -> Address {
         // The first byte only says that the point is not compressed.
@@ -55,6 +71,19 @@ impl fmt::Display for Address {
             )?;
         }
         Ok(())
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Address::parse(&text).ok_or_else(|| D::Error::custom("no Ethereum address"))
     }
 }
 
@@ -131,6 +160,11 @@ pub fn recover(digest: &[u8; 32], signature: &EthereumSignature) -> Option<Addre
     Some(Address::of(&key))
 }
 
+/// Keccak-256, Ethereum's hash of transactions and of function names.
+pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
+    Keccak256::digest(bytes).into()
+}
+
 /// Lower-case hexadecimal digits, without `0x`.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -165,8 +199,27 @@ mod tests {
             "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
             "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
         ] {
-            let byte = |at| u8::from_str_radix(&text[2 + 2 * at..4 + 2 * at], 16).unwrap();
-            assert_eq!(Address(std::array::from_fn(byte)).to_string(), text);
+            let read = Address::parse(text).unwrap();
+            assert_eq!(read.to_string(), text);
+            assert_eq!(Address::parse(&text.to_lowercase()), Some(read));
+            let written = serde_json::to_string(&read).unwrap();
+            assert_eq!(written, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<Address>(&written).unwrap(), read);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address() {
+        let text = "0xd8da6bf26964af9d7eed9e03e53415d37aa96045";
+        for bad in [
+            "",
+            "0x",
+            &text[2..],
+            &text[..41],
+            "0xé8da6bf26964af9d7eed9e03e53415d37aa960",
+        ] {
+            assert_eq!(Address::parse(bad), None, "{bad}");
+            assert!(serde_json::from_str::<Address>(&format!("\"{bad}\"")).is_err());
         }
     }
 

@@ -6,6 +6,7 @@
 //! can send an order or a transfer.
 
 pub mod balance;
+pub mod chain;
 pub mod ledger;
 pub mod plan;
 pub mod purse;

@@ -10,37 +10,10 @@
 //! told, and only waited for. What is missing then is realised by closing pairs, the cheapest
 //! dollar first, with that cost in the plan. Only then is money sent.
 
+use crate::keys::ceremony::Address;
 use crate::market::units::{Bps, NOTIONAL_SCALE, Notional, Size};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
 use crate::venue::money::withdrawable;
-use std::fmt;
-
-/// An Ethereum address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address(pub [u8; 20]);
-
-impl Address {
-    /// From `0x` and 40 hexadecimal digits; whether capitals are right is not asked.
-    pub fn parse(text: &str) -> Option<Address> {
-        let digits = text.strip_prefix("0x")?.as_bytes();
-        let mut bytes = [0; 20];
-        if digits.len() != 2 * bytes.len() {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let digit = |at: usize| char::from(pair[at]).to_digit(16);
-            *byte = (digit(0)? * 16 + digit(1)?) as u8;
-        }
-        Some(Address(bytes))
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("0x")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
 
 /// What one account has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -494,26 +467,6 @@ mod tests {
 
     fn cents(range: std::ops::Range<i64>) -> impl Strategy<Value = Notional> {
         range.prop_map(|cents| Notional::from_nano(cents * 10_000_000))
-    }
-
-    #[test]
-    fn addresses_are_read_and_written() {
-        let text = "0xd8da6bf26964af9d7eed9e03e53415d37aa96045";
-        let read = Address::parse(text).unwrap();
-        assert_eq!(read.to_string(), text);
-        assert_eq!(
-            Address::parse(&text.to_uppercase().replace("0X", "0x")),
-            Some(read)
-        );
-        for bad in [
-            "",
-            "0x",
-            &text[2..],
-            &text[..41],
-            "0xé8da6bf26964af9d7eed9e03e53415d37aa960",
-        ] {
-            assert_eq!(Address::parse(bad), None, "{bad}");
-        }
     }
 
     fn any_holding() -> impl Strategy<Value = Holding> {

@@ -6,13 +6,13 @@
 
 use crate::config::{Extended, Lighter};
 use crate::hands::HandsError;
+use crate::keys::ceremony::Address;
 use crate::market::units::{Bps, Nanos, SECOND};
 use crate::market::{VENUE_COUNT, Venue};
 use crate::stage::clock::Clock;
 use crate::state::Folder;
 use crate::treasury::Look;
 use crate::treasury::ledger::{Account, Book, Survey, transfers_from_ms};
-use crate::treasury::plan::Address;
 use crate::venue::extended::account::ExtendedRest;
 use crate::venue::lighter::account::{LighterRest, MoneyReader, Sender};
 use crate::venue::lighter::sign::PrivateKey;

@@ -6,13 +6,14 @@
 
 use crate::config::Holdings;
 use crate::hands::HandsError;
+use crate::keys::ceremony::Address;
 use crate::market::units::{Bps, Notional, SECOND, Size};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
 use crate::record::history;
 use crate::stage::clock::Clock;
 use crate::state::Folder;
 use crate::treasury::Look;
-use crate::treasury::plan::{Address, Bound, Holding, Open, Plan, Route, Wishes, plan};
+use crate::treasury::plan::{Bound, Holding, Open, Plan, Route, Wishes, plan};
 use crate::treasury::purse::{self, Terms};
 use crate::venue::money::Position;
 use serde_json::{Value, json};

@@ -606,8 +606,10 @@ const DOORS: &[(&str, &[&str])] = &[
             "sim/",
             "venue/*/account.rs",
             "venue/*/account/",
+            "treasury/chain/",
         ],
     ),
+    ("alloy_rlp", &["treasury/chain/"]),
     ("aws_lc_rs", &["net/tls.rs"]),
     ("webpki_roots", &["net/tls.rs"]),
     (
@@ -636,7 +638,12 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sha3", &["venue/*/sign", "keys/", "sim/"]),
     (
         "ureq",
-        &["venue/*/account.rs", "venue/*/account/", "watch/"],
+        &[
+            "venue/*/account.rs",
+            "venue/*/account/",
+            "treasury/chain/",
+            "watch/",
+        ],
     ),
     ("secp256k1", &["keys/ceremony.rs"]),
     ("hdrhistogram", &["record/"]),
