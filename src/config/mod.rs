@@ -8,6 +8,7 @@
 
 mod accounts;
 mod acknowledgement;
+mod chain;
 mod fault;
 mod keystore;
 mod machine;
@@ -21,6 +22,7 @@ mod values;
 
 pub use accounts::{Accounts, Ceremony, Place};
 pub use acknowledgement::disarms;
+pub use chain::L1;
 pub use fault::{Fault, Faults};
 pub use machine::{Machine, Seats};
 pub use names::{KEYS, Key, Kind, Tighten};
@@ -70,6 +72,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// What the treasury watches for.
     pub treasury: Treasury,
+    /// Where Ethereum is; `None`: not set, so that nothing is sent there.
+    pub l1: Option<L1>,
     /// LIVE_ACK must be this to trade live beyond this machine.
     pub fingerprint: String,
     /// What the user should know: settings that are accepted but have no effect here.
@@ -410,6 +414,7 @@ impl Config {
         ]
         .iter()
         .all(|url| url.is_loopback())
+            && self.l1.as_ref().is_none_or(L1::is_loopback)
     }
 }
 
@@ -445,6 +450,10 @@ fn is_of_engine(name: &str) -> bool {
         "TLS_CA_FILE",
         "LIVE_ACK",
         "KEYSTORE",
+        "L1_RPC_URL",
+        "L1_CHAIN_ID",
+        "L1_FEE_MAX_GWEI",
+        "L1_CONFIRMATIONS",
         "ETH_PRIVATE_KEY",
     ];
     let is_of_venue = name.starts_with("EXTENDED_") || name.starts_with("LIGHTER_");

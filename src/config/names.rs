@@ -329,6 +329,10 @@ pub const KEYS: &[Key] = &[
         Kind::Decimal("0", "1000000"),
         Tighten::AtMost("250"),
     ),
+    key("L1_RPC_URL", "", Kind::Http),
+    key("L1_CHAIN_ID", "1", Kind::Whole(1, 4_294_967_295)),
+    key("L1_FEE_MAX_GWEI", "30", Kind::Whole(1, 10_000)),
+    key("L1_CONFIRMATIONS", "12", Kind::Whole(1, 64)),
     key("AUTO_REBALANCE", "false", Kind::Later),
 ];
 
@@ -445,7 +449,7 @@ mod tests {
             assert!(
                 key.name
                     .bytes()
-                    .all(|b| b.is_ascii_uppercase() || b == b'_')
+                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
             );
         }
         assert!(LIVE_MUST_HAVE.iter().all(|name| find(name).is_some()));

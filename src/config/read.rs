@@ -35,20 +35,14 @@ pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
     let extra_root_pem = reader.extra_root();
     let limits = reader.limits(auto_execution);
     let paper_equity = reader.usd("PAPER_EQUITY_USD");
-    let on_start = match reader.word("ON_START") {
-        "refuse" => OnStart::Refuse,
-        _ => OnStart::Repair,
-    };
-    let on_drain = match reader.word("ON_DRAIN") {
-        "hold" => OnDrain::Hold,
-        _ => OnDrain::Flatten,
-    };
+    let (on_start, on_drain) = (reader.on_start(), reader.on_drain());
     let drain_s = reader.count("DRAIN_S");
     relations::check(&mut reader, &limits, drain_s);
     if mode == Mode::DryRun && auto_execution {
         reader.note_paper(on_drain);
     }
     let state_dir = reader.state_dir();
+    let (treasury, l1) = (reader.treasury(), reader.l1());
     reader.note_unused();
     // Without its addresses there is no `Config` to judge further.
     let (Some(extended), Some(lighter)) = (extended, lighter) else {
@@ -69,7 +63,8 @@ pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
         on_drain,
         drain_s,
         state_dir,
-        treasury: reader.treasury(),
+        treasury,
+        l1,
         fingerprint: reader.fingerprint(extra_root_pem.as_deref()),
         extra_root_pem,
         notes: std::mem::take(&mut reader.notes),
@@ -88,6 +83,20 @@ pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
 }
 
 impl Reader {
+    fn on_start(&mut self) -> OnStart {
+        match self.word("ON_START") {
+            "refuse" => OnStart::Refuse,
+            _ => OnStart::Repair,
+        }
+    }
+
+    fn on_drain(&mut self) -> OnDrain {
+        match self.word("ON_DRAIN") {
+            "hold" => OnDrain::Hold,
+            _ => OnDrain::Flatten,
+        }
+    }
+
     /// Names are checked for their form only: whether both venues list them is known at the start
     /// of the run, when they have been asked.
     fn markets(&mut self) -> Markets {

@@ -7,7 +7,7 @@ use crate::config::accounts::Need;
 use crate::config::fault::Faults;
 use crate::config::raw::Raw;
 use crate::config::values::Reader;
-use crate::config::{Accounts, Place, from_env};
+use crate::config::{Accounts, L1, Place, from_env};
 use crate::keys::passphrase::Unlock;
 use crate::market::units::Notional;
 use std::path::Path;
@@ -21,6 +21,8 @@ pub struct Holdings {
     pub place: Place,
     /// What is watched for.
     pub treasury: Treasury,
+    /// Where Ethereum is; `None`: not set, so that nothing is sent there.
+    pub l1: Option<L1>,
 }
 
 impl Holdings {
@@ -58,6 +60,7 @@ pub fn holdings(raw: Raw) -> Result<Holdings, Faults> {
     let extra_root_pem = reader.extra_root();
     let dir = reader.state_dir();
     let treasury = reader.treasury();
+    let l1 = reader.l1();
     match (extended, lighter) {
         (Some(extended), Some(lighter)) if reader.faults.is_empty() => Ok(Holdings {
             accounts: Accounts {
@@ -67,6 +70,7 @@ pub fn holdings(raw: Raw) -> Result<Holdings, Faults> {
             },
             place: Place { dir, is_paper },
             treasury,
+            l1,
         }),
         _ => Err(Faults(reader.faults)),
     }
