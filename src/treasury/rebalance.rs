@@ -476,7 +476,7 @@ mod tests {
         for words in [
             "extended has 400.000 USD too much",
             "send 250.000 USD from extended to lighter:",
-            "through your wallet 0xabababab",
+            "through your wallet 0xABaBaBaB",
             "REBALANCE_DAY_MAX_USD is 250.000",
             "Nothing was done.",
         ] {

@@ -110,7 +110,7 @@ fn env_example_is_in_step() {
 #[test]
 fn dependencies_are_the_agreed_ones() {
     let agreed: BTreeSet<&str> =
-        "argon2 aws-lc-rs axum base64 chacha20poly1305 clap core_affinity \
+        "alloy-rlp argon2 aws-lc-rs axum base64 chacha20poly1305 clap core_affinity \
         criterion crossbeam dotenvy fixed flate2 futures-sink getrandom goldilocks-crypto \
         hdrhistogram httparse mio nix num-bigint poseidon-hash proptest rcgen region rtrb rusqlite \
         rustix rustls secp256k1 serde serde_json sha2 sha3 signal-hook simd-json socket2 sonic-rs \

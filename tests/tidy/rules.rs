@@ -457,6 +457,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "venue",
             "record",
             "market",
+            "keys",
             "config",
             "stage::clock",
             "state",

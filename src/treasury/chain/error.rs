@@ -2,16 +2,25 @@
 //!
 //! Promises: a node is named by its host alone, as the path of its address may be a key.
 
+use crate::config::UrlFault;
 use crate::keys::ceremony::Address;
 use std::fmt;
+
+/// A node's code for too many requests (EIP-1474).
+const CODE_LIMIT: i64 = -32_005;
 
 /// Why a question or a transaction came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChainError {
     /// Ours: the extra root certificate is not PEM.
     BadCertificate,
+    /// Ours: the node's address is none.
+    BadUrl(UrlFault),
     /// Ours: a call of this room that makes no sense, in words.
     Misused(&'static str),
+    /// Ours: a transaction's fields, bytes and signature do not belong together: what was written
+    /// down was changed. Its nonce.
+    Bent(u64),
     /// Ours: the node is of another chain than L1_CHAIN_ID says.
     WrongChain {
         /// L1_CHAIN_ID.
@@ -44,6 +53,8 @@ pub enum ChainError {
     },
     /// The node's: an answer that can't be read.
     Malformed(&'static str),
+    /// The token's: it says no to an approval, without a reason.
+    NotGranted(Address),
     /// The contract refuses this call, in its own words: nothing was sent.
     WouldRevert(String),
     /// Nothing stands at the address: a call would succeed and do nothing.
@@ -77,6 +88,7 @@ impl ChainError {
         match self {
             ChainError::Network { .. } | ChainError::Malformed(_) | ChainError::Dear { .. } => true,
             ChainError::Status { status, .. } => *status == 429 || *status >= 500,
+            ChainError::Refused { code, .. } => *code == CODE_LIMIT,
             _ => false,
         }
     }
@@ -86,7 +98,13 @@ impl fmt::Display for ChainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ChainError::BadCertificate => f.write_str("our extra root certificate is not PEM"),
+            ChainError::BadUrl(fault) => write!(f, "L1_RPC_URL {fault}"),
             ChainError::Misused(why) => write!(f, "the chain was asked wrongly: {why}"),
+            ChainError::Bent(nonce) => write!(
+                f,
+                "transaction {nonce} is not what was signed, so nothing was sent\n    fix: bring \
+                 back the file it was read from"
+            ),
             ChainError::WrongChain { wanted, found } => write!(
                 f,
                 "the node is of chain {found}, and L1_CHAIN_ID is {wanted}: nothing was sent\n    \
@@ -112,6 +130,9 @@ impl fmt::Display for ChainError {
                 message,
             } => write!(f, "the node refused {method}: {message} (code {code})"),
             ChainError::Malformed(what) => write!(f, "the node's answer has no usable {what}"),
+            ChainError::NotGranted(token) => {
+                write!(f, "the token {token} would say no, so nothing was sent")
+            }
             ChainError::WouldRevert(reason) => {
                 write!(
                     f,
