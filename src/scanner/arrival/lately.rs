@@ -15,10 +15,15 @@ use crate::scanner::arrival::memory::{Known, ONE, PRIOR_EDGES, PRIOR_SQUARE, SQU
 // noise of a few edges about zero, for which the doubt grows; when lives have changed it is most of
 // the answer after two or three edges, long before long memory has followed and it is zero again.
 //
-// A market's own is drawn to that of all markets, this to zero. It counts by how much is in long
-// memory: one that is thin follows of itself, and would be corrected twice for one edge. Not tried
-// any more: a threshold below which nothing is added (later by as many edges as it spares noise),
-// and forgetting long memory at once (what came back had to be learned anew).
+// A market's own is drawn to that of all markets, this to zero. Lives may change in one market and
+// not in another, or the other way: so the draw gives way as far as the two stand further apart than
+// a market's own errors explain. A fixed draw would never end, since what is lately kept is short:
+// a market that has become another would be told off by the others for good.
+//
+// It counts by how much is in long memory: one that is thin follows of itself, and would be
+// corrected twice for one edge. Not tried any more: a threshold below which nothing is added (later
+// by as many edges as it spares noise), and forgetting long memory at once (what came back had to be
+// learned anew).
 
 /// With so many edges in long memory, half of what is off lately counts. Larger: a change is
 /// followed later by who knows little. Smaller: what is new is counted twice.
@@ -39,7 +44,7 @@ const FADE_BITS: u32 = 3;
 const STILL: i64 = ONE;
 /// Weight of a memory that is full.
 const FULL: i64 = ONE << FADE_BITS;
-/// So many edges of its own outweigh what all markets have shown.
+/// So many edges of its own outweigh what all markets have shown; fewer where it is another.
 const DRAWN: i64 = 2 * ONE;
 
 /// One row, one order of the legs.
@@ -102,6 +107,22 @@ impl Lately {
             + i128::from(PRIOR_SQUARE) * i128::from(prior);
         sum / i128::from(self.weight + prior)
     }
+
+    /// So many edges of its own outweigh a wider one that is so far off: what one edge errs by over
+    /// what the two truly stand apart, squared, and at most [`DRAWN`]. What they stand apart by
+    /// chance, the square of the error of this mean, is no difference.
+    fn drawn_by(&self, wide: i64) -> i64 {
+        let Some(mean) = self.off.checked_div(self.weight) else {
+            return DRAWN;
+        };
+        let variance = self.variance();
+        let apart = i128::from((mean - wide) >> (16 - SQUARE_BITS)).pow(2);
+        let by_chance = variance * i128::from(ONE) / i128::from(self.weight);
+        let true_square = (apart - by_chance).max(0);
+        let both = variance + true_square * i128::from(DRAWN / ONE);
+        let drawn = (i128::from(DRAWN) * variance).checked_div(both);
+        drawn.unwrap_or(0) as i64
+    }
 }
 
 /// Row of a kind.
@@ -111,15 +132,16 @@ pub fn row(key: Key) -> usize {
 
 /// What long memory knows, with what is off lately in a market and in all of them.
 pub fn corrected(known: &Known, own: &Lately, all: &Lately) -> Known {
-    let wide = i128::from(all.drawn());
-    let sum = i128::from(own.off) + wide * i128::from(DRAWN);
-    let off = over(sum, own.weight + DRAWN);
+    let wide = all.drawn();
+    let drawn = own.drawn_by(wide);
+    let sum = i128::from(own.off) + i128::from(wide) * i128::from(drawn);
+    let off = over(sum, own.weight + drawn);
     // Errors of independent edges add up in squares; edges not off at all have none.
     let square = |weight: i64| i128::from(weight) * i128::from(weight);
     let variance = all.variance();
     let of_wide = variance * i128::from(all.weight) / square(all.weight + all.still()).max(1);
     let of_own = variance * i128::from(own.weight);
-    let error = (of_own + of_wide * square(DRAWN)) / square(own.weight + DRAWN).max(1);
+    let error = (of_own + of_wide * square(drawn)) / square(own.weight + drawn).max(1);
     let weight = i64::from(known.samples) * ONE;
     let error = (error * i128::from(ONE)).isqrt() as i64 / DOUBT_PART;
     let error = i128::from(part(error, weight));
@@ -194,6 +216,24 @@ mod tests {
         assert!((7.5..8.1).contains(&drift(40)), "{}", drift(40));
     }
 
+    /// One market is worse than it was, the other better: each is told its own, whatever the mean
+    /// of both says. Where both became worse, the first edge of one is judged by the other.
+    #[test]
+    fn a_market_that_has_become_another_is_not_judged_by_the_others() {
+        let both: Vec<i64> = (0..40).map(|n| [-20_i64, 2][n % 2] << 16).collect();
+        let drift = |own: &[i64], all: &[i64]| {
+            let told = corrected(&long(10_000), &lately(own), &lately(all));
+            told.drift.to_f64() + 2.0
+        };
+        let (worse, better) = (drift(&[-20 << 16; 20], &both), drift(&[2 << 16; 20], &both));
+        assert!((worse + 20.0).abs() < 0.5, "{worse}");
+        assert!((better - 2.0).abs() < 0.5, "{better}");
+        let first = drift(&[], &[-20 << 16; 20]);
+        assert!((first + 20.0).abs() < 0.5, "{first}");
+        let second = drift(&[-18 << 16], &[-20 << 16; 20]);
+        assert!(second < -19.0, "{second}");
+    }
+
     proptest! {
         #[test]
         fn as_naive_sums_with_floats(
@@ -203,17 +243,22 @@ mod tests {
         ) {
             let all: Vec<i64> = more.iter().chain(&own).copied().collect();
             let found = corrected(&long(samples), &lately(&own), &lately(&all));
-            let ([w, s, _], [v, t, q]) = (naive(&own), naive(&all));
+            let ([w, s, p], [v, t, q]) = (naive(&own), naive(&all));
             let still = ((8.0 - v) / 8.0).max(0.0);
             let wide = if v > 0.0 { t / (v + still) } else { 0.0 };
             let part = f64::from(samples).powi(2) / (f64::from(samples).powi(2) + 4_096.0);
-            let off = (s + 2.0 * wide) / (w + 2.0) * part;
+            let of = |w: f64, s: f64, q: f64| match w > 0.0 {
+                true => (q - s * s / w + 36.0) / (w + 4.0),
+                false => 9.0,
+            };
+            let own_variance = of(w, s, p);
+            let apart = if w > 0.0 { (s / w - wide).powi(2) - own_variance / w } else { 0.0 };
+            let drawn = 2.0 * own_variance / (own_variance + 2.0 * apart.max(0.0));
+            let off = (s + drawn * wide) / (w + drawn) * part;
             prop_assert!((found.drift.to_f64() + 2.0 - off).abs() < 0.02 + off.abs() / 200.0);
-            let mean = if v > 0.0 { t / v } else { 0.0 };
-            let spread = if v > 0.0 { q / v - mean * mean } else { 0.0 };
-            let variance = (spread * v + 36.0) / (v + 4.0);
+            let variance = of(v, t, q);
             let of_wide = variance * v / ((v + still) * (v + still));
-            let error = (variance * w + of_wide * 4.0) / ((w + 2.0) * (w + 2.0));
+            let error = (variance * w + of_wide * drawn * drawn) / (w + drawn).powi(2);
             let error = (error * part * part / 4.0 + 1.0).sqrt();
             let apart = (found.error.to_f64() - error).abs();
             prop_assert!(apart < 0.03 + error / 100.0, "{} {error}", found.error.to_f64());
