@@ -67,6 +67,7 @@ pub struct Gateway<O: Orders> {
     venue: Venue,
     parts: Parts<O>,
     foresight: Option<Rx<Foresight>>,
+    pace: Option<Rx<u32>>,
     t_prepared: Nanos,
     /// Halt was seen: nothing is signed ahead any more.
     is_halted: bool,
@@ -105,6 +106,7 @@ impl<O: Orders> Gateway<O> {
             venue,
             parts,
             foresight: None,
+            pace: None,
             t_prepared: Nanos::ZERO,
             is_halted: false,
             batch: Reports::new(REPORTS_PER_MESSAGE_MAX),
@@ -119,6 +121,12 @@ impl<O: Orders> Gateway<O> {
     /// Signs in idle turns what the scanner foresees.
     pub fn foreseeing(mut self, foresight: Rx<Foresight>) -> Gateway<O> {
         self.foresight = Some(foresight);
+        self
+    }
+
+    /// Hears how many orders a minute the account's tier lets go.
+    pub fn paced(mut self, pace: Rx<u32>) -> Gateway<O> {
+        self.pace = Some(pace);
         self
     }
 
@@ -437,6 +445,9 @@ impl<O: Orders> Stage for Gateway<O> {
     }
 
     fn housekeeping(&mut self, now: Nanos) {
+        while let Some(orders_per_minute) = self.pace.as_mut().and_then(Rx::pop) {
+            self.parts.orders.on_pace(orders_per_minute);
+        }
         self.parts.lanes.beat(now);
         self.parts
             .orders
@@ -487,6 +498,8 @@ mod tests {
         heard: Vec<Foresight>,
         /// Orders signed ahead.
         prepared: usize,
+        /// Orders a minute, as told.
+        paces: Vec<u32>,
     }
 
     impl Orders for Scripted {
@@ -496,6 +509,10 @@ mod tests {
 
         fn foresee(&mut self, word: &Foresight, _: Nanos) {
             self.heard.push(*word);
+        }
+
+        fn on_pace(&mut self, orders_per_minute: u32) {
+            self.paces.push(orders_per_minute);
         }
 
         fn prepare(&mut self, _: Nanos, ahead: impl FnOnce() -> Option<Blank>) -> bool {
@@ -575,6 +592,7 @@ mod tests {
                 waiting: Vec::new(),
                 heard: Vec::new(),
                 prepared: 0,
+                paces: Vec::new(),
             },
             points: Ahead::new(points_rx),
             lanes: Lanes::new(Vec::new()).unwrap(),
@@ -711,6 +729,18 @@ mod tests {
         rig.gateway.turn(NOW);
         let told = std::iter::from_fn(|| rig.reports.pop()).next();
         assert_eq!(told.map(|report| report.kind), Some(ReportKind::Sent));
+    }
+
+    #[test]
+    fn row_55_every_word_of_the_tier_reaches_the_venues_room() {
+        let rig = rig(0, None);
+        let (mut pace, pace_rx) = link("pace", 4);
+        let mut gateway = rig.gateway.paced(pace_rx);
+        for orders_per_minute in [60, 40] {
+            pace.push(orders_per_minute).unwrap();
+        }
+        gateway.housekeeping(NOW);
+        assert_eq!(gateway.parts.orders.paces, [60, 40]);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! points.extended   point        64  signer-extended    gateway   signer waits
 //! points.lighter    point        64  signer-lighter     gateway   the same
 //! journal.* (five)  Event    65,536  each stage         recorder  dropped, counted
+//! pace.lighter      u32          64  main               gateway   main waits
 //! control           Control     512  main               scanner   main waits
 //! status            Status        8  scanner            main      latest dropped
 //! board             Ranked    1,024  scanner            recorder  the rest of a board dropped
@@ -43,6 +44,8 @@ pub const POINTS_LEN: usize = 64;
 pub const FORESIGHT_LEN: usize = 64;
 /// About a second of records at 50,000 a second; the recorder drains every millisecond.
 pub const JOURNAL_LEN: usize = 65_536;
+/// Orders a minute, told for each market whose terms have changed; read at each beat.
+pub const PACE_LEN: usize = 64;
 /// What was learned of every instrument before (fair, size), what is adopted, a few commands.
 pub const CONTROL_LEN: usize = 1024;
 /// A board of every instrument in both directions.

@@ -26,9 +26,9 @@ pub use left_out::{LeftOut, Reason};
 pub use lessons::Learned;
 
 use crate::config::{Config, Mode, OnDrain};
-use crate::market::Instrument;
 use crate::market::event::{Adopted, Control, Status};
 use crate::market::units::{Bps, MS, Nanos, SECOND};
+use crate::market::{Instrument, Venue};
 use crate::record::Recorder;
 use crate::record::progress::Progress;
 use crate::stage::clock::Clock;
@@ -423,7 +423,7 @@ impl Watch {
         while let Some(status) = plant.status.pop() {
             self.status = status;
         }
-        self.pass_on(&mut plant.control);
+        self.pass_on(plant);
         let now = self.clock.now();
         let mut said = self.books.hear(&mut self.recorder);
         let totals = self.recorder.totals();
@@ -449,9 +449,10 @@ impl Watch {
         now
     }
 
-    /// What the venues' lists brought, to the scanner and to whoever reads along. One change a
-    /// look: a full link is met by waiting, and nothing is said that was not passed on.
-    fn pass_on(&mut self, control: &mut Tx<Control>) {
+    /// What the venues' lists brought, to the scanner, to the gateway whose pace it changes, and to
+    /// whoever reads along. One change a look: a full link is met by waiting, and nothing is said
+    /// that was not passed on.
+    fn pass_on(&mut self, plant: &mut Plant) {
         let (word, said) = match self.change.take() {
             Some((word, said)) => (Some(word), said),
             None => match self.refresh.news.try_recv() {
@@ -461,7 +462,7 @@ impl Watch {
             },
         };
         if let Some(word) = word
-            && control.push(word).is_err()
+            && pass(word, &mut plant.control, &mut plant.pace).is_err()
         {
             self.change = Some((word, said));
             return;
@@ -475,9 +476,51 @@ impl Watch {
     }
 }
 
+/// One word to everybody whom it concerns. Refused where a link is full, and then to be passed once
+/// more: none of them does harm twice.
+fn pass(word: Control, control: &mut Tx<Control>, pace: &mut Tx<u32>) -> Result<(), Control> {
+    if let Control::Terms(terms) = word
+        && terms.venue == Venue::Lighter
+    {
+        pace.push(terms.orders_per_minute).map_err(|_| word)?;
+    }
+    control.push(word).map_err(|_| word)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::InstrumentId;
+    use crate::market::event::Terms;
+    use crate::stage::link::link;
+
+    #[test]
+    fn row_55_another_tier_is_told_to_the_scanner_and_to_lighters_gateway() {
+        let (mut control, mut control_rx) = link("control", 2);
+        let (mut pace, mut pace_rx) = link("pace", 2);
+        let terms = |venue| {
+            Control::Terms(Terms {
+                instrument: InstrumentId(0),
+                venue,
+                fee_taker: Bps::ZERO,
+                fee_maker: Bps::ZERO,
+                match_delay_ns: MS,
+                orders_per_minute: 30,
+            })
+        };
+        for venue in [Venue::Lighter, Venue::Extended] {
+            let word = terms(venue);
+            assert_eq!(pass(word, &mut control, &mut pace), Ok(()));
+            assert_eq!(control_rx.pop(), Some(word));
+        }
+        assert_eq!((pace_rx.pop(), pace_rx.pop()), (Some(30), None));
+        // With either link full the word is kept for later.
+        let word = terms(Venue::Lighter);
+        for _ in 0..2 {
+            assert!(control.push(Control::EntriesOff).is_ok());
+        }
+        assert_eq!(pass(word, &mut control, &mut pace), Err(word));
+    }
 
     fn outcome(status: Status, halted: bool) -> Outcome {
         Outcome {

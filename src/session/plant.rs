@@ -103,6 +103,8 @@ type BoxedStage = Box<dyn Stage + Send>;
 pub struct Plant {
     /// To the scanner.
     pub control: Tx<Control>,
+    /// To Lighter's gateway: orders a minute, as the account's tier lets go.
+    pub pace: Tx<u32>,
     /// From the scanner.
     pub status: Rx<Status>,
     /// Raised by any stage that must not go on.
@@ -122,6 +124,8 @@ struct VenueEnds {
     points: &'static str,
     /// What the scanner foresees; of no venue that keeps nothing ready.
     foresight: Option<Rx<Foresight>>,
+    /// What the account's tier lets go; of no venue that has none.
+    pace: Option<Rx<u32>>,
 }
 
 /// Builds every link and stage and starts the threads. The recorder comes back to be drained by
@@ -135,6 +139,7 @@ pub fn start(
     let (halt, stop) = (Flag::default(), Flag::default());
     let mut journal = Journal(Vec::new());
     let (control, control_rx) = link("control", topology::CONTROL_LEN);
+    let (pace, pace_rx) = link("pace.lighter", topology::PACE_LEN);
     let (status_tx, status) = link("status", topology::STATUS_LEN);
     let (board_tx, board) = link("board", topology::BOARD_LEN);
     let (deltas_e, deltas_e_rx) = link("deltas.extended", topology::DELTAS_LEN);
@@ -158,6 +163,7 @@ pub fn start(
         ],
         points: "points.extended",
         foresight: Some(foresight_e_rx),
+        pace: None,
     };
     let ends_l = VenueEnds {
         deltas: deltas_l,
@@ -172,6 +178,7 @@ pub fn start(
         // A Lighter order is signed with its nonce, and a key's nonces leave one by one: all but
         // one of a ladder would be void with the first that is used.
         foresight: None,
+        pace: Some(pace_rx),
     };
     let ends = Ends {
         deltas: [deltas_e_rx, deltas_l_rx],
@@ -215,6 +222,7 @@ pub fn start(
     let threads = seats.into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
     let plant = Plant {
         control,
+        pace,
         status,
         halt,
         stop,
@@ -292,6 +300,9 @@ impl Shared<'_> {
         let mut gateway = Gateway::new(venue, gateway);
         if let Some(foresight) = ends.foresight {
             gateway = gateway.foreseeing(foresight);
+        }
+        if let Some(pace) = ends.pace {
+            gateway = gateway.paced(pace);
         }
         let pinned: [BoxedStage; 2] = [
             Box::new(FeedStage::new(venue, self.table, feed)),

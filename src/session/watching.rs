@@ -3,7 +3,7 @@
 
 use crate::market::event::FrameKind;
 use crate::market::foresight::Foresight;
-use crate::market::order::{Order, Refusal};
+use crate::market::order::{Order, Refusal, Strays};
 use crate::market::units::Nanos;
 use crate::session::paper::Paper;
 use crate::venue::{Lane, Orders, Outbox, Reports, Signing};
@@ -79,6 +79,12 @@ impl<O: Orders> Orders for Gate<O> {
         }
     }
 
+    fn on_pace(&mut self, orders_per_minute: u32) {
+        if let Gate::Trading(orders) = self {
+            orders.on_pace(orders_per_minute);
+        }
+    }
+
     fn on_retry_after(&mut self, lane: Lane, seconds: u32) {
         if let Gate::Trading(orders) = self {
             orders.on_retry_after(lane, seconds);
@@ -100,9 +106,125 @@ impl<O: Orders> Orders for Gate<O> {
         }
     }
 
+    fn strays(&self) -> Strays {
+        match self {
+            Gate::Watching | Gate::Paper(_) => Strays::default(),
+            Gate::Trading(orders) => orders.strays(),
+        }
+    }
+
     fn on_beat(&mut self, now: Nanos, reports: &mut Reports, out: &mut Outbox) {
         if let Gate::Trading(orders) = self {
             orders.on_beat(now, reports, out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::venue::points::Point;
+
+    struct Blank;
+
+    impl Point for Blank {
+        fn move_out(&mut self) -> Blank {
+            Blank
+        }
+    }
+
+    /// A venue's room that counts what it is told and tells of strays.
+    #[derive(Default)]
+    struct Room {
+        calls: Vec<&'static str>,
+    }
+
+    impl Orders for Room {
+        type Point = Blank;
+
+        fn on_link(&mut self, _: Lane, _: bool, _: Nanos, _: &mut Reports, _: &mut Outbox) {
+            self.calls.push("link");
+        }
+
+        fn sign(
+            &mut self,
+            _: &Order,
+            _: Nanos,
+            _: impl FnOnce() -> Option<Blank>,
+        ) -> Result<Signing, Refusal> {
+            Ok(Signing::Unsigned)
+        }
+
+        fn encode(&mut self, _: Nanos, _: &mut Outbox) {
+            self.calls.push("encode");
+        }
+
+        fn on_unsent(&mut self, _: Lane, _: Nanos) -> bool {
+            self.calls.push("unsent");
+            true
+        }
+
+        fn on_pace(&mut self, _: u32) {
+            self.calls.push("pace");
+        }
+
+        fn on_retry_after(&mut self, _: Lane, _: u32) {
+            self.calls.push("retry-after");
+        }
+
+        fn on_message(
+            &mut self,
+            _: Lane,
+            _: u16,
+            _: &mut [u8],
+            _: Nanos,
+            _: &mut Reports,
+            _: &mut Outbox,
+        ) -> FrameKind {
+            self.calls.push("message");
+            FrameKind::Control
+        }
+
+        fn strays(&self) -> Strays {
+            Strays {
+                foreign: 2,
+                missing: 1,
+            }
+        }
+
+        fn on_beat(&mut self, _: Nanos, _: &mut Reports, _: &mut Outbox) {
+            self.calls.push("beat");
+        }
+    }
+
+    /// What is not passed on falls back on the contract's default, in silence.
+    #[test]
+    fn row_24_a_trading_gate_passes_everything_on_and_a_closed_one_nothing() {
+        let mut gates = [Gate::Trading(Room::default()), Gate::Watching];
+        for gate in &mut gates {
+            let (mut reports, mut out) = (Reports::new(4), Outbox::new(64, 4));
+            gate.on_link(0, true, Nanos(1), &mut reports, &mut out);
+            gate.encode(Nanos(1), &mut out);
+            gate.on_unsent(0, Nanos(1));
+            gate.on_pace(60);
+            gate.on_retry_after(0, 1);
+            gate.on_message(0, 200, &mut [], Nanos(1), &mut reports, &mut out);
+            gate.on_beat(Nanos(1), &mut reports, &mut out);
+        }
+        let all = [
+            "link",
+            "encode",
+            "unsent",
+            "pace",
+            "retry-after",
+            "message",
+            "beat",
+        ];
+        let [Gate::Trading(room), watching] = &gates else {
+            panic!("it is the first");
+        };
+        assert_eq!(room.calls, all);
+        assert_eq!(gates[0].strays(), room.strays());
+        assert_eq!(watching.strays(), Strays::default());
     }
 }

@@ -201,6 +201,9 @@ pub trait Orders {
     fn on_unsent(&mut self, _lane: Lane, _now: Nanos) -> bool {
         false
     }
+    /// The account's tier lets so many orders a minute go from now on. Whoever has no tiers has no
+    /// use for it.
+    fn on_pace(&mut self, _orders_per_minute: u32) {}
     /// The answer that follows at once on this lane says in how many seconds another request is
     /// welcome (`Retry-After`).
     fn on_retry_after(&mut self, _lane: Lane, _seconds: u32) {}

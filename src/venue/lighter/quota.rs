@@ -54,10 +54,10 @@ impl Window {
         }
     }
 
-    /// Whether one more use leaves `reserve` (less than the whole) untouched. Exact: the slot that
-    /// is looked at holds the use that many uses ago.
-    fn fits(&self, reserve: usize, now: Nanos) -> bool {
-        let at = (self.next + reserve) % self.times.len();
+    /// Whether one more use stays within `most` a minute, at least 1 and at most what it was made
+    /// for. Exact: the slot that is looked at holds the use that many uses ago.
+    fn fits(&self, most: usize, now: Nanos) -> bool {
+        let at = (self.next + self.times.len() - most) % self.times.len();
         now.since(self.times[at]) >= MINUTE_NS
     }
 
@@ -70,7 +70,9 @@ impl Window {
 /// All budgets of one gateway.
 pub struct Quota {
     sends: Window,
-    sends_reserve: usize,
+    /// Of them in any minute, and those that entries may use.
+    sends_max: usize,
+    entries_max: usize,
     requests: Window,
     /// The venue's last word on the volume quota, and when.
     volume: Option<(u64, Nanos)>,
@@ -78,28 +80,37 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// `sends_per_minute` is the account tier's limit, at least 1.
+    /// `sends_per_minute` is what the settings allow, at least 1.
     pub fn new(sends_per_minute: u32) -> Quota {
         let sends = (sends_per_minute as usize).clamp(1, SENDS_MAX);
         Quota {
             sends: Window::new(sends),
-            sends_reserve: (sends / RESERVE_PARTS).max(RESERVE_MIN).min(sends / 2),
+            sends_max: sends,
+            entries_max: entries_of(sends),
             requests: Window::new(REQUESTS_MAX),
             volume: None,
             entries_rest_until: Nanos::ZERO,
         }
     }
 
+    /// The account's tier lets so many transactions a minute go from now on; never more than the
+    /// settings allow. What was sent in the minute before counts.
+    #[cold]
+    pub fn allow(&mut self, sends_per_minute: u32) {
+        self.sends_max = (sends_per_minute as usize).clamp(1, self.sends.times.len());
+        self.entries_max = entries_of(self.sends_max);
+    }
+
     /// Whether one more transaction may go.
     pub fn may_send(&self, wanted: Use, now: Nanos) -> bool {
         match wanted {
-            Use::Reduce | Use::Cancel => self.sends.fits(0, now),
+            Use::Reduce | Use::Cancel => self.sends.fits(self.sends_max, now),
             Use::Entry => {
                 let is_short = self.volume.is_some_and(|(left, heard)| {
                     left < VOLUME_RESERVE && now.since(heard) < VOLUME_HOLDS_NS
                 });
                 let is_at_rest = now < self.entries_rest_until;
-                !is_short && !is_at_rest && self.sends.fits(self.sends_reserve, now)
+                !is_short && !is_at_rest && self.sends.fits(self.entries_max, now)
             }
         }
     }
@@ -123,14 +134,19 @@ impl Quota {
 
     /// Whether one more REST request may go.
     pub fn may_ask(&self, is_nonce: bool, now: Nanos) -> bool {
-        let reserve = if is_nonce { 0 } else { REQUESTS_RESERVE };
-        self.requests.fits(reserve, now)
+        let kept = if is_nonce { 0 } else { REQUESTS_RESERVE };
+        self.requests.fits(REQUESTS_MAX - kept, now)
     }
 
     /// Counts a REST request.
     pub fn asked(&mut self, now: Nanos) {
         self.requests.note(now);
     }
+}
+
+/// How many of so many transactions entries may use.
+fn entries_of(sends: usize) -> usize {
+    sends - (sends / RESERVE_PARTS).max(RESERVE_MIN).min(sends / 2)
 }
 
 #[cfg(test)]
@@ -159,6 +175,43 @@ mod tests {
                 }
             }
             assert!(sent.len() > entries_max.min(2_000));
+        }
+    }
+
+    #[test]
+    fn row_55_the_limit_follows_the_tier_both_ways_and_never_passes_the_setting() {
+        // What is set, what a tier allows at times, and what is sent in a minute then.
+        let steps = [
+            (u32::MAX, 400),
+            (60, 60),
+            (10, 10),
+            (0, 1),
+            (60, 60),
+            (4_000, 400),
+        ];
+        let mut quota = Quota::new(400);
+        let mut now = Nanos(100_000 * SECOND);
+        let mut sent: Vec<Nanos> = Vec::new();
+        let recent = |sent: &[Nanos], now: Nanos| {
+            let is_recent = |t: &&Nanos| now.since(**t) < MINUTE_NS;
+            sent.iter().filter(is_recent).count()
+        };
+        for (allowed, most) in steps {
+            quota.allow(allowed);
+            // What went before the change counts against the new limit, too.
+            for _ in 0..3_000 {
+                now = now.plus(SECOND / 20);
+                let fits = recent(&sent, now) < most;
+                assert_eq!(quota.may_send(Use::Reduce, now), fits, "{allowed}");
+                let entries_max = entries_of(most);
+                let is_entry = recent(&sent, now) < entries_max;
+                assert_eq!(quota.may_send(Use::Entry, now), is_entry, "{allowed}");
+                if fits {
+                    quota.sent(now);
+                    sent.push(now);
+                }
+            }
+            assert_eq!(recent(&sent, now), most, "{allowed}");
         }
     }
 

@@ -205,6 +205,10 @@ impl Orders for LighterOrders {
         lane == ORDER_LANE && self.desk.take_back()
     }
 
+    fn on_pace(&mut self, orders_per_minute: u32) {
+        self.desk.quota.allow(orders_per_minute);
+    }
+
     fn on_retry_after(&mut self, lane: Lane, seconds: u32) {
         if lane == REST_LANE {
             self.desk.inquiry.on_retry_after(seconds);
