@@ -16,6 +16,7 @@ pub mod lighter;
 pub mod plant;
 mod playing;
 pub mod random;
+pub mod relay;
 pub mod request_log;
 pub mod script;
 pub mod server;

@@ -7,6 +7,7 @@
 
 pub mod balance;
 pub mod chain;
+pub mod exits;
 pub mod ledger;
 pub mod plan;
 pub mod purse;

@@ -1,0 +1,207 @@
+//! The ways money leaves and reaches the venues: what each costs, the signed request, and whether
+//! the venue knows it.
+//!
+//! Cold, REST alone. Promises: nothing is sent by [`Exits::prepare`]; the same request sent twice
+//! withdraws once, and [`Exits::find`] recognises it by what was signed or by what is new in the
+//! venue's list. Refuses: any other wallet than the one linked to the account, a quote that has
+//! ended, an amount that the way does not take, and to guess what the venue does not say.
+
+use crate::hands::HandsError;
+use crate::keys::ceremony::EthereumKey;
+use crate::market::Venue;
+use crate::market::units::Notional;
+use crate::treasury::plan::Address;
+use serde::{Deserialize, Serialize};
+
+/// A way of money between a venue and the wallet on Ethereum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    /// Out of Extended by its bridge; the wallet is paid by the bridge.
+    ExtendedOut,
+    /// Out of Lighter by proof: slow, without a fee, claimed on the chain.
+    LighterSecure,
+    /// Out of Lighter through the venue's pool: minutes, with a fee, paid to the wallet.
+    LighterFast,
+    /// Into Extended, by the bridge contract.
+    ExtendedIn,
+    /// Into Lighter, by its own contract.
+    LighterIn,
+}
+
+impl Way {
+    /// The venue at its end.
+    pub fn venue(self) -> Venue {
+        match self {
+            Way::ExtendedOut | Way::ExtendedIn => Venue::Extended,
+            Way::LighterSecure | Way::LighterFast | Way::LighterIn => Venue::Lighter,
+        }
+    }
+
+    /// Money leaves the venue by it.
+    pub fn is_out(self) -> bool {
+        matches!(
+            self,
+            Way::ExtendedOut | Way::LighterSecure | Way::LighterFast
+        )
+    }
+}
+
+/// What a way is made of, by the venue's word of this moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// Which way.
+    pub way: Way,
+    /// The venue's name of the quote; empty where it quotes nothing.
+    pub id: String,
+    /// The contract on the chain that pays out, or that the deposit goes to.
+    #[serde(with = "written::address")]
+    pub contract: Address,
+    /// The token on the chain.
+    #[serde(with = "written::address")]
+    pub token: Address,
+    /// Lighter's number of the asset; 0 on Extended.
+    pub asset: u16,
+    /// Lighter's route: 0 is the account for perpetuals.
+    pub route: u8,
+    /// What leaves in all: the account for a way out, the wallet for a way in. USD.
+    #[serde(with = "written::notional")]
+    pub amount: Notional,
+    /// What of it is the way's. USD.
+    #[serde(with = "written::notional")]
+    pub fee: Notional,
+    /// What of it arrives. USD.
+    #[serde(with = "written::notional")]
+    pub arrives: Notional,
+    /// When the quote ends, epoch seconds; `None` where the venue does not say.
+    pub ends_s: Option<u64>,
+    /// Who is paid, by the venue's own name: a Starknet address, an account's number, a wallet.
+    pub recipient: String,
+    /// What a deposit names on the chain so that the bridge knows it; zeros where nothing is named.
+    #[serde(with = "written::bytes")]
+    pub commitment: [u8; 32],
+}
+
+/// How far the venue is with something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// Known, and not over.
+    Underway,
+    /// Waits on the chain to be claimed.
+    Claimable,
+    /// Over: paid out, or credited.
+    Done,
+    /// Over, and nothing was moved; why, in the venue's words.
+    Refused(String),
+}
+
+/// A signed request, whole: all that it takes to send it, to send it again and to recognise it.
+/// Written down before it is sent; holds no key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What it was made from.
+    pub quote: Quote,
+    /// Lighter's transaction hash, or the hash that was signed for Extended: hexadecimal digits.
+    pub hash: String,
+    /// Lighter's nonce, or Extended's salt.
+    pub number: u64,
+    /// After this it can't be executed any more, epoch milliseconds.
+    pub expires_ms: u64,
+    /// When it was made, epoch milliseconds of our clock.
+    pub made_ms: u64,
+    /// What is sent.
+    body: String,
+    /// What the venue's list held already when it was made: ids that are not this request.
+    known: Vec<String>,
+}
+
+/// The venues' side of a transfer.
+pub trait Exits: Send {
+    /// What the way is made of, asked anew. `amount` is what leaves in all, whole units of 10^-6.
+    /// Fails where the way does not take the amount.
+    fn quote(&self, way: Way, amount: Notional) -> Result<Quote, HandsError>;
+
+    /// Binds the quote (Extended's bridge; nothing on Lighter). Asking twice is no error. Fails
+    /// where the quote has ended.
+    fn commit(&self, quote: &Quote) -> Result<(), HandsError>;
+
+    /// The signed request of a way out, whole; not sent. Fails where the wallet is not the one
+    /// that the venue has linked to the account.
+    fn prepare(&self, quote: &Quote, wallet: &EthereumKey) -> Result<Request, HandsError>;
+
+    /// Sends it; the venue's id. After an error nobody knows whether it was taken: ask
+    /// [`Exits::find`] before anything else.
+    fn send(&self, request: &Request) -> Result<String, HandsError>;
+
+    /// What the venue knows of this request. `None`: nothing yet; it may be sent again, the same.
+    /// [`Standing::Refused`]: it is over, and can never be executed.
+    fn find(&self, request: &Request) -> Result<Option<Standing>, HandsError>;
+
+    /// A deposit made by this chain transaction, as the venue sees it; `None`: not seen yet.
+    fn deposit(
+        &self,
+        way: Way,
+        hash: [u8; 32],
+        amount: Notional,
+    ) -> Result<Option<Standing>, HandsError>;
+}
+
+/// How the journal writes what has no text of its own.
+mod written {
+    /// An address, as `0x` and 40 digits.
+    pub mod address {
+        use crate::treasury::plan::Address;
+        use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+        pub fn serialize<S: Serializer>(value: &Address, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_str(value)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::Error> {
+            let text = String::deserialize(from)?;
+            Address::parse(&text).ok_or_else(|| D::Error::custom("no address"))
+        }
+    }
+
+    /// An amount, in units of 10^-9: no way moves less.
+    pub mod notional {
+        use crate::market::units::Notional;
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        pub fn serialize<S: Serializer>(value: &Notional, to: S) -> Result<S::Ok, S::Error> {
+            to.serialize_i64(value.to_nano())
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Notional, D::Error> {
+            i64::deserialize(from).map(Notional::from_nano)
+        }
+    }
+
+    /// 32 bytes, as 64 digits.
+    pub mod bytes {
+        use crate::keys::ceremony::hex;
+        use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+        pub fn serialize<S: Serializer>(value: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+            to.serialize_str(&hex(value))
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+            let text = String::deserialize(from)?;
+            super::super::digits(&text).ok_or_else(|| D::Error::custom("not 64 digits"))
+        }
+    }
+}
+
+/// Bytes from hexadecimal digits, two each and no more.
+fn digits<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != LEN || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; LEN];
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let digit = |at: usize| char::from(pair[at]).to_digit(16);
+        *byte = (digit(0)? * 16 + digit(1)?) as u8;
+    }
+    Some(bytes)
+}
