@@ -5,9 +5,9 @@
 //! transaction. Refuses: a deposit of a wallet that has no account, or by a quote that was not
 //! committed.
 
+use crate::keys::ceremony::Address;
 use crate::market::Venue;
 use crate::market::units::Notional;
-use crate::treasury::plan::Address;
 use std::fmt;
 
 /// The contracts on the chain that the venues name to their clients.

@@ -7,11 +7,11 @@
 //! ended, an amount that the way does not take, and to guess what the venue does not say.
 
 use crate::hands::HandsError;
-use crate::keys::ceremony::EthereumKey;
+use crate::keys::ceremony::{Address, EthereumKey};
 use crate::market::Venue;
 use crate::market::units::Notional;
-use crate::treasury::plan::Address;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A way of money between a venue and the wallet on Ethereum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +54,8 @@ pub struct Quote {
     /// The venue's name of the quote; empty where it quotes nothing.
     pub id: String,
     /// The contract on the chain that pays out, or that the deposit goes to.
-    #[serde(with = "written::address")]
     pub contract: Address,
     /// The token on the chain.
-    #[serde(with = "written::address")]
     pub token: Address,
     /// Lighter's number of the asset; 0 on Extended.
     pub asset: u16,
@@ -114,6 +112,31 @@ pub struct Request {
     known: Vec<String>,
 }
 
+/// Why a request brought no id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// The venue said no, in its words. A request that was never sent before is not taken and may
+    /// be given up; of one that was, nobody knows: the no may be for the repetition.
+    Refused(String),
+    /// Nobody knows whether it was taken: ask [`Exits::find`] before anything else.
+    Unknown(String),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (SendError::Refused(why) | SendError::Unknown(why)) = self;
+        f.write_str(why)
+    }
+}
+
+impl std::error::Error for SendError {}
+
+impl From<SendError> for HandsError {
+    fn from(error: SendError) -> HandsError {
+        HandsError(error.to_string())
+    }
+}
+
 /// The venues' side of a transfer.
 pub trait Exits: Send {
     /// What the way is made of, asked anew. `amount` is what leaves in all, whole units of 10^-6.
@@ -128,9 +151,8 @@ pub trait Exits: Send {
     /// that the venue has linked to the account.
     fn prepare(&self, quote: &Quote, wallet: &EthereumKey) -> Result<Request, HandsError>;
 
-    /// Sends it; the venue's id. After an error nobody knows whether it was taken: ask
-    /// [`Exits::find`] before anything else.
-    fn send(&self, request: &Request) -> Result<String, HandsError>;
+    /// Sends it; the venue's id. Sending the same request twice withdraws once.
+    fn send(&self, request: &Request) -> Result<String, SendError>;
 
     /// What the venue knows of this request. `None`: nothing yet; it may be sent again, the same.
     /// [`Standing::Refused`]: it is over, and can never be executed.
@@ -147,21 +169,6 @@ pub trait Exits: Send {
 
 /// How the journal writes what has no text of its own.
 mod written {
-    /// An address, as `0x` and 40 digits.
-    pub mod address {
-        use crate::treasury::plan::Address;
-        use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-        pub fn serialize<S: Serializer>(value: &Address, to: S) -> Result<S::Ok, S::Error> {
-            to.collect_str(value)
-        }
-
-        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::Error> {
-            let text = String::deserialize(from)?;
-            Address::parse(&text).ok_or_else(|| D::Error::custom("no address"))
-        }
-    }
-
     /// An amount, in units of 10^-9: no way moves less.
     pub mod notional {
         use crate::market::units::Notional;
