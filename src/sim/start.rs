@@ -14,6 +14,7 @@ use crate::sim::faults::spec::Spec;
 use crate::sim::flow::{Flow, FlowOptions};
 use crate::sim::lighter;
 use crate::sim::plant::{Plant, PlantedEvent};
+use crate::sim::relay::Contracts;
 use crate::sim::server::{Certificate, Floor, LATE_NS, Lag, RequestLog, Running, run_venue};
 use crate::sim::tape::Tape;
 use crate::stage::clock::Clock;
@@ -54,6 +55,8 @@ pub struct Options {
     /// Client messages a minute that Lighter takes from one address: the venue's 200, more only to
     /// measure a load sooner.
     pub lighter_messages_per_minute: usize,
+    /// What the venues name as their contracts on the chain.
+    pub contracts: Contracts,
 }
 
 impl Options {
@@ -74,6 +77,7 @@ impl Options {
             faults: None,
             log: None,
             lighter_messages_per_minute: 200,
+            contracts: Contracts::default(),
         }
     }
 }
@@ -156,6 +160,8 @@ pub struct Sim {
     pub description: Description,
     /// When the run started: the origin of planted events.
     pub start: Nanos,
+    /// The Extended venue's own books, for the relayer.
+    pub(in crate::sim) extended: Arc<extended::Desk>,
     floors: [Arc<Floor>; 2],
     threads: Vec<JoinHandle<()>>,
 }
@@ -264,10 +270,12 @@ pub fn start(options: &Options) -> Result<Sim, SimError> {
     let lighter_floor = open(options, lighter_settings, moment, lighter_log)?;
     let keys = extended::Credentials::from_seed(options.seed);
     let desk = extended::Desk::new(Arc::clone(&extended_floor), keys.clone(), fees);
+    desk.ledger().bridge.contracts = options.contracts;
     let lighter_keys = lighter::credentials(options.seed);
     let lighter_options = lighter::Options {
         messages_per_minute: options.lighter_messages_per_minute,
         messages_in_flight: (options.lighter_messages_per_minute / 4).max(1),
+        contracts: options.contracts,
         ..lighter::Options::of(options.tier)
     };
     let description = Description {
@@ -281,6 +289,7 @@ pub fn start(options: &Options) -> Result<Sim, SimError> {
     let mut sim = Sim {
         description,
         start: moment,
+        extended: Arc::clone(&desk),
         floors: [Arc::clone(&extended_floor), Arc::clone(&lighter_floor)],
         threads: Vec::new(),
     };

@@ -22,7 +22,7 @@ mod transfers;
 pub use engine::Exchange;
 pub use fate::Fate;
 pub use funding::{Funding, HOUR_NS, Payment};
-pub use transfers::{NewTransfer, Stage, Transfer, Way};
+pub use transfers::{Exit, NewTransfer, Payout, Stage, Transfer, Way};
 
 /// Grid and limits of one simulated market.
 #[derive(Clone, Debug)]

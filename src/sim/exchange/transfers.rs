@@ -7,6 +7,7 @@
 
 use super::engine::{Exchange, HISTORY_MAX};
 use super::{Happening, Reject};
+use crate::keys::ceremony::Address;
 use crate::market::units::{Nanos, Notional};
 use std::collections::VecDeque;
 
@@ -51,6 +52,30 @@ pub struct Transfer {
     pub t: Nanos,
     /// What stands for it outside: a transaction's hash, or empty.
     pub mark: String,
+    /// Where it leaves the venue, if it does.
+    pub exit: Option<Exit>,
+}
+
+/// How a withdrawal reaches the wallet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payout {
+    /// The bridge pays the wallet.
+    Bridge,
+    /// The contract owes it to the wallet, which claims it.
+    Claim,
+    /// The venue's pool pays the wallet.
+    Pool,
+}
+
+/// Where money leaves the venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Who is paid.
+    pub wallet: Address,
+    /// What arrives there.
+    pub arrives: Notional,
+    /// By whom.
+    pub by: Payout,
 }
 
 /// What a transfer is to be.
@@ -105,12 +130,28 @@ impl Exchange {
             fee: wanted.fee,
             t: now,
             mark: wanted.mark,
+            exit: None,
         };
         self.collateral += transfer.counted();
         self.money.list.push_front(transfer);
         self.money.list.truncate(HISTORY_MAX);
         out.push(Happening::Account(self.account()));
         Ok(self.money.count)
+    }
+
+    /// The same for money that leaves the venue.
+    pub fn send_out(
+        &mut self,
+        now: Nanos,
+        wanted: NewTransfer,
+        exit: Exit,
+        out: &mut Vec<Happening>,
+    ) -> Result<u64, Reject> {
+        let number = self.transfer(now, wanted, out)?;
+        if let Some(sent) = self.money.list.front_mut() {
+            sent.exit = Some(exit);
+        }
+        Ok(number)
     }
 
     /// Moves a transfer on; what that changes of the account is booked. Nothing where there is no

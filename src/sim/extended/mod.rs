@@ -12,6 +12,7 @@
 mod bulletin;
 pub mod check;
 pub mod frame;
+mod money;
 pub mod onboarding;
 pub mod press;
 pub mod private;
@@ -32,6 +33,7 @@ use crate::keys::onboarding::{Chain, Onboarding};
 use crate::market::InstrumentId;
 use crate::market::units::{Nanos, SECOND};
 use crate::sim::exchange::{Exchange, Happening, Rules};
+use crate::sim::extended::money::Bridge;
 use crate::sim::extended::onboarding::Wallets;
 use crate::sim::extended::press::Press;
 use crate::sim::extended::settlement::{Assets, Felt, parse_hex, public_key};
@@ -180,6 +182,8 @@ pub struct Ledger {
     pub leverage: HashMap<InstrumentId, String>,
     /// Counts the calls of the dead man's switch; the last one counts.
     pub switch: u64,
+    /// Quotes of the bridge, and withdrawals taken.
+    pub bridge: Bridge,
     requests: VecDeque<Nanos>,
 }
 

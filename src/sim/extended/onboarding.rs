@@ -7,6 +7,7 @@
 //!
 //! Sources: [SDK] signing.onboarding, clients.onboarding; EIP-712 (encoding).
 
+use super::money::bridge_address;
 use super::reply::{Code, Refusal, Reply};
 use super::rest::Asked;
 use super::settlement::{Felt, is_signed, parse_hex};
@@ -87,7 +88,7 @@ impl Opened {
             "status": "ACTIVE",
             "l2Key": self.public_key,
             "l2Vault": self.vault.to_string(),
-            "bridgeStarknetAddress": "0x0",
+            "bridgeStarknetAddress": bridge_address(self.id),
             "accountIndexForKeyGeneration": self.index,
         })
     }

@@ -6,6 +6,7 @@
 use crate::market::units::{Nanos, Notional, SCALE, Size};
 use crate::sim::exchange::{Exchange, Happening, NewOrder, OrderView, Reject};
 use crate::sim::extended::check::{Checked, check, code_of};
+use crate::sim::extended::money::bridge_address;
 use crate::sim::extended::reply::{Code, Refusal, Reply};
 use crate::sim::extended::rest::{Asked, Query};
 use crate::sim::extended::settlement::Decimal;
@@ -69,9 +70,13 @@ impl Desk {
         match (asked.method, steps) {
             ("GET", ["account", "info"]) => Ok(Reply::data(self.account())),
             ("GET", ["accounts"]) => Ok(Reply::data(json!([self.account()]))),
-            ("GET", ["client", "info"]) => Ok(Reply::data(json!({"id": self.keys.account_id}))),
+            ("GET", ["client", "info"]) => Ok(Reply::data(self.client())),
             ("GET", ["balance"]) => self.balance(),
             ("GET", ["positions"]) => Ok(Reply::data(self.positions(query).into())),
+            ("GET", ["bridge", "config"]) => Ok(self.bridge_config()),
+            ("GET", ["bridge", "quote"]) => self.bridge_quote(query),
+            ("POST", ["bridge", "quote"]) => self.commit_quote(query),
+            ("POST", ["withdrawal"]) => self.withdraw(asked.body),
             ("GET", ["positions", "history"]) => Ok(Reply::page(Vec::new())),
             ("GET", ["assetOperations"]) => Ok(self.operations(query)),
             ("GET", ["funding", "history"]) => self.payments(query),
@@ -105,7 +110,7 @@ impl Desk {
             "status": "ACTIVE",
             "l2Key": self.keys.public_key,
             "l2Vault": self.keys.vault.to_string(),
-            "bridgeStarknetAddress": "0x0",
+            "bridgeStarknetAddress": bridge_address(self.keys.account_id),
             "accountIndexForKeyGeneration": 0,
         })
     }
@@ -189,18 +194,6 @@ impl Desk {
         let since = payments.iter().filter(|one| one.t.epoch_ms() >= from_ms);
         let rows = since.map(|one| wire::payment(self, one)).collect();
         Ok(page(rows, query))
-    }
-
-    /// Money in and out, newest first, from a time on where one is named.
-    fn operations(&self, query: &Query) -> Reply {
-        let from = query.one("startTime").and_then(|text| text.parse().ok());
-        let from_ms: u64 = from.unwrap_or(0);
-        let rows = self.floor.look(|exchange| {
-            let since = exchange.transfers();
-            let since = since.filter(|one| one.t.epoch_ms() >= from_ms);
-            since.map(|one| wire::operation(self, one)).collect()
-        });
-        page(rows, query)
     }
 
     /// By the venue's id: one object.
@@ -454,7 +447,7 @@ impl Desk {
 }
 
 /// A body that is not what the call wants is 422, with the parser's own words.
-fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Code::UnprocessableEntity.because(error.to_string()))
 }
@@ -479,7 +472,7 @@ fn is_wanted(row: &Value, query: &Query) -> bool {
 }
 
 /// The filtered rows after `cursor` (the last id seen), newest first. [DOC Pagination]
-fn page(mut rows: Vec<Value>, query: &Query) -> Reply {
+pub(super) fn page(mut rows: Vec<Value>, query: &Query) -> Reply {
     let ask = |name| query.one(name).and_then(|text| text.parse::<u64>().ok());
     let limit = ask("limit").map_or(PAGE_LEN, |limit| limit.min(PAGE_LEN as u64) as usize);
     let before = ask("cursor").unwrap_or(u64::MAX);

@@ -47,6 +47,12 @@ pub enum Code {
     InvalidPriceAmount = 1141,
     EditOrderNotFound = 1142,
     OpenLossExceedsEquity = 1147,
+    WithdrawalAmountMustBePositive = 1600,
+    WithdrawalDescriptionToLong = 1601,
+    WithdrawalRequestDoesNotMatchSettlement = 1602,
+    WithdrawalExpirationTimeIsTooSoon = 1604,
+    WithdrawalInvalidAsset = 1605,
+    WithdrawalAccountDoesNotBelongToUser = 1608,
 }
 
 impl Code {
@@ -95,6 +101,16 @@ impl Code {
             Code::InvalidPriceAmount => "Invalid price amount",
             Code::EditOrderNotFound => "Order to edit is not found",
             Code::OpenLossExceedsEquity => "Open loss exceeds equity",
+            Code::WithdrawalAmountMustBePositive => "Withdrawal amount must be positive",
+            Code::WithdrawalDescriptionToLong => "Withdrawal description is too long",
+            Code::WithdrawalRequestDoesNotMatchSettlement => {
+                "Withdrawal request does not match its settlement"
+            }
+            Code::WithdrawalExpirationTimeIsTooSoon => "Withdrawal expiration time is too soon",
+            Code::WithdrawalInvalidAsset => "Invalid withdrawal asset",
+            Code::WithdrawalAccountDoesNotBelongToUser => {
+                "Withdrawal account does not belong to the user"
+            }
         }
     }
 

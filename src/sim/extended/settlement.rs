@@ -18,6 +18,8 @@ const SETTLEMENT_GRACE_S: u64 = 14 * 24 * 60 * 60;
 const DOMAIN_SELECTOR: &str = "0x1ff2f602e42168014d405a94f75e8a93d640751d71d16311266e140d8b0a210";
 /// `starknet_keccak` of the type text of `Order`.
 const ORDER_SELECTOR: &str = "0x36da8d51815527cabfaa9c982f564c80fa7429616739306036f1f9b608dd112";
+/// The same of `"WithdrawArgs"(..)`; the text is in fast_stark_crypto 0.5.0.
+const WITHDRAW_SELECTOR: &str = "0x250a5fa378e8b771654bd43dcb34844534f9d1e29e16b14760d7936ea7f4b1d";
 
 /// A decimal number exactly as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +198,40 @@ fn scaled(factors: &[Decimal], resolution: u64, round_up: bool) -> Option<i128> 
     Some(if round_up && over { floor + 1 } else { floor })
 }
 
+/// What a withdrawal's signature covers.
+#[derive(Clone, Copy, Debug)]
+pub struct MoveTerms {
+    /// Starknet address that receives.
+    pub recipient: Felt,
+    /// Paying vault.
+    pub vault: u32,
+    /// Asset id of the collateral.
+    pub collateral: Felt,
+    /// In units of the settlement layer.
+    pub amount: u64,
+    /// Epoch seconds.
+    pub expiration_s: u64,
+    /// The request's salt.
+    pub salt: u64,
+}
+
+impl MoveTerms {
+    /// The message hash that is signed.
+    pub fn withdrawal_hash(&self, domain: Felt, public_key: Felt) -> Felt {
+        let withdrawal = starknet_crypto::poseidon_hash_many(&[
+            Felt::from_hex_unchecked(WITHDRAW_SELECTOR),
+            self.recipient,
+            self.vault.into(),
+            self.collateral,
+            self.amount.into(),
+            self.expiration_s.into(),
+            self.salt.into(),
+        ]);
+        let head = short_text("StarkNet Message");
+        starknet_crypto::poseidon_hash_many(&[head, domain, public_key, withdrawal])
+    }
+}
+
 /// Hash of the venue's Starknet domain for `SN_MAIN` or `SN_SEPOLIA`.
 pub fn domain_hash(chain_id: &str) -> Felt {
     starknet_crypto::poseidon_hash_many(&[
@@ -346,6 +382,38 @@ mod tests {
             assert!(!accepts(&good, domain + Felt::ONE, &r, &s));
             assert!(!accepts(&good, domain, &(r + Felt::ONE), &s));
             assert!(!accepts(&good, domain, &r, &(s + Felt::ONE)));
+        }
+    }
+
+    #[test]
+    fn official_withdrawals_hash_and_verify() {
+        let text = include_str!("../../../tests/data/extended/extended_withdrawals.json");
+        let whole: Value = serde_json::from_str(text).unwrap();
+        let cases = whole["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 40);
+        let value = |value: &Value| parse_hex(value.as_str().unwrap()).unwrap();
+        for case in cases {
+            let (input, expected) = (&case["input"], &case["expected"]);
+            let terms = MoveTerms {
+                recipient: value(&input["recipient"]),
+                vault: input["vault"].as_u64().unwrap() as u32,
+                collateral: value(&input["collateral_id"]),
+                amount: expected["amount"].as_u64().unwrap(),
+                expiration_s: expected["expiration"].as_u64().unwrap(),
+                salt: input["nonce"].as_u64().unwrap(),
+            };
+            let domain = domain_hash(input["chain_id"].as_str().unwrap());
+            let public_key = value(&input["public_key"]);
+            let hash = terms.withdrawal_hash(domain, public_key);
+            assert_eq!(hash, value(&case["message_hash"]));
+            let (r, s) = (value(&expected["r"]), value(&expected["s"]));
+            assert!(is_signed(&public_key, &hash, &r, &s));
+            let bent = MoveTerms {
+                salt: terms.salt + 1,
+                ..terms
+            };
+            let hash = bent.withdrawal_hash(domain, public_key);
+            assert!(!is_signed(&public_key, &hash, &r, &s));
         }
     }
 

@@ -304,6 +304,7 @@ pub fn operation(desk: &Desk, transfer: &Transfer) -> Value {
         "time": transfer.t.epoch_ms(),
         "accountId": desk.keys.account_id,
         "transactionHash": transfer.mark,
+        "chain": "ETH",
     })
 }
 

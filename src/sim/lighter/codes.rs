@@ -67,11 +67,18 @@ refusals! {
     API_KEY_NOT_FOUND = 21109, "api key not found";
     API_KEY_INDEX = 21110, "invalid api key index";
     MARGIN_FRACTION = 21113, "invalid initial margin fraction";
+    WITHDRAWAL_LOW = 21116, "withdrawal amount is too small";
+    WITHDRAWAL_HIGH = 21117, "withdrawal amount is too high";
+    TRANSFER_LOW = 21118, "transfer amount is too small";
     SIGNATURE = 21120, "invalid signature";
+    ROUTE = 21124, "invalid route type";
     BATCH_OWNER = 21121,
         "all transactions in the batch must have use same account and apikey";
     MARGIN_CHANGE = 21132,
         "margin mode change on a market with position or open order is not allowed";
+    ASSET_AMOUNT = 21300, "invalid asset amount";
+    COLLATERAL = 21301, "not enough collateral";
+    FEE_AMOUNT = 21303, "invalid fee account asset amount";
     TX_NOT_FOUND = 21500, "transaction not found";
     TX_INFO = 21501, "invalid tx info";
     OWNER_SIGNATURE = 21504, "fail to l1 signature";
@@ -104,6 +111,7 @@ refusals! {
     TOO_FAR_FROM_MARK = 21734, "limit order price is too far from the mark price";
     REDUCE_ONLY_MODE = 21740, "invalid reduce only mode";
     ORDER_MARGIN = 21739, "not enough margin to create the order";
+    ASSET = 21801, "invalid asset index";
     WS_JSON = 30000, "Invalid Json";
     WS_TYPE = 30001, "Invalid Type";
     WS_DATA = 30007, "Invalid Data";

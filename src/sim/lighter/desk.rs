@@ -13,6 +13,7 @@ use super::sign::{self, Bytes40};
 use crate::market::units::{MS, Nanos, SECOND};
 use crate::sim::exchange::LighterTier;
 use crate::sim::faults::orders::Detour;
+use crate::sim::relay::Contracts;
 use crate::sim::server::Floor;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +43,8 @@ pub struct Options {
     pub predicted_taker_ms: u64,
     /// The same of everything else.
     pub predicted_other_ms: u64,
+    /// What stands on the chain.
+    pub contracts: Contracts,
 }
 
 impl Options {
@@ -63,6 +66,7 @@ impl Options {
             idle_seconds: 120,
             predicted_taker_ms: taker_ms,
             predicted_other_ms: other_ms,
+            contracts: Contracts::default(),
         }
     }
 }
@@ -167,6 +171,7 @@ impl Desk {
             Some(tier) => Options {
                 messages_per_minute: self.options.messages_per_minute,
                 messages_in_flight: self.options.messages_in_flight,
+                contracts: self.options.contracts,
                 ..Options::of(tier)
             },
         }

@@ -3,7 +3,8 @@
 //! Promises: signatures, nonces, ranges, spellings, limits and answers as documented or captured;
 //! the official Python library works against it unmodified. Judged by official vectors through
 //! crates the client side does not use. Refuses: conditional and grouped orders, order changes,
-//! isolated margin, transfers (all with the venue's own codes).
+//! isolated margin, transfers but to the pool that pays
+//! fast withdrawals (all with the venue's own codes).
 //!
 //! Sources: REST and WebSocket reference and constants page (apidocs.lighter.xyz, 2026-09);
 //! `lighter-sdk` 1.1.8 (models, native signer); official Go signer library (hash lists, widths);
@@ -22,6 +23,7 @@ mod keys;
 mod ledger;
 mod markets;
 mod models;
+mod money;
 pub(in crate::sim) mod numbers;
 mod reads;
 mod rest;

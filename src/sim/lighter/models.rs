@@ -9,8 +9,8 @@ use super::numbers::{fixed, per_cent, usdc};
 use crate::market::book::Side;
 use crate::market::units::{Nanos, Notional, Size};
 use crate::sim::exchange::{
-    AccountView, NewOrder, OrderView, Payment, PositionView, Rules, Stage, Status, TimeInForce,
-    Trade, TradeKind, Transfer, Way,
+    AccountView, NewOrder, OrderView, Payment, PositionView, Rules, Status, TimeInForce, Trade,
+    TradeKind,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -321,28 +321,6 @@ pub fn payment(payment: &Payment, rules: &Rules) -> Value {
         "position_size": fixed(payment.size.0.abs(), rules.size_decimals),
         "position_side": if payment.size.0 < 0 { "short" } else { "long" },
         "discount": "0.000000",
-    })
-}
-
-/// A transfer as its list shows it: every field of the library's models of deposits, withdrawals
-/// and transfers, as the three lists name different ones.
-pub fn transfer(transfer: &Transfer, own: u64) -> Value {
-    json!({
-        "id": transfer.number.to_string(), "asset_id": 3, "amount": usdc(transfer.amount),
-        "fee": usdc(transfer.fee), "timestamp": transfer.t.epoch_ms(),
-        "type": match transfer.way {
-            Way::In | Way::Out => "secure",
-            Way::Across => "L2TransferOutflow",
-        },
-        "status": match transfer.stage {
-            Stage::Pending => "pending",
-            Stage::Claimable => "claimable",
-            Stage::Completed => "completed",
-            Stage::Failed => "failed",
-        },
-        "l1_tx_hash": transfer.mark, "tx_hash": transfer.mark,
-        "from_l1_address": "", "to_l1_address": "", "from_account_index": own,
-        "to_account_index": 0, "from_route": "perps", "to_route": "perps",
     })
 }
 

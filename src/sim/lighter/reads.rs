@@ -11,7 +11,7 @@ use super::models;
 use super::numbers::usdc;
 use super::rest::{Answer, PAGE_MAX, limit, number, number_or, text};
 use super::sign;
-use crate::sim::exchange::{Exchange, LighterTier, Way};
+use crate::sim::exchange::{Exchange, LighterTier};
 use serde_json::{Value, json};
 
 /// As a market number: every market.
@@ -125,7 +125,7 @@ pub fn accounts_by_l1_address(desk: &Desk, form: &Parameters) -> Answer {
 }
 
 /// There is one account; every other is unknown rather than forbidden.
-fn own_account(desk: &Desk, form: &Parameters) -> Result<u64, Refusal> {
+pub(super) fn own_account(desk: &Desk, form: &Parameters) -> Result<u64, Refusal> {
     let index = number(form, "account_index")?;
     let ok = index == desk.credentials.account_index;
     ok.then_some(index).ok_or(codes::ACCOUNT_NOT_FOUND)
@@ -249,31 +249,6 @@ pub fn account_limits(desk: &Desk, form: &Parameters) -> Answer {
         "leased_lit": "0.00000000", "effective_lit_stakes": "0.00000000",
         "bo_user_tier_name": tier, "bo_fee_rate": 1.0,
     }))
-}
-
-/// Money in, newest first.
-pub fn deposits(desk: &Desk, form: &Parameters) -> Answer {
-    text(form, "l1_address")?;
-    book(desk, form, ("deposits", Way::In))
-}
-
-/// Money out to the owner.
-pub fn withdrawals(desk: &Desk, form: &Parameters) -> Answer {
-    book(desk, form, ("withdraws", Way::Out))
-}
-
-/// Money to other accounts.
-pub fn transfers(desk: &Desk, form: &Parameters) -> Answer {
-    book(desk, form, ("transfers", Way::Across))
-}
-
-fn book(desk: &Desk, form: &Parameters, (name, way): (&str, Way)) -> Answer {
-    let own = own_account(desk, form)?;
-    let rows: Vec<Value> = desk.floor.look(|exchange| {
-        let of_way = exchange.transfers().filter(|one| one.way == way);
-        of_way.map(|one| models::transfer(one, own)).collect()
-    });
-    Ok(json!({"code": 200, name: rows, "cursor": ""}))
 }
 
 /// Payments of funding, newest first, of one market or (none named, or 255) of all.

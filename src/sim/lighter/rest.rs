@@ -9,6 +9,7 @@ use super::desk::Desk;
 use super::form::{self, Parameters};
 use super::markets;
 use super::models;
+use super::money;
 use super::numbers::fixed;
 use super::reads;
 use super::transaction::CREATE_ORDER;
@@ -25,9 +26,9 @@ pub type Answer = Result<Value, Refusal>;
 type Read = fn(&Desk, &Parameters) -> Answer;
 
 /// Reads that anybody may make.
-const PUBLIC: [(&str, Read); 18] = [
+const PUBLIC: [(&str, Read); 19] = [
     ("/", root),
-    ("/info", info),
+    ("/info", money::info),
     ("/api/v1/orderBooks", order_books),
     ("/api/v1/orderBookDetails", order_book_details),
     ("/api/v1/orderBookOrders", order_book_orders),
@@ -41,26 +42,27 @@ const PUBLIC: [(&str, Read); 18] = [
     ("/api/v1/funding-rates", funding_rates),
     ("/api/v1/candles", candles),
     ("/api/v1/exchangeStats", exchange_stats),
-    ("/api/v1/withdrawalDelay", withdrawal_delay),
+    ("/api/v1/assetDetails", money::asset_details),
+    ("/api/v1/withdrawalDelay", money::withdrawal_delay),
     ("/api/v1/systemConfig", system_config),
     ("/api/v1/currentHeight", current_height),
 ];
 
 /// Reads of the account, with a token of it.
-const PRIVATE: [(&str, Read); 9] = [
+const PRIVATE: [(&str, Read); 11] = [
     ("/api/v1/accountActiveOrders", reads::active_orders),
     ("/api/v1/accountInactiveOrders", reads::inactive_orders),
     ("/api/v1/accountLimits", reads::account_limits),
     ("/api/v1/accountTxs", reads::account_txs),
     ("/api/v1/trades", reads::trades),
     ("/api/v1/positionFunding", reads::position_funding),
-    ("/api/v1/deposit/history", reads::deposits),
-    ("/api/v1/withdraw/history", reads::withdrawals),
-    ("/api/v1/transfer/history", reads::transfers),
+    ("/api/v1/deposit/history", money::deposits),
+    ("/api/v1/withdraw/history", money::withdrawals),
+    ("/api/v1/transfer/history", money::transfers),
+    ("/api/v1/transferFeeInfo", money::transfer_fee),
+    ("/api/v1/fastwithdraw/info", money::fast_terms),
 ];
 
-/// Seconds from a secure withdrawal to its claim, as the venue quotes in quiet times.
-const WITHDRAWAL_SECONDS: u64 = 14_400;
 /// Rows of a page.
 pub const PAGE_MAX: usize = 100;
 /// Rows of `orderBookOrders`.
@@ -93,6 +95,7 @@ pub fn routes(desk: Arc<Desk>) -> Router {
     router
         .route("/api/v1/sendTx", post(send))
         .route("/api/v1/sendTxBatch", post(send_batch))
+        .route("/api/v1/fastwithdraw", post(fast_withdraw))
         .fallback(|| async { respond(Err(Refusal::with(404, 29404, "not found"))) })
         .with_state(desk)
 }
@@ -190,6 +193,22 @@ async fn send_batch(
     request::answer(&desk.floor, struck, reply).await
 }
 
+/// `fastwithdraw`: form fields `tx_info` and `to_address`, with a token of the account.
+async fn fast_withdraw(
+    State(desk): State<Arc<Desk>>,
+    (headers, extensions): (HeaderMap, Extensions),
+    body: Bytes,
+) -> Response {
+    let reply = || {
+        respond(sent(&headers, &body, |form| {
+            authorized(&desk, &headers, form)?;
+            let receipt = desk.fast_withdraw(text(form, "tx_info")?, text(form, "to_address")?)?;
+            Ok(receipt.body(false))
+        }))
+    };
+    request::answer(&desk.floor, asked(&extensions), reply).await
+}
+
 /// Multipart and urlencoded are both seen from real clients; anything else is no form.
 fn sent(headers: &HeaderMap, body: &[u8], act: impl FnOnce(&Parameters) -> Answer) -> Answer {
     act(&read_form(headers, body)?)
@@ -258,11 +277,6 @@ fn root(desk: &Desk, _: &Parameters) -> Answer {
     let timestamp = desk.floor.now().epoch_ms() / 1000;
     let network_id = desk.credentials.chain_id;
     Ok(json!({"status": 200, "network_id": network_id, "timestamp": timestamp}))
-}
-
-/// The deposit contract on Ethereum mainnet, as published; the simulated venue never calls it.
-fn info(_: &Desk, _: &Parameters) -> Answer {
-    Ok(json!({"contract_address": "0x3B4D794a66304F130a4Db8F2551B0070dfCf5ca7"}))
 }
 
 /// Markets as the start-up of every client reads them.
@@ -409,11 +423,6 @@ fn exchange_stats(desk: &Desk, _: &Parameters) -> Answer {
             "daily_usd_volume": 0, "daily_trades_count": 0,
         }))
     })
-}
-
-/// Without `code`, as the official model has it.
-fn withdrawal_delay(_: &Desk, _: &Parameters) -> Answer {
-    Ok(json!({"seconds": WITHDRAWAL_SECONDS}))
 }
 
 /// Pools and integrators do not exist here, so every figure is its nil.

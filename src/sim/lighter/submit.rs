@@ -115,7 +115,7 @@ impl Desk {
     }
 
     /// Nonce and account, expiry, signature, then what the transaction asks for.
-    fn submit(self: &Arc<Desk>, tx: &Transaction) -> Taken {
+    pub(super) fn submit(self: &Arc<Desk>, tx: &Transaction) -> Taken {
         let now = self.floor.now();
         if let Ask::ChangeKey(change) = &tx.ask {
             let hash = self.change_key(tx, change)?;
@@ -187,6 +187,8 @@ impl Desk {
         match &tx.ask {
             Ask::Create(create) => self.create(create, hash),
             Ask::Cancel { market, index } => self.cancel(*market, *index),
+            Ask::Withdraw(asked) => self.withdraw(asked, hash),
+            Ask::Transfer(asked) => self.send_across(tx, asked, hash),
             Ask::CancelAll {
                 time_in_force,
                 time,
@@ -385,7 +387,7 @@ impl Desk {
     }
 
     /// Both wordings of the message were captured; clients must take either for a success.
-    fn receipt(&self, hashes: Vec<String>, predicted_ms: u64) -> Receipt {
+    pub(super) fn receipt(&self, hashes: Vec<String>, predicted_ms: u64) -> Receipt {
         let quota = self.quota_left(lock(&self.quota).spent);
         let message = match self.terms().tier {
             LighterTier::Standard => r#"{"ratelimit": "didn't use volume quota"}"#.into(),

@@ -6,6 +6,7 @@
 
 use super::change::{self, Change};
 use super::codes::{self, Refusal};
+use super::money::{Across, Withdraw};
 use super::sign;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,10 @@ use serde_json::{Map, Value};
 
 /// Type number of a change of an API key.
 const CHANGE_KEY: u64 = 8;
+/// Type number of a transfer.
+const TRANSFER: u64 = 12;
+/// Type number of a withdrawal.
+const WITHDRAW: u64 = 13;
 /// Type number of a new order.
 pub const CREATE_ORDER: u64 = 14;
 /// The attribute that lets a nonce be skipped.
@@ -68,6 +73,10 @@ pub enum Ask {
     },
     /// Type 8.
     ChangeKey(Change),
+    /// Type 12.
+    Transfer(Across),
+    /// Type 13.
+    Withdraw(Withdraw),
     /// Type 20.
     Leverage {
         /// Market number.
@@ -110,9 +119,21 @@ impl Transaction {
     /// # Errors
     /// 21505 for a type that is not carried out here, 21501 for everything malformed.
     pub fn read(tx_type: u64, info: &str) -> Result<Transaction, Refusal> {
-        if ![CHANGE_KEY, CREATE_ORDER, 15, 16, 20].contains(&tx_type) {
+        if ![CHANGE_KEY, WITHDRAW, CREATE_ORDER, 15, 16, 20].contains(&tx_type) {
             return Err(codes::TX_TYPE);
         }
+        Transaction::read_form(tx_type, info)
+    }
+
+    /// Reads the transfer of a fast withdrawal, which is taken nowhere else.
+    ///
+    /// # Errors
+    /// 21501 for everything malformed.
+    pub fn read_transfer(info: &str) -> Result<Transaction, Refusal> {
+        Transaction::read_form(TRANSFER, info)
+    }
+
+    fn read_form(tx_type: u64, info: &str) -> Result<Transaction, Refusal> {
         let Ok(Value::Object(fields)) = serde_json::from_str(info) else {
             return Err(codes::TX_INFO);
         };
@@ -133,7 +154,10 @@ impl Transaction {
         check_attributes(&attributes)?;
         Ok(Transaction {
             tx_type: tx_type as u8,
-            account: int("AccountIndex")?,
+            account: int(match tx_type {
+                TRANSFER | WITHDRAW => "FromAccountIndex",
+                _ => "AccountIndex",
+            })?,
             api_key: int("ApiKeyIndex")?,
             nonce: int("Nonce")?,
             expired_at: int("ExpiredAt")?,
@@ -143,6 +167,8 @@ impl Transaction {
             skips_nonce: attribute(ATTRIBUTE_SKIP_NONCE) == Some(1),
             ask: match tx_type {
                 CHANGE_KEY => Ask::ChangeKey(read_change(&fields).ok_or(codes::TX_INFO)?),
+                TRANSFER => Ask::Transfer(Across::read(&fields).ok_or(codes::TX_INFO)?),
+                WITHDRAW => Ask::Withdraw(Withdraw::read(&fields).ok_or(codes::TX_INFO)?),
                 _ => read_ask(tx_type, &int, attribute(ATTRIBUTE_CANCEL_MARKET))?,
             },
             info: info.to_owned(),
