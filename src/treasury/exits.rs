@@ -1,15 +1,20 @@
 //! The ways money leaves and reaches the venues: what each costs, the signed request, and whether
 //! the venue knows it.
 //!
-//! Cold, REST alone. Promises: nothing is sent by [`Exits::prepare`]; the same request sent twice
+//! Cold, REST alone; [`open`] gives both venues' behind one trait. Promises: nothing is sent by [`Exits::prepare`]; the same request sent twice
 //! withdraws once, and [`Exits::find`] recognises it by what was signed or by what is new in the
 //! venue's list. Refuses: any other wallet than the one linked to the account, a quote that has
 //! ended, an amount that the way does not take, and to guess what the venue does not say.
 
+mod extended;
+mod lighter;
+
+use crate::config::{Extended, Lighter};
 use crate::hands::HandsError;
 use crate::keys::ceremony::{Address, EthereumKey};
 use crate::market::Venue;
-use crate::market::units::Notional;
+use crate::market::units::{Notional, SCALE};
+use crate::stage::clock::Clock;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -165,6 +170,143 @@ pub trait Exits: Send {
         hash: [u8; 32],
         amount: Notional,
     ) -> Result<Option<Standing>, HandsError>;
+}
+
+/// Both venues' exits, as they are configured. `pem` is TLS_CA_FILE. Fails where one has no
+/// account; asks nothing yet.
+pub fn open(
+    (extended, lighter): (&Extended, &Lighter),
+    pem: Option<&[u8]>,
+    clock: Clock,
+) -> Result<Box<dyn Exits>, HandsError> {
+    Ok(Box::new(Both {
+        extended: extended::ExtendedExits::new(extended, pem, clock)?,
+        lighter: lighter::LighterExits::new(lighter, pem, clock)?,
+    }))
+}
+
+/// Both venues. The token on the chain is what Lighter lists: Extended names none, and its bridge
+/// wants the same (D1, deposits: USDC).
+struct Both {
+    extended: extended::ExtendedExits,
+    lighter: lighter::LighterExits,
+}
+
+impl Exits for Both {
+    fn quote(&self, way: Way, amount: Notional) -> Result<Quote, HandsError> {
+        if amount.0 <= 0 || amount.0 % UNIT != 0 {
+            return Err(HandsError(format!(
+                "{amount} USD can't be sent: whole millionths of a dollar are"
+            )));
+        }
+        let token = self.lighter.token()?;
+        match way.venue() {
+            Venue::Extended => self.extended.quote(way, amount, &token),
+            Venue::Lighter => self.lighter.quote(way, amount, &token),
+        }
+    }
+
+    fn commit(&self, quote: &Quote) -> Result<(), HandsError> {
+        match quote.way.venue() {
+            Venue::Extended => self.extended.commit(quote),
+            Venue::Lighter => Ok(()),
+        }
+    }
+
+    fn prepare(&self, quote: &Quote, wallet: &EthereumKey) -> Result<Request, HandsError> {
+        match (quote.way.is_out(), quote.way.venue()) {
+            (false, _) => Err(HandsError(
+                "a deposit is asked for on the chain, not of the venue".into(),
+            )),
+            (true, Venue::Extended) => self.extended.prepare(quote, wallet),
+            (true, Venue::Lighter) => self.lighter.prepare(quote, wallet),
+        }
+    }
+
+    fn send(&self, request: &Request) -> Result<String, SendError> {
+        match request.quote.way.venue() {
+            Venue::Extended => self.extended.send(request),
+            Venue::Lighter => self.lighter.send(request),
+        }
+    }
+
+    fn find(&self, request: &Request) -> Result<Option<Standing>, HandsError> {
+        match request.quote.way.venue() {
+            Venue::Extended => self.extended.find(request),
+            Venue::Lighter => self.lighter.find(request),
+        }
+    }
+
+    fn deposit(
+        &self,
+        way: Way,
+        hash: [u8; 32],
+        amount: Notional,
+    ) -> Result<Option<Standing>, HandsError> {
+        match way.venue() {
+            Venue::Extended => self.extended.deposit(&hash, amount),
+            Venue::Lighter => self.lighter.deposit(&hash),
+        }
+    }
+}
+
+/// What both venues and the token count in: a millionth of a dollar.
+const UNIT: i128 = SCALE as i128 * 1_000;
+/// How far back a venue's list is read before a request was made or a deposit was mined: clocks
+/// that disagree. Larger: older rows of the same amount must be told apart by their ids.
+const SKEW_MS: u64 = 600_000;
+/// How long a deposit is looked for, milliseconds.
+const DEPOSIT_AGE_MS_MAX: u64 = 30 * 24 * 3_600_000;
+/// After its end a request may still be on its way into the venue's lists. Smaller: one that was
+/// taken at the last moment may be taken for lost, and be made again.
+const LATE_MS: u64 = 60_000;
+
+/// A request that is not in the venue's lists: over once its time is.
+fn unseen(request: &Request, clock: Clock) -> Option<Standing> {
+    let is_over = clock.now().epoch_ms() > request.expires_ms + LATE_MS;
+    let why = "its time ran out before the venue took it";
+    is_over.then(|| Standing::Refused(why.into()))
+}
+
+/// The wallet must be the one that the venue has for the account: money goes nowhere else.
+fn own_wallet(
+    venue: &str,
+    linked: Option<Address>,
+    wallet: &EthereumKey,
+) -> Result<(), HandsError> {
+    let own = wallet.address();
+    match linked {
+        Some(linked) if linked == own => Ok(()),
+        Some(linked) => Err(HandsError(format!(
+            "{venue}: the account belongs to the wallet {linked}, and the key at hand is of {own}:              nothing is withdrawn"
+        ))),
+        None => Err(HandsError(format!(
+            "{venue}: no wallet is linked to the account: nothing is withdrawn"
+        ))),
+    }
+}
+
+/// No more than the venue lets go.
+fn affordable(venue: &str, amount: Notional, withdrawable: Notional) -> Result<(), HandsError> {
+    if amount <= withdrawable {
+        return Ok(());
+    }
+    Err(HandsError(format!(
+        "{venue}: {amount} USD can't be withdrawn: {withdrawable} may be"
+    )))
+}
+
+/// A contract as the venue names it.
+fn address(venue: &str, text: &str) -> Result<Address, HandsError> {
+    Address::parse(text)
+        .filter(|address| *address != Address([0; 20]))
+        .ok_or_else(|| HandsError(format!("{venue}: {text:?} is no address of a contract")))
+}
+
+/// Decimal text, six places, of whole millionths.
+fn dollars(amount: Notional) -> String {
+    let units = amount.0 / UNIT;
+    format!("{}.{:06}", units / 1_000_000, units % 1_000_000)
 }
 
 /// How the journal writes what has no text of its own.

@@ -7,6 +7,7 @@
 
 pub mod balance;
 pub mod chain;
+mod door;
 pub mod exits;
 pub mod ledger;
 pub mod plan;

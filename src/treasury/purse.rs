@@ -7,24 +7,19 @@
 use crate::config::{Extended, Lighter};
 use crate::hands::HandsError;
 use crate::keys::ceremony::Address;
-use crate::market::units::{Bps, Nanos, SECOND};
+use crate::market::units::{Bps, Nanos};
 use crate::market::{VENUE_COUNT, Venue};
 use crate::stage::clock::Clock;
 use crate::state::Folder;
 use crate::treasury::Look;
+use crate::treasury::door::{LighterDoor, missing};
 use crate::treasury::ledger::{Account, Book, Survey, transfers_from_ms};
 use crate::venue::extended::account::ExtendedRest;
-use crate::venue::lighter::account::{LighterRest, MoneyReader, Sender};
-use crate::venue::lighter::sign::PrivateKey;
-use crate::venue::lighter::sign::token::AuthToken;
 use crate::venue::money::{Marks, Money, Moved, Transfer};
-use std::cell::RefCell;
 
 /// Readings before an account is said never to rest. Larger: busier accounts can be surveyed, by
 /// more requests.
 const TRIES: usize = 6;
-/// A token lives for ten minutes; it is renewed well before.
-const TOKEN_AGE_NS_MAX: u64 = 300 * SECOND;
 
 /// One account's money.
 pub trait Purse: Send {
@@ -179,57 +174,19 @@ impl Purse for ExtendedPurse {
 
 struct LighterPurse {
     name: String,
-    account: u64,
-    rest: LighterRest,
-    sender: Sender,
-    clock: Clock,
-    /// The last token, and when it was made.
-    token: RefCell<Option<(Nanos, AuthToken)>>,
+    door: LighterDoor,
 }
 
 impl LighterPurse {
-    /// The last key signs the tokens: the one that waits behind no order of the engine's.
     fn new(
         settings: &Lighter,
         pem: Option<&[u8]>,
         clock: Clock,
     ) -> Result<LighterPurse, HandsError> {
-        let account = settings.account.as_ref();
-        let found = account.and_then(|account| Some((account.index, account.keys.last()?)));
-        let (account, key) = found.ok_or_else(|| missing("Lighter", "LIGHTER_API_KEYS"))?;
-        let private = PrivateKey::parse_hex(key.private_key.to_hex().expose());
-        let private = private.map_err(|error| {
-            let slot = key.index;
-            HandsError(format!(
-                "Lighter: the key for slot {slot} can't be used: {error:?}"
-            ))
-        })?;
-        let chain_id = u64::from(settings.chain_id);
+        let door = LighterDoor::new(settings, pem, clock)?;
         Ok(LighterPurse {
-            name: format!("{chain_id} {account}"),
-            account,
-            rest: LighterRest::new(settings.base.as_str(), pem)?,
-            sender: Sender::new(account, chain_id, key.index, private),
-            clock,
-            token: RefCell::new(None),
-        })
-    }
-
-    /// Reads with a token that is good.
-    fn read<T>(
-        &self,
-        read: impl FnOnce(MoneyReader<'_>) -> Result<T, HandsError>,
-    ) -> Result<T, HandsError> {
-        let now = self.clock.now();
-        let mut kept = self.token.borrow_mut();
-        let is_good = |kept: &&mut (Nanos, AuthToken)| now.since(kept.0) < TOKEN_AGE_NS_MAX;
-        let (_, token) = match kept.as_mut().filter(is_good) {
-            Some(kept) => kept,
-            None => kept.insert((now, self.sender.token(now)?)),
-        };
-        read(MoneyReader {
-            account: self.account,
-            token,
+            name: format!("{} {}", door.chain_id, door.account),
+            door,
         })
     }
 }
@@ -244,32 +201,29 @@ impl Purse for LighterPurse {
     }
 
     fn money(&self) -> Result<Money, HandsError> {
-        Ok(self.rest.money(self.account)?)
+        Ok(self.door.rest.money(self.door.account)?)
     }
 
     fn moved(&self, since: Marks, _from_ms: u64) -> Result<Moved, HandsError> {
-        self.read(|reader| Ok(self.rest.moved(reader, since)?))
+        self.door
+            .read(|reader| Ok(self.door.rest.moved(reader, since)?))
     }
 
     fn transfers(&self, from_ms: u64) -> Result<Vec<Transfer>, HandsError> {
-        self.read(|reader| Ok(self.rest.transfers(reader, from_ms)?))
+        self.door
+            .read(|reader| Ok(self.door.rest.transfers(reader, from_ms)?))
     }
 
     fn terms(&self) -> Result<Terms, HandsError> {
-        let limits = self.read(|reader| Ok(self.rest.limits(self.account, reader.token)?))?;
+        let door = &self.door;
+        let limits = door.read(|reader| Ok(door.rest.limits(door.account, reader.token)?))?;
         Ok(Terms {
             // 10^-6 of notional is a hundredth of a basis point.
             taker_fee: Bps::from_milli(i64::from(limits.taker_fee_e6) * 10),
-            wallet: Address::parse(&self.rest.owner(self.account)?),
-            exit_s: Some(self.rest.withdrawal_delay_s()?),
+            wallet: Address::parse(&door.rest.owner(door.account)?),
+            exit_s: Some(door.rest.withdrawal_delay_s()?),
         })
     }
-}
-
-fn missing(venue: &str, name: &str) -> HandsError {
-    HandsError(format!(
-        "{venue}: no account is configured: {name} and what belongs to it are needed"
-    ))
 }
 
 #[cfg(test)]

@@ -69,7 +69,6 @@ refusals! {
     MARGIN_FRACTION = 21113, "invalid initial margin fraction";
     WITHDRAWAL_LOW = 21116, "withdrawal amount is too small";
     WITHDRAWAL_HIGH = 21117, "withdrawal amount is too high";
-    TRANSFER_LOW = 21118, "transfer amount is too small";
     SIGNATURE = 21120, "invalid signature";
     ROUTE = 21124, "invalid route type";
     BATCH_OWNER = 21121,

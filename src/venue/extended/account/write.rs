@@ -34,10 +34,10 @@ pub struct Closing {
 
 /// Who signs for one vault, away from the gateway.
 pub struct OrderSigner {
-    key: StarkKey,
-    account: (Felt, u32),
-    hasher: OrderHasher,
-    salts: Salts,
+    pub(super) key: StarkKey,
+    pub(super) account: (Felt, u32),
+    pub(super) hasher: OrderHasher,
+    pub(super) salts: Salts,
 }
 
 impl OrderSigner {
@@ -134,7 +134,7 @@ impl ExtendedRest {
     }
 
     /// One request with a JSON body.
-    fn post(&self, path: &str, body: &[u8]) -> Result<Value, RestError> {
+    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Value, RestError> {
         self.sent(self.agent.post([&self.base_url, path].concat()), body)
     }
 

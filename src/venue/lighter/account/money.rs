@@ -72,31 +72,38 @@ impl LighterRest {
     pub fn transfers(&self, reader: Reader<'_>, from_ms: u64) -> Result<Vec<Transfer>, RestError> {
         let account = reader.account;
         let owner = self.owner(account)?;
-        let mut found = Vec::new();
+        let (mut found, mut pairs) = (Vec::new(), Pairs::default());
         for (path, member, read) in BOOKS {
             let path =
                 format!("{path}/history?account_index={account}&l1_address={owner}&filter=all");
             self.pages(reader, &path, member, |row| {
-                // Older ones were counted when this began, or never moved anything since.
-                if integer(row, "timestamp")? < from_ms {
+                let t_ms = integer(row, "timestamp")?;
+                if t_ms + PAIR_MS < from_ms {
                     return Ok(false);
                 }
-                found.extend(read(row)?);
+                // Older ones were counted when this began, or never moved anything since.
+                let counted = read(row)?.filter(|_| t_ms >= from_ms);
+                pairs.note(row, t_ms, counted.as_ref().map(|_| found.len()))?;
+                found.extend(counted);
                 Ok(true)
             })?;
         }
+        pairs.count(&mut found);
         Ok(found)
     }
 
     /// From asking for a secure withdrawal to its claim, seconds.
     pub fn withdrawal_delay_s(&self) -> Result<u64, RestError> {
-        // The one answer without a `code` of its own.
+        integer(&self.bare("api/v1/withdrawalDelay")?, "seconds")
+    }
+
+    /// One of the answers without a `code` of their own.
+    pub(super) fn bare(&self, path: &str) -> Result<Value, RestError> {
         let network = |error: ureq::Error| RestError::Network(error.to_string());
-        let url = format!("{}/api/v1/withdrawalDelay", self.base_url);
+        let url = format!("{}/{path}", self.base_url);
         let mut answer = self.agent.get(url).call().map_err(network)?;
         let body = answer.body_mut().read_to_string().map_err(network)?;
-        let body: Value = serde_json::from_str(&body).unwrap_or_default();
-        integer(&body, "seconds")
+        Ok(serde_json::from_str(&body).unwrap_or_default())
     }
 
     /// Gives every row after `since` to `take`, newest first, and tells the newest number there is
@@ -123,7 +130,7 @@ impl LighterRest {
     }
 
     /// Rows of a list, page by page, until `take` has had enough.
-    fn pages(
+    pub(super) fn pages(
         &self,
         reader: Reader<'_>,
         base: &str,
@@ -148,6 +155,53 @@ impl LighterRest {
             }
         }
         Err(RestError::Malformed("list, longer than its pages"))
+    }
+}
+
+/// Fast withdrawals and the transfers that brought them to the pool.
+///
+/// A fast withdrawal is a transfer to the venue's pool: type 12, posted with whom the pool is to
+/// pay (*rest*, `fastwithdraw`; the official Python library's example of one). Its money leaves
+/// once, and so it must be counted once: by the transfer, which knows the fee. Third parties saw
+/// withdrawals in the one list without their transfer in the other, so one without a transfer of
+/// its amount and its time counts by itself; its fee is not told then, and shows as drift.
+#[derive(Default)]
+struct Pairs {
+    /// Place among the rows found, amount, time.
+    fast: Vec<(usize, Notional, u64)>,
+    /// Amount without its fee, time.
+    sent: Vec<(Notional, u64)>,
+}
+
+/// How far the two rows of one fast withdrawal may lie apart.
+const PAIR_MS: u64 = 600_000;
+
+impl Pairs {
+    /// Notes a row that is at this place, if it stands among those found.
+    fn note(&mut self, row: &Value, t_ms: u64, place: Option<usize>) -> Result<(), RestError> {
+        let kind = row["type"].as_str().unwrap_or("");
+        let is_back = ["failed", "refunded"].contains(&row["status"].as_str().unwrap_or(""));
+        let Some(amount) = amount(row, "amount")?.filter(|_| !is_back) else {
+            return Ok(());
+        };
+        match (kind, place) {
+            ("fast", Some(place)) => self.fast.push((place, amount.abs(), t_ms)),
+            (kind, _) if kind.ends_with("TransferOutflow") => self.sent.push((amount.abs(), t_ms)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Has the fast withdrawals count that no transfer stands for.
+    fn count(mut self, found: &mut [Transfer]) {
+        for (place, amount, t_ms) in self.fast {
+            let is_its =
+                |(sent, at): &(Notional, u64)| *sent == amount && at.abs_diff(t_ms) <= PAIR_MS;
+            match self.sent.iter().position(is_its) {
+                Some(at) => drop(self.sent.swap_remove(at)),
+                None => found[place].counted = -amount,
+            }
+        }
     }
 }
 
@@ -256,8 +310,8 @@ fn read_deposit(row: &Value) -> Result<Option<Transfer>, RestError> {
     transfer(row, "deposit", counted)
 }
 
-/// A secure one counts from when it is asked for until it fails. A fast one is a transfer to the
-/// venue's pool, and counts as that. Open: third parties saw fast ones without their transfer.
+/// A secure one counts from when it is asked for until it fails, a fast one by its transfer, where
+/// there is one ([`Pairs`]).
 fn read_withdrawal(row: &Value) -> Result<Option<Transfer>, RestError> {
     let Some(amount) = amount(row, "amount")? else {
         return Ok(None);
@@ -375,5 +429,58 @@ mod tests {
         assert_eq!(read_transfer(&row).unwrap().unwrap().counted, usd("-5"));
         row["asset_id"] = 2.into();
         assert_eq!(read_transfer(&row), Ok(None), "another asset");
+    }
+
+    #[test]
+    fn a_fast_withdrawal_counts_once_with_its_transfer_or_without() {
+        let fast = |id: u64, amount: &str, t_ms: u64| {
+            json!({"id": id, "type": "fast", "status": "completed", "amount": amount,
+                   "timestamp": t_ms})
+        };
+        let sent = |id: u64, amount: &str, t_ms: u64| {
+            json!({"id": id, "type": "L2TransferOutflow", "amount": amount, "fee": "3",
+                   "timestamp": t_ms})
+        };
+        let count = |rows: &[Value]| {
+            let (mut found, mut pairs) = (Vec::new(), Pairs::default());
+            for row in rows {
+                let is_fast = row["type"] == "fast";
+                let read = if is_fast {
+                    read_withdrawal
+                } else {
+                    read_transfer
+                };
+                let t_ms = row["timestamp"].as_u64().unwrap();
+                pairs.note(row, t_ms, Some(found.len())).unwrap();
+                found.extend(read(row).unwrap());
+            }
+            pairs.count(&mut found);
+            let sum = found.iter().map(|one| one.counted);
+            sum.fold(Notional::ZERO, |sum, one| sum + one)
+        };
+        let t_ms = 10 * PAIR_MS;
+        let pair = [fast(1, "50", t_ms), sent(1, "50", t_ms + PAIR_MS)];
+        assert_eq!(count(&pair), usd("-53"));
+        assert_eq!(count(&pair[..1]), usd("-50"));
+        assert_eq!(count(&pair[1..]), usd("-53"));
+        // Another amount, another time, and one transfer for two withdrawals.
+        assert_eq!(
+            count(&[fast(1, "51", t_ms), sent(1, "50", t_ms)]),
+            usd("-104")
+        );
+        let late = t_ms + PAIR_MS + 1;
+        assert_eq!(
+            count(&[fast(1, "50", late), sent(1, "50", t_ms)]),
+            usd("-103")
+        );
+        let two = [
+            fast(1, "50", t_ms),
+            fast(2, "50", t_ms),
+            sent(1, "50", t_ms),
+        ];
+        assert_eq!(count(&two), usd("-103"));
+        let mut failed = fast(1, "50", t_ms);
+        failed["status"] = "failed".into();
+        assert_eq!(count(&[failed]), usd("0"));
     }
 }
