@@ -3,8 +3,8 @@
 //!
 //! Promises: a secure withdrawal goes to the owner and nowhere else; a fast one is a transfer to
 //! the pool, signed by the owner too, whose memo names whom the pool pays, and stands in two lists:
-//! as a withdrawal, and as the transfer with its fee. Refuses: assets other than USDC, the spot
-//! side, and transfers to anybody but the pool.
+//! as a withdrawal, and as the transfer with its fee; what the pool can't pay comes back as a
+//! transfer in. Refuses: assets other than USDC, the spot side, transfers to anybody but the pool.
 //!
 //! Sources: REST reference, *Deposits, Transfers and Withdrawals*, constants page
 //! (apidocs.lighter.xyz); official Go signer library (message). Open: whether what can't be paid is
@@ -276,59 +276,233 @@ pub fn fast_terms(desk: &Desk, form: &Parameters) -> Answer {
 pub fn deposits(desk: &Desk, form: &Parameters) -> Answer {
     text(form, "l1_address")?;
     list(desk, form, "deposits", |one| match one.way {
-        Way::In => Some(json!({"l1_tx_hash": one.mark})),
-        Way::Out | Way::Across => None,
+        Way::In => vec![json!({"l1_tx_hash": one.mark})],
+        Way::Out | Way::Across => Vec::new(),
     })
 }
 
 /// Money out to wallets. What the chain's transaction is, the simulated venue never learns.
 pub fn withdrawals(desk: &Desk, form: &Parameters) -> Answer {
     list(desk, form, "withdraws", |one| {
-        let is_fast = one.exit.is_some_and(|exit| exit.by == Payout::Pool);
+        let is_refunded = one.stage == Stage::Failed;
         match one.way {
-            Way::Across if is_fast => Some(json!({"type": "fast", "l1_tx_hash": ""})),
-            Way::Out => Some(json!({"type": "secure", "l1_tx_hash": ""})),
-            Way::In | Way::Across => None,
+            Way::Across if is_fast(one) && is_refunded => {
+                vec![json!({"type": "fast", "l1_tx_hash": "", "status": "refunded"})]
+            }
+            Way::Across if is_fast(one) => vec![json!({"type": "fast", "l1_tx_hash": ""})],
+            Way::Out => vec![json!({"type": "secure", "l1_tx_hash": ""})],
+            Way::In | Way::Across => Vec::new(),
         }
     })
 }
 
-/// Money to other accounts.
+/// Money to other accounts, and what the pool gave back because it could not pay.
 pub fn transfers(desk: &Desk, form: &Parameters) -> Answer {
     let own = desk.credentials.account_index;
-    list(desk, form, "transfers", |one| match one.way {
-        Way::Across => Some(json!({
-            "type": "L2TransferOutflow", "fee": usdc(one.fee), "tx_hash": one.mark,
-            "from_l1_address": "", "to_l1_address": "", "from_account_index": own,
-            "to_account_index": POOL, "from_route": "perps", "to_route": "perps",
-        })),
-        Way::In | Way::Out => None,
+    let row = |kind: &str, [from, to]: [u64; 2], fee: Notional, hash: &str| {
+        json!({
+            "type": kind, "fee": usdc(fee), "tx_hash": hash, "from_l1_address": "",
+            "to_l1_address": "", "from_account_index": from, "to_account_index": to,
+            "from_route": "perps", "to_route": "perps",
+        })
+    };
+    list(desk, form, "transfers", |one| {
+        if one.way != Way::Across {
+            return Vec::new();
+        }
+        let mut rows = vec![row("L2TransferOutflow", [own, POOL], one.fee, &one.mark)];
+        if is_fast(one) && one.stage == Stage::Failed {
+            let mut back = row("L2TransferInflow", [POOL, own], Notional::ZERO, "");
+            back["id"] = format!("{}-back", one.number).into();
+            back["amount"] = usdc(one.amount + one.fee).into();
+            rows.push(back);
+        }
+        rows
     })
 }
 
-/// The transfers that a list shows, with what it shows of them besides what all lists do.
+fn is_fast(transfer: &Transfer) -> bool {
+    transfer.exit.is_some_and(|exit| exit.by == Payout::Pool)
+}
+
+/// The rows of a list: what all lists show of a transfer, and what `show` puts on top of it.
 fn list(
     desk: &Desk,
     form: &Parameters,
     name: &str,
-    show: impl Fn(&Transfer) -> Option<Value>,
+    show: impl Fn(&Transfer) -> Vec<Value>,
 ) -> Answer {
     own_account(desk, form)?;
+    let common = |one: &Transfer| {
+        json!({
+            "id": one.number.to_string(), "asset_id": USDC, "amount": usdc(one.amount),
+            "timestamp": one.t.epoch_ms(), "status": match one.stage {
+                Stage::Pending => "pending",
+                Stage::Claimable => "claimable",
+                Stage::Completed => "completed",
+                Stage::Failed => "failed",
+            },
+        })
+    };
     let rows: Vec<Value> = desk.floor.look(|exchange| {
-        let shown = exchange.transfers().filter_map(|one| {
-            let mut row = json!({
-                "id": one.number.to_string(), "asset_id": USDC, "amount": usdc(one.amount),
-                "timestamp": one.t.epoch_ms(), "status": match one.stage {
-                    Stage::Pending => "pending",
-                    Stage::Claimable => "claimable",
-                    Stage::Completed => "completed",
-                    Stage::Failed => "failed",
-                },
-            });
-            super::models::join(&mut row, show(one)?);
-            Some(row)
+        let shown = exchange.transfers().flat_map(|one| {
+            let on_top = show(one).into_iter();
+            on_top.map(move |more| {
+                let mut row = common(one);
+                super::models::join(&mut row, more);
+                row
+            })
         });
         shown.collect()
     });
     Ok(json!({"code": 200, name: rows, "cursor": ""}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::desk::{Options, lock};
+    use super::super::models::join;
+    use super::super::tests::{Client, floor};
+    use super::*;
+    use crate::sim::exchange::LighterTier;
+    use crate::sim::wallet::Wallet;
+
+    fn client() -> Client {
+        let options = Options {
+            sends_per_minute: 1_000,
+            ..Options::of(LighterTier::Standard)
+        };
+        Client::on(floor(), options)
+    }
+
+    /// What both kinds say, with `own` in the place of what is right.
+    fn fields(client: &Client, own: Value) -> Value {
+        let mut fields = json!({
+            "FromAccountIndex": client.credentials.account_index, "AssetIndex": 3,
+            "RouteType": 0, "FromRouteType": 0, "ToRouteType": 0, "ToAccountIndex": POOL,
+            "Amount": 5_000_000, "USDCFee": FEE_E6,
+        });
+        join(&mut fields, own);
+        fields
+    }
+
+    fn secure(client: &Client, own: Value) -> Result<String, Refusal> {
+        client.send(13, fields(client, own))
+    }
+
+    /// A fast withdrawal to `to`, its owner's signature made by the wallet of `seed`.
+    fn fast(client: &Client, own: Value, to: &Address, seed: u64) -> Result<String, Refusal> {
+        let mut memo = [0_u8; 32];
+        memo[..20].copy_from_slice(&Wallet::key(1).address().0);
+        let mut fields = fields(client, json!({"Memo": memo.to_vec()}));
+        join(&mut fields, own);
+        let unsigned = client.sign(12, fields.clone());
+        if let Ok(tx) = Transaction::read_transfer(&unsigned)
+            && let Ask::Transfer(across) = &tx.ask
+        {
+            let text = across.message(304, [tx.nonce, tx.account, tx.api_key]);
+            let signature = Wallet::key(seed).sign_personal(&text);
+            fields["L1Sig"] = format!("0x{}", sign::hex(&signature)).into();
+        }
+        let info = client.sign(12, fields);
+        let receipt = client.desk.fast_withdraw(&info, &to.to_string())?;
+        Ok(receipt.hashes[0].clone())
+    }
+
+    #[test]
+    fn official_transfers_say_what_their_owner_signs() {
+        let file = include_str!("../../../tests/data/lighter/lighter_tx.json");
+        let file: Value = serde_json::from_str(file).unwrap();
+        let mut seen = 0;
+        for case in file["cases"].as_array().unwrap() {
+            if case["tx_type"] != 12 {
+                continue;
+            }
+            let info = case["tx_info"].as_str().unwrap();
+            let tx = Transaction::read_transfer(info).unwrap();
+            let Ask::Transfer(across) = &tx.ask else {
+                panic!("{info}");
+            };
+            let chain_id = case["chain_id"].as_u64().unwrap();
+            let text = across.message(chain_id, [tx.nonce, tx.account, tx.api_key]);
+            assert_eq!(text, case["message_to_sign"].as_str().unwrap());
+            seen += 1;
+        }
+        assert_eq!(seen, 21);
+    }
+
+    #[test]
+    fn each_wrong_withdrawal_has_its_code_and_spends_no_nonce() {
+        let client = client();
+        let whole = 20_000_000_000_i64;
+        for (code, own) in [
+            (21100, json!({"FromAccountIndex": 7})),
+            (21109, json!({"ApiKeyIndex": 99})),
+            (21104, json!({"Nonce": 1})),
+            (21711, json!({"ExpiredAt": 7})),
+            (21801, json!({"AssetIndex": 1})),
+            (21124, json!({"RouteType": 1})),
+            (21300, json!({"Amount": 0})),
+            (21300, json!({"Amount": 1_i64 << 60})),
+            (21116, json!({"Amount": SECURE_E6_MIN - 1})),
+            (21301, json!({"Amount": whole})),
+        ] {
+            assert_eq!(secure(&client, own).unwrap_err().code, code);
+            assert_eq!(client.nonce(0), 0, "{code}");
+        }
+        let to = Wallet::key(1).address();
+        for (code, own) in [
+            (21100, json!({"ToAccountIndex": 7})),
+            (21801, json!({"AssetIndex": 1})),
+            (21124, json!({"ToRouteType": 1})),
+            (21116, json!({"Amount": 3_999_999})),
+            (21117, json!({"Amount": 100_000_000_001_i64})),
+            (21303, json!({"USDCFee": 0})),
+            (21301, json!({"Amount": whole})),
+            (21501, json!({"Memo": [1, 2]})),
+        ] {
+            assert_eq!(fast(&client, own, &to, 1).unwrap_err().code, code);
+            assert_eq!(client.nonce(0), 0, "{code}");
+        }
+        let stranger = fast(&client, json!({}), &to, 2);
+        assert_eq!(stranger.unwrap_err().code, 21504);
+        let other = fast(&client, json!({}), &Address([1; 20]), 1);
+        assert_eq!(other.unwrap_err().code, 21501);
+        // A transfer is taken as a fast withdrawal, and nowhere else.
+        let sent = client.send(12, fields(&client, json!({"Memo": vec![0; 32]})));
+        assert_eq!(sent.unwrap_err().code, 21505);
+        assert_eq!(client.nonce(0), 0);
+    }
+
+    #[test]
+    fn both_kinds_are_taken_off_and_listed() {
+        let client = client();
+        let before = client
+            .desk
+            .floor
+            .look(|exchange| exchange.account().collateral);
+        let first = secure(&client, json!({})).unwrap();
+        let second = fast(&client, json!({}), &Wallet::key(1).address(), 1).unwrap();
+        assert_eq!(client.nonce(0), 2);
+        let after = client
+            .desk
+            .floor
+            .look(|exchange| exchange.account().collateral);
+        assert_eq!(before - after, Notional::from_usd(5 + 5 + 3));
+        let ledger = lock(&client.desk.ledger);
+        assert!(ledger.by_hash(&first).is_some() && ledger.by_hash(&second).is_some());
+        drop(ledger);
+        let index = client.credentials.account_index.to_string();
+        let form = Parameters::from([("account_index".to_owned(), index)]);
+        let kinds = |rows: &Value| -> Vec<String> {
+            let rows = rows.as_array().unwrap().iter();
+            rows.map(|row| row["type"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let listed = withdrawals(&client.desk, &form).unwrap();
+        assert_eq!(kinds(&listed["withdraws"]), ["fast", "secure"]);
+        let listed = transfers(&client.desk, &form).unwrap();
+        assert_eq!(kinds(&listed["transfers"]), ["L2TransferOutflow"]);
+        assert_eq!(listed["transfers"][0]["fee"], "3.000000");
+    }
 }
