@@ -1,10 +1,11 @@
 //! The ways money leaves and reaches the venues: what each costs, the signed request, and whether
 //! the venue knows it.
 //!
-//! Cold, REST alone; [`open`] gives both venues' behind one trait. Promises: nothing is sent by [`Exits::prepare`]; the same request sent twice
-//! withdraws once, and [`Exits::find`] recognises it by what was signed or by what is new in the
-//! venue's list. Refuses: any other wallet than the one linked to the account, a quote that has
-//! ended, an amount that the way does not take, and to guess what the venue does not say.
+//! Cold, REST alone; [`open`] gives both venues' behind one trait. Promises: nothing is sent by
+//! [`Exits::prepare`]; the same request sent twice withdraws once, and [`Exits::find`] recognises
+//! it by what was signed or by what is new in the venue's list. Refuses: any other wallet than the
+//! one linked to the account, a quote that has ended, an amount that the way does not take, and to
+//! guess what the venue does not say.
 
 mod extended;
 mod lighter;
@@ -278,7 +279,8 @@ fn own_wallet(
     match linked {
         Some(linked) if linked == own => Ok(()),
         Some(linked) => Err(HandsError(format!(
-            "{venue}: the account belongs to the wallet {linked}, and the key at hand is of {own}:              nothing is withdrawn"
+            "{venue}: the account belongs to the wallet {linked}, and the key at hand is of \
+             {own}: nothing is withdrawn"
         ))),
         None => Err(HandsError(format!(
             "{venue}: no wallet is linked to the account: nothing is withdrawn"

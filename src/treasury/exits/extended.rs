@@ -1,11 +1,11 @@
 //! Extended's exits: the bridge's quote, the withdrawal to the bridge, and what is listed of both.
 //!
 //! Promises: a request is recognised by an id that is new since it was made, of its very amount.
-//! Refuses: to guess between two of them; a quote that ends (its end is not told, so the venue says
-//! it when the quote is bound or used).
+//! Refuses: to guess between two of them; a quote that has ended. When one ends is not told, so the
+//! venue says it when the quote is bound or used.
 //!
-//! Sources: D1 and S1 in the venue's list; the id of a quote is what the contract is told (Rhino.fi,
-//! *EVM contracts*, *Starknet contracts*, docs.rhino.fi, 2026).
+//! Sources: D1 and S1 in the venue's list; the id of a quote is what the contract is told
+//! (Rhino.fi, *Starknet Contracts*, docs.rhino.fi, 2026).
 
 use super::{
     Address, Clock, DEPOSIT_AGE_MS_MAX, Extended, HandsError, Notional, Quote, Request, SKEW_MS,
@@ -15,7 +15,8 @@ use crate::config::StarknetChain;
 use crate::keys::ceremony::{EthereumKey, hex};
 use crate::market::units::SECOND;
 use crate::treasury::door::missing;
-use crate::venue::extended::account::{Crossing, ExtendedRest, Operation, OrderSigner, RestError};
+use crate::venue::extended::account::exit::{Crossing, Operation};
+use crate::venue::extended::account::{ExtendedRest, OrderSigner, RestError};
 use crate::venue::extended::sign::StarkKey;
 use crate::venue::extended::sign::hash::Chain;
 use std::cell::RefCell;

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::keys::ceremony::{EthereumKey, hex};
 use crate::treasury::door::LighterDoor;
-use crate::venue::lighter::account::{Fast, Pool, RestError, Verdict, WithdrawalRow};
+use crate::venue::lighter::account::RestError;
+use crate::venue::lighter::account::exit::{Fast, Pool, Verdict, WithdrawalRow};
 
 const NAME: &str = "Lighter";
 /// Least that a deposit takes.

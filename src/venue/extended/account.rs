@@ -8,7 +8,7 @@
 //! Sources: D1 (public REST, private REST, error responses), S1 (`models.market`), C1.
 
 mod bounds;
-mod exit;
+pub mod exit;
 mod money;
 mod onboarding;
 mod read;
@@ -16,7 +16,6 @@ mod terms;
 mod write;
 
 pub use bounds::Leverage;
-pub use exit::{BridgeQuote, Crossing, Operation, Payer, Withdrawal};
 pub use onboarding::{
     ACCOUNTS_PATH, ACTIVE_ACCOUNT_HEADER, API_KEY_PATH, L1_SIGNATURE_HEADER, L1_TIME_HEADER,
     REGISTER_PATH, SUB_ACCOUNT_PATH, Vouch, WalletRest,

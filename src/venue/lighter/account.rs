@@ -8,14 +8,13 @@
 //! Sources: *rest*, *fees* in the venue's Sources. Cold: blocks the thread that calls it.
 
 mod bounds;
-mod exit;
+pub mod exit;
 mod keys;
 mod money;
 mod orders;
 mod tier;
 mod write;
 
-pub use exit::{Exit, Fast, Pool, Token, Verdict, WithdrawalRow};
 pub use keys::KeyRow;
 pub use money::Reader as MoneyReader;
 pub use orders::OrderSeen;

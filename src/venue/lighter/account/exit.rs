@@ -5,9 +5,9 @@
 //! its nonce binds it, so that it is taken once or never. Refuses: to ask for another nonce by
 //! itself; to read a row that is not as documented.
 //!
-//! Sources: *rest*, *signer*, *nonces* in the venue's Sources; models `Asset`, `RespGetFastWithdrawalInfo`,
-//! `TransferFeeInfo`, `WithdrawHistoryItem`, `DepositHistoryItem`, `EnrichedTx` of the Python SDK
-//! 1.1.8; *Deposits, Transfers and Withdrawals* (apidocs.lighter.xyz).
+//! Sources: *rest*, *signer*, *nonces* in the venue's Sources; models `TransferFeeInfo`,
+//! `WithdrawHistoryItem`, `DepositHistoryItem` of the Python SDK 1.1.8; *Deposits, Transfers and
+//! Withdrawals* (apidocs.lighter.xyz).
 
 use super::money::Reader;
 use super::write::Sender;
