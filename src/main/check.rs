@@ -38,7 +38,7 @@ pub fn check(flags: &Check) -> Done {
             json.extend(object);
         }
     }
-    tell(&told, flags.asked.json.then(|| Value::Object(json)))?;
+    tell(&told, flags.asked.json.then_some(Value::Object(json)))?;
     Ok(is_well)
 }
 

@@ -152,7 +152,7 @@ fn time_ns(text: &str) -> Option<u64> {
     let seconds = Size::parse(hands.next()?.as_bytes()).ok()?;
     let whole = epoch_s(date, [hour, minute, 0])?;
     let nanos = u64::try_from(seconds.0).ok()?;
-    Some(whole.checked_mul(SECOND)?.checked_add(nanos)?)
+    whole.checked_mul(SECOND)?.checked_add(nanos)
 }
 
 #[cfg(test)]
