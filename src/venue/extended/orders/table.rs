@@ -2,7 +2,8 @@
 //!
 //! Promises: the newest orders are known by their own id and by the venue's; what is over stays
 //! over, and filled sizes never shrink, whatever order the streams tell things in.
-//! Refuses: growing. The oldest finished order makes room; a table full of unfinished ones says so.
+//! Refuses: growing. A finished order of long ago makes room; a table full of unfinished ones says
+//! so.
 
 use crate::market::InstrumentId;
 use crate::market::order::{OrderId, OrderState};
@@ -54,15 +55,22 @@ pub(super) struct Entry {
     pub(super) asks: u8,
 }
 
-/// Orders, newest overwriting the oldest that is over.
+/// Orders, in seats that are taken in turn: a new one takes the next whose order is over.
 pub(super) struct OrderTable {
     entries: Box<[Option<Entry>]>,
+    /// Whose each seat is, close together for the search; [`OrderId::NONE`] where it is nobody's.
+    ids: Box<[OrderId]>,
+    /// Where the search for a seat begins. Mostly it ends there too: the order there is the one
+    /// that was sent longest ago.
+    next: usize,
 }
 
 impl OrderTable {
     pub(super) fn new() -> OrderTable {
         OrderTable {
             entries: vec![None; ORDERS_MAX].into_boxed_slice(),
+            ids: vec![OrderId::NONE; ORDERS_MAX].into_boxed_slice(),
+            next: 0,
         }
     }
 
@@ -71,14 +79,14 @@ impl OrderTable {
         self.seat().is_some()
     }
 
-    /// The seat to take: one never used, else the one of the order that was sent longest ago among
-    /// those that are over. `None` when every order in the table may still do something.
+    /// The seat to take. `None` when every order in the table may still do something.
+    #[inline]
     fn seat(&self) -> Option<usize> {
-        let age = |entry: &Option<Entry>| entry.map_or(0, |entry| entry.t_sent.0 + 1);
-        let free = |entry: &Option<Entry>| entry.is_none_or(|entry| entry.state.is_over());
-        let seats = self.entries.iter().enumerate();
-        let free = seats.filter(|(_, entry)| free(entry));
-        free.min_by_key(|(_, entry)| age(entry)).map(|(idx, _)| idx)
+        let is_free = |seat: &usize| {
+            let entry = &self.entries[*seat];
+            entry.as_ref().is_none_or(|entry| entry.state.is_over())
+        };
+        (self.next..ORDERS_MAX).chain(0..self.next).find(is_free)
     }
 
     /// Remembers an order; without room it is not (see [`Self::has_room`]). One that is sent again
@@ -88,23 +96,30 @@ impl OrderTable {
             known.state = entry.state;
             known.t_sent = entry.t_sent;
             known.t_absent = Nanos::ZERO;
-        } else if let Some(idx) = self.seat() {
-            self.entries[idx] = Some(entry);
+        } else if let Some(seat) = self.seat() {
+            self.ids[seat] = entry.id;
+            self.entries[seat] = Some(entry);
+            self.next = (seat + 1) % ORDERS_MAX;
         }
     }
 
     /// Forgets an order that can't have reached the venue, and of which nothing was heard.
     pub(super) fn forget(&mut self, id: OrderId) {
-        let is_it = |entry: &Option<Entry>| {
-            entry.is_some_and(|e| e.id == id && e.venue_id == 0 && e.filled == Size::ZERO)
-        };
-        if let Some(seat) = self.entries.iter_mut().find(|entry| is_it(entry)) {
-            *seat = None;
+        let Some(seat) = self.seat_of(id) else { return };
+        let is_unheard = |entry: &Entry| entry.venue_id == 0 && entry.filled == Size::ZERO;
+        if self.entries[seat].as_ref().is_some_and(is_unheard) {
+            (self.entries[seat], self.ids[seat]) = (None, OrderId::NONE);
         }
     }
 
     pub(super) fn by_id(&mut self, id: OrderId) -> Option<&mut Entry> {
-        self.iter_mut().find(|entry| entry.id == id)
+        let seat = self.seat_of(id)?;
+        self.entries[seat].as_mut()
+    }
+
+    #[inline]
+    fn seat_of(&self, id: OrderId) -> Option<usize> {
+        self.ids.iter().position(|known| *known == id)
     }
 
     pub(super) fn by_venue_id(&mut self, venue_id: u64) -> Option<&mut Entry> {
@@ -272,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_finished_order_makes_room() {
+    fn a_finished_order_of_long_ago_makes_room() {
         let mut table = OrderTable::new();
         for id in 0..ORDERS_MAX as u64 {
             assert!(table.has_room());
@@ -288,6 +303,22 @@ mod tests {
         assert!(table.by_id(OrderId(9)).is_some());
         assert!(table.by_venue_id(1900).is_some());
         assert!(table.by_venue_id(0).is_none());
+        // Seats are taken in turn; one that is given back is found again.
+        let last = table.by_id(OrderId(3)).unwrap();
+        last.learn(OrderState::Filled, Size(100));
+        for (id, gone) in [(901, 9), (902, 3)] {
+            table.insert(entry(id, id));
+            assert!(table.by_id(OrderId(gone)).is_none());
+        }
+        assert!(!table.has_room());
+        table.insert(entry(903, 903));
+        assert!(table.by_id(OrderId(903)).is_none(), "there was no room");
+        let unheard = table.by_id(OrderId(902)).unwrap();
+        unheard.venue_id = 0;
+        table.forget(OrderId(902));
+        table.forget(OrderId(901));
+        assert!(table.by_id(OrderId(902)).is_none() && table.has_room());
+        assert!(table.by_id(OrderId(901)).is_some(), "the venue knows it");
     }
 
     #[test]
