@@ -1,16 +1,21 @@
 //! A set of lanes as bits: which of them have something to do.
 //!
-//! Promises: finding the next member costs a few words looked at, whatever the number of lanes.
+//! Promises: finding the next member, or that there is none, costs two words looked at, whatever the
+//! number of lanes.
 
 use super::socket::LANES_MAX;
 
 /// Words of 64 lanes.
 const WORDS: usize = LANES_MAX.div_ceil(64);
 
+const _: () = assert!(WORDS <= 8, "a byte says which words have members");
+
 /// Lanes by number, each in it or not. Numbers beyond the most lanes of a stage are never in it.
 #[derive(Clone, Copy, Default)]
 pub(super) struct LaneSet {
     words: [u64; WORDS],
+    /// Words with members, a bit each.
+    filled: u8,
 }
 
 impl LaneSet {
@@ -19,6 +24,7 @@ impl LaneSet {
     pub(super) fn insert(&mut self, lane: usize) {
         if let Some(word) = self.words.get_mut(lane / 64) {
             *word |= 1 << (lane % 64);
+            self.filled |= 1 << (lane / 64);
         }
     }
 
@@ -27,21 +33,22 @@ impl LaneSet {
     pub(super) fn remove(&mut self, lane: usize) {
         if let Some(word) = self.words.get_mut(lane / 64) {
             *word &= !(1 << (lane % 64));
+            self.filled &= !(u8::from(*word == 0) << (lane / 64));
         }
     }
 
     /// The first member at or after `from`.
     #[inline]
     pub(super) fn next(&self, from: usize) -> Option<usize> {
-        let (first, mut mask) = (from / 64, u64::MAX << (from % 64));
-        for (idx, word) in self.words.iter().enumerate().skip(first) {
-            let rest = word & mask;
-            if rest != 0 {
-                return Some(idx * 64 + rest.trailing_zeros() as usize);
-            }
-            mask = u64::MAX;
+        let first = from / 64;
+        let rest = self.words.get(first)? & (u64::MAX << (from % 64));
+        if rest != 0 {
+            return Some(first * 64 + rest.trailing_zeros() as usize);
         }
-        None
+        let later = u32::from(self.filled) & (u32::MAX << (first + 1));
+        let word = later.trailing_zeros() as usize;
+        let rest = self.words.get(word).filter(|_| later != 0)?;
+        Some(word * 64 + rest.trailing_zeros() as usize)
     }
 }
 
