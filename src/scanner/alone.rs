@@ -74,10 +74,16 @@ impl Alone {
     /// Counts what has stood until now. A billionth of a dollar is not carried on: so a day of ten
     /// million dollars stays far within the type.
     fn pass(&mut self, t: Nanos) {
-        let ns = i128::from(t.since(self.t));
-        let notional = (self.price * self.size).0;
-        self.usd_s += Notional(notional / i128::from(SECOND) * ns);
-        self.t = self.t.max(t);
+        // Reports of one turn mostly bear one time: then there is nothing to divide.
+        if t <= self.t {
+            return;
+        }
+        if self.size.0 != 0 {
+            let ns = i128::from(t.since(self.t));
+            let notional = (self.price * self.size).0;
+            self.usd_s += Notional(notional / i128::from(SECOND) * ns);
+        }
+        self.t = t;
     }
 }
 

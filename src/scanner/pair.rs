@@ -40,6 +40,8 @@ pub struct Leg {
     /// Everything opened so far, and what it cost.
     pub opened: Size,
     pub opened_notional: Notional,
+    /// Price of the last that was opened.
+    opened_at: Price,
     pub(super) assumed: [Option<Assumed>; ASSUMED_MAX],
     /// Number of an order that never left its gateway: free to be used again.
     pub spare: Option<u8>,
@@ -56,8 +58,11 @@ pub struct Leg {
 }
 
 impl Leg {
-    /// Average price of what was opened. Divides.
+    /// Average price of what was opened. Divides where that was at more than one price.
     pub fn entry_average(&self) -> Price {
+        if self.opened.0 != 0 && self.opened_notional == self.opened_at * self.opened {
+            return self.opened_at;
+        }
         let average = self.opened_notional.0.checked_div(self.opened.0.into());
         average.map_or(self.entry_promise, |price| Price(price as i64))
     }
@@ -278,7 +283,7 @@ impl Pair {
 
     /// The leg that holds more, and by how much.
     pub fn excess(&self) -> (Venue, Size) {
-        let [extended, lighter] = self.legs;
+        let [extended, lighter] = &self.legs;
         if extended.held > lighter.held {
             (Venue::Extended, extended.held - lighter.held)
         } else {
@@ -362,6 +367,7 @@ impl Pair {
             leg.held += fill.size;
             leg.opened += fill.size;
             leg.opened_notional += fill.price * fill.size;
+            leg.opened_at = fill.price;
         } else {
             leg.held -= fill.size;
         }
@@ -418,7 +424,7 @@ impl Pair {
     /// Remembers since when one leg has held more, and the most that both have held.
     fn note_evenness(&mut self, t: Nanos) {
         self.t_fill = t;
-        let [extended, lighter] = self.legs;
+        let [extended, lighter] = &self.legs;
         self.matched = self.matched.max(extended.held.min(lighter.held));
         if self.t_uneven.is_none() {
             if extended.held == lighter.held {

@@ -119,11 +119,7 @@ fn time_alone(pair: &Pair, board: &Board, large: Venue) -> Bps {
 /// Average price of an order of this side and size on a venue's book; `None` when it is too thin.
 fn average(board: &Board, venue: Venue, side: Side, size: Size) -> Option<Price> {
     let levels = board.book(venue).levels(side.other());
-    take(levels, Haircut::NONE, size).map(|taken| match taken.notional == taken.worst * size {
-        // The first level holds it all: nothing to divide.
-        true => taken.worst,
-        false => taken.average(size),
-    })
+    take(levels, Haircut::NONE, size).map(|taken| taken.average(size))
 }
 
 #[cfg(test)]

@@ -145,6 +145,10 @@ pub struct Taken {
 impl Taken {
     /// Average price of `size`, rounded towards zero. Divides.
     pub fn average(&self, size: Size) -> Price {
+        // One level holds it all, mostly: nothing to divide.
+        if size.0 != 0 && self.notional == self.worst * size {
+            return self.worst;
+        }
         let price = self.notional.0.checked_div(i128::from(size.0));
         Price(price.unwrap_or(0) as i64)
     }
