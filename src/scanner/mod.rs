@@ -49,6 +49,7 @@ mod send;
 mod sight;
 mod slots;
 pub mod spread;
+mod status;
 mod strikes;
 mod table;
 mod tally;
@@ -77,7 +78,7 @@ use crate::scanner::margin::Margin;
 use crate::scanner::matches::Matches;
 use crate::scanner::outlook::Outlook;
 use crate::scanner::outside::Watch;
-use crate::scanner::pair::{Pair, State};
+use crate::scanner::pair::Pair;
 use crate::scanner::paper::Paper;
 use crate::scanner::ranking::Ranking;
 use crate::scanner::ripe::Ripe;
@@ -410,32 +411,6 @@ impl Scanner {
     /// One duration for the journal; the recorder makes the histogram.
     fn latency(&mut self, step: Step, ns: u64) {
         self.desk.note(Event::Latency { step, ns });
-    }
-
-    // --- status ---
-
-    /// What `main` may know, counted afresh: cold, at the beat.
-    fn status_now(&self) -> Status {
-        let count = |test: fn(&Pair) -> bool| self.pairs.iter().filter(|p| test(p)).count() as u32;
-        let stuck = count(|pair| pair.state == State::Stuck);
-        let open = count(Pair::is_active) - stuck;
-        let moving = count(Pair::is_moving);
-        let live = |board: &&Board| board.fair.known().is_some() && board.touches().is_some();
-        Status {
-            pairs_open: open,
-            pairs_legged: count(|pair| pair.is_moving() && pair.excess().1.0 > 0),
-            pairs_stuck: stuck,
-            pairs_done: self.desk.pairs_done,
-            gateways_up: self.desk.accounts.iter().all(|account| account.is_up),
-            instruments_live: self.boards.iter().filter(live).count() as u32,
-            // Without a drain, hedged pairs may stay: only what moves is waited for.
-            drained: match (self.draining, self.entries_on && !self.desk.is_halted()) {
-                (true, _) => open == 0 && self.is_reconciled(),
-                (false, false) => moving == 0,
-                (false, true) => false,
-            },
-            breakers: self.desk.breakers.state(),
-        }
     }
 }
 
