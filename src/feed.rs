@@ -16,6 +16,7 @@ use crate::market::units::Nanos;
 use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, Venue};
 use crate::net::{Incoming, Lanes, SystemCalls};
 use crate::stage::Stage;
+use crate::stage::aside::Aside;
 use crate::stage::clock::Clock;
 use crate::stage::link::Tx;
 use crate::venue::{Call, Feed, Heard, Lane, OutKind, Outbox, Told};
@@ -26,6 +27,8 @@ pub const DELTAS_PER_MESSAGE_MAX: usize = 16_384;
 /// Messages handled per lane and turn before others get theirs. Larger: a burst on one socket keeps
 /// the rest of a fused thread waiting.
 const MESSAGES_PER_TURN: usize = 32;
+/// Records of a few messages, which are moved on by the next turn.
+const NOTES_PLACES: usize = 64;
 
 /// What a feed stage is given; it keeps all of it.
 pub struct Parts<F> {
@@ -48,10 +51,14 @@ pub struct FeedStage<F> {
     name: &'static str,
     venue: Venue,
     parts: Parts<F>,
+    /// For the journal, until the scanner has what the message brought.
+    notes: Aside<Event>,
     books: Vec<Book>,
     /// The venue's own word: not to be trusted until the next whole book.
     is_stale: Vec<bool>,
     ways: Vec<Way>,
+    /// Some market's way may not be straight: else no turn looks at them.
+    is_any_behind: bool,
     /// When the venue made the last message about each book.
     made: Vec<Nanos>,
     /// Room on the link to the scanner without which whole books wait; the least there ever was,
@@ -79,9 +86,11 @@ impl<F: Feed> FeedStage<F> {
                 Venue::Lighter => "feed-lighter",
             },
             venue,
+            notes: Aside::new(NOTES_PLACES),
             books: instruments.iter().map(tick).collect(),
             is_stale: vec![true; instruments.len()],
             ways: vec![Way::Straight; instruments.len()],
+            is_any_behind: false,
             made: vec![Nanos::ZERO; instruments.len()],
             room_wanted: behind::room_wanted(parts.deltas.capacity()),
             room_least: parts.deltas.room(),
@@ -137,6 +146,7 @@ impl<F: Feed> FeedStage<F> {
         let heard = self.call(now, |feed, call| feed.on_message(lane, bytes, call));
         self.after_message(heard, now);
         self.flush(now);
+        self.notes.move_on(&mut self.parts.journal);
         heard.kind
     }
 
@@ -165,7 +175,7 @@ impl<F: Feed> FeedStage<F> {
             kind: heard.kind,
             deltas: deltas_len,
         };
-        let _ = self.parts.journal.push(frame);
+        self.tell_journal(frame);
     }
 
     /// Applies what was told to the full books and sends it on; nothing of a book that can't be
@@ -189,6 +199,7 @@ impl<F: Feed> FeedStage<F> {
             if is_whole && (room < self.room_wanted || self.is_large(at)) {
                 // Its levels stand in the full book; the cursor takes them from there.
                 self.ways[delta.instrument.idx()] = Way::Waiting;
+                self.is_any_behind = true;
                 at += self.message_len(at);
                 continue;
             }
@@ -212,7 +223,7 @@ impl<F: Feed> FeedStage<F> {
             let _ = self.parts.references.push(*reference);
         }
         for note in self.told.notes.items() {
-            let _ = self.parts.journal.push(*note);
+            self.notes.put(*note, &mut self.parts.journal);
         }
     }
 
@@ -271,7 +282,7 @@ impl<F: Feed> FeedStage<F> {
     pub fn on_link(&mut self, lane: Lane, up: bool, now: Nanos) {
         self.call(now, |feed, call| feed.on_link(lane, up, call));
         self.publish();
-        let _ = self.parts.journal.push(Event::Link {
+        self.tell_journal(Event::Link {
             venue: self.venue,
             up,
             gateway: false,
@@ -290,7 +301,7 @@ impl<F: Feed> FeedStage<F> {
             records: (capacity - self.room_least) as u32,
             of: capacity as u32,
         };
-        let _ = self.parts.journal.push(fullest);
+        self.tell_journal(fullest);
     }
 
     /// Says once that the venue turned dials away.
@@ -302,7 +313,7 @@ impl<F: Feed> FeedStage<F> {
         self.cooldown_until = until;
         if let Some(until) = until {
             let venue = self.venue;
-            let _ = self.parts.journal.push(Event::Cooldown { venue, until });
+            self.tell_journal(Event::Cooldown { venue, until });
         }
     }
 
@@ -316,14 +327,14 @@ impl<F: Feed> FeedStage<F> {
             kind,
             deltas: 0,
         };
-        let _ = self.parts.journal.push(told);
+        self.tell_journal(told);
         self.call(now, |feed, call| feed.resync(id, call));
         self.tell();
         let asked = Event::Resync {
             venue,
             instrument: id,
         };
-        let _ = self.parts.journal.push(asked);
+        self.tell_journal(asked);
         // The venue marks the market stale; such records carry no level, so this ends here.
         let _ = self.apply();
         for at in 0..self.told.deltas.items().len() {
@@ -362,7 +373,12 @@ impl<F: Feed> FeedStage<F> {
 
     #[inline]
     fn note(&mut self, step: Step, ns: u64) {
-        let _ = self.parts.journal.push(Event::Latency { step, ns });
+        self.tell_journal(Event::Latency { step, ns });
+    }
+
+    #[inline]
+    fn tell_journal(&mut self, event: Event) {
+        self.notes.put(event, &mut self.parts.journal);
     }
 }
 
@@ -376,6 +392,8 @@ impl<F: Feed> Stage for FeedStage<F> {
     }
 
     fn turn(&mut self, now: Nanos) -> usize {
+        // What the last turn brought has gone down the corridor by now.
+        self.notes.move_on(&mut self.parts.journal);
         self.parts.lanes.poll();
         let (mut work, mut from) = (0, 0);
         while let Some(lane) = self.parts.lanes.next_ready(from) {
@@ -396,10 +414,12 @@ impl<F: Feed> Stage for FeedStage<F> {
         self.call(now, |feed, call| feed.on_beat(call));
         self.publish();
         self.flush(now);
+        self.notes.move_on(&mut self.parts.journal);
     }
 
     fn stop(&mut self, _now: Nanos) -> u64 {
         self.parts.lanes.close();
+        self.notes.move_on(&mut self.parts.journal);
         self.parts.journal.full_count()
     }
 }

@@ -24,6 +24,7 @@ use parallax::scanner::{Ends, Scanner};
 use parallax::signer::{Ahead, Signer};
 use parallax::stage::clock::Clock;
 use parallax::stage::halt::Flag;
+use parallax::stage::host;
 use parallax::stage::link::{Rx, Tx, link};
 use parallax::stage::{self, Seat, Stage};
 use parallax::topology::{self, Plan};
@@ -211,6 +212,8 @@ impl Engine {
             let signer = Signer::new(Venue::Lighter, maker, points_l);
             refill_ns[1] = fill(signer, clock);
         }
+        // As a run does once its stages have taken their memory; a refusal is noise, not a fault.
+        let _ = host::lock_memory();
         let run = |seat| stage::run(seat, clock, stop.clone()).expect("a thread");
         let threads = seats(plan, stages).into_iter().map(run).collect();
         let mut engine = Engine {

@@ -48,6 +48,7 @@ impl<F: Feed> FeedStage<F> {
         let way = &mut self.ways[id.idx()];
         if *way != Way::Lost {
             *way = Way::Lost;
+            self.is_any_behind = true;
             // The reserve holds one such mark for every instrument.
             let stale = mark(self.venue, id, flags::STALE, now);
             let _ = self.parts.deltas.push(stale);
@@ -56,18 +57,28 @@ impl<F: Feed> FeedStage<F> {
                 venue,
                 instrument: id,
             };
-            let _ = self.parts.journal.push(behind);
+            self.tell_journal(behind);
         }
     }
 
-    /// Goes on with the books of markets that fell behind.
+    /// Goes on with the books of markets that fell behind. In most turns there are none.
+    #[inline]
     pub(super) fn catch_up(&mut self, now: Nanos) -> usize {
+        match self.is_any_behind {
+            true => self.resend_all(now),
+            false => 0,
+        }
+    }
+
+    #[cold]
+    fn resend_all(&mut self, now: Nanos) -> usize {
         let mut work = 0;
         for idx in 0..self.ways.len() {
             if self.ways[idx] != Way::Straight && self.parts.deltas.room() >= self.room_wanted {
                 work += self.resend(idx, now);
             }
         }
+        self.is_any_behind = self.ways.iter().any(|way| *way != Way::Straight);
         work
     }
 

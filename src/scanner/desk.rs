@@ -12,12 +12,16 @@ use crate::scanner::pair::LATE_FILL_NS;
 use crate::scanner::risk::{Account, Budget};
 use crate::scanner::strikes::Strikes;
 use crate::scanner::table::{RULES, Rules};
+use crate::stage::aside::Aside;
 use crate::stage::halt::Halt;
 use crate::stage::link::Tx;
 
 /// No entry for so long after a gateway has held an order back for its budget. Larger: edges are
 /// missed. Smaller: legs stand alone while their hedges wait for their turn.
 const SHORT_NS: u64 = SECOND;
+
+/// Records of a turn in which a few pairs are made. More: the rest moves on within the turn.
+const NOTES_PLACES: usize = 64;
 
 /// The outward side of the scanner.
 pub struct Desk {
@@ -49,9 +53,9 @@ pub struct Desk {
     pub leg_reached: u128,
     /// Pairs finished, missed ones included.
     pub pairs_done: u32,
-    /// Journal records dropped because the link was full.
-    pub dropped_count: u64,
     journal: Tx<Event>,
+    /// For the journal, until the orders of a turn are on their links.
+    notes: Aside<Event>,
     halt: Halt,
     halted: bool,
     why_halted: Option<HaltCause>,
@@ -82,8 +86,8 @@ impl Desk {
             #[cfg(test)]
             leg_reached: 0,
             pairs_done: 0,
-            dropped_count: 0,
             journal,
+            notes: Aside::new(NOTES_PLACES),
             halt,
             halted: false,
             why_halted: None,
@@ -120,12 +124,21 @@ impl Desk {
         self.accounts[venue.idx()].is_up && now >= t_late && now >= heard
     }
 
-    /// Tells the journal.
+    /// Tells the journal, as soon as the turn is over.
     #[inline]
     pub fn note(&mut self, event: Event) {
-        if self.journal.push(event).is_err() {
-            self.dropped_count += 1;
-        }
+        self.notes.put(event, &mut self.journal);
+    }
+
+    /// The turn is over.
+    #[inline]
+    pub fn tell(&mut self) {
+        self.notes.move_on(&mut self.journal);
+    }
+
+    /// Journal records dropped because the link was full.
+    pub fn dropped_count(&self) -> u64 {
+        self.journal.full_count()
     }
 
     /// A pair is over: counted, judged and told.

@@ -425,10 +425,12 @@ impl Stage for Scanner {
     /// What happened to us comes before what happened in the markets: a fill that waits is
     /// exposure.
     fn turn(&mut self, now: Nanos) -> usize {
-        match self.relay(now) {
+        let work = match self.relay(now) {
             0 => self.foretell(now),
             work => work,
-        }
+        };
+        self.desk.tell();
+        work
     }
 
     /// All but what idle turns are for.
@@ -463,11 +465,13 @@ impl Stage for Scanner {
         let status = self.status_now();
         // A full link means that `main` is behind; the next beat brings fresher news than this.
         let _ = self.status.push(status);
+        self.desk.tell();
     }
 
     /// Nothing to close: whoever stops the stage has drained it before. Says how many journal
     /// records were dropped because the link was full: the journal is incomplete then.
     fn stop(&mut self, _now: Nanos) -> u64 {
-        self.desk.dropped_count
+        self.desk.tell();
+        self.desk.dropped_count()
     }
 }

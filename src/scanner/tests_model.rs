@@ -633,6 +633,7 @@ impl World {
         deed: impl FnOnce(&mut Pair, &mut Scene<'_>),
     ) -> Result<(), String> {
         self.with_scene(rig, deed);
+        rig.desk.tell();
         while let Some(event) = rig.journal.pop() {
             self.alarm |= matches!(event, Event::Halt { .. });
         }

@@ -1,5 +1,6 @@
 //! What every pinned thread has in common: the stage contract and the runner that pins and loops.
 
+pub mod aside;
 pub mod clock;
 pub mod halt;
 pub mod host;
