@@ -58,6 +58,7 @@ impl Scanner {
             }
         }
         self.enter_ripe(now);
+        self.follow_up();
     }
 
     /// How long the first fill of an order took from its decision, for the looks to come.

@@ -14,7 +14,7 @@ use crate::scanner::arrival::key::Key;
 use crate::scanner::board::Touch;
 use crate::scanner::fair::Edge;
 use crate::scanner::hedge::{self, Plan};
-use crate::scanner::pair::{Pair, State};
+use crate::scanner::pair::State;
 use crate::scanner::ripe::Fit;
 use crate::scanner::risk::{Account, room};
 use crate::scanner::send::Scene;
@@ -85,9 +85,9 @@ impl Scanner {
             return;
         };
         let mids = touches.map(|touch| touch.mid());
-        let pinned = self.pairs[self.slots_of(instrument)]
-            .iter()
-            .any(Pair::is_active);
+        let pinned = self
+            .slots_of(instrument)
+            .any(|slot| self.tally.is_active(slot));
         let chances = self.chances(instrument, t_tick, now);
         let half = Bps::from_bits(self.limits.gross_min.bits() / 2);
         let stands = |edge: Bps| chances.is_some_and(|both| both.iter().any(|c| c.pays(edge)));

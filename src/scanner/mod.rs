@@ -81,7 +81,7 @@ use crate::scanner::outside::Watch;
 use crate::scanner::pair::Pair;
 use crate::scanner::paper::Paper;
 use crate::scanner::ranking::Ranking;
-use crate::scanner::ripe::Ripe;
+use crate::scanner::ripe::{Met, Ripe};
 use crate::scanner::risk::{Account, Budget, SLOTS_MAX};
 use crate::scanner::tally::Tally;
 use crate::stage::Stage;
@@ -160,6 +160,8 @@ pub struct Scanner {
     outlook: Outlook,
     /// Entries that came ripe in this turn.
     ripe: Vec<Ripe>,
+    /// What became of them, until their orders have left.
+    met: Vec<Met>,
     /// Instruments of which a message has been heard in part, by venue.
     open: [Option<InstrumentId>; VENUE_COUNT],
     /// Fills of this turn.
@@ -221,6 +223,7 @@ impl Scanner {
             common: Common::new(limits.edge.common_max),
             outlook: Outlook::new(instruments.len()),
             ripe: Vec::with_capacity(2 * instruments.len()),
+            met: Vec::with_capacity(2 * instruments.len()),
             open: [None; VENUE_COUNT],
             matches: Matches::default(),
             pairs_made: 0,
@@ -429,12 +432,14 @@ impl Stage for Scanner {
             0 => self.foretell(now),
             work => work,
         };
+        self.follow_up();
         self.desk.tell();
         work
     }
 
-    /// All but what idle turns are for.
+    /// All but what idle turns are for, and what can wait until its orders have left.
     fn relay(&mut self, now: Nanos) -> usize {
+        self.follow_up();
         self.desk.look_at_halt();
         let heard = self.take_reports(now) + self.match_paper(now);
         let rare = heard + self.take_control(now) + self.take_references();
@@ -444,6 +449,7 @@ impl Stage for Scanner {
     /// Everything that time alone brings about: time-outs, retries, late fills that can no longer
     /// come, exits by time or drain, the audit. None of it waits longer than a beat.
     fn housekeeping(&mut self, now: Nanos) {
+        self.follow_up();
         self.desk.look_at_halt();
         self.beat_paper(now);
         self.guard(now);

@@ -1,7 +1,8 @@
 //! Entries that come ripe in one turn: the best is entered first, whichever news came first.
 //!
 //! Promises: what waits here waits for the end of the news of its turn and no longer; each that is
-//! entered is held against the limits as those before it have left them. Fixed memory.
+//! entered is held against the limits as those before it have left them. What is learned of an
+//! entry waits until its orders have left, and is learned before any other news. Fixed memory.
 //! Refuses: to keep an entry whose book stands in the middle of a message; its end looks again.
 
 use crate::market::event::{Event, Reason, Step};
@@ -48,6 +49,14 @@ pub(super) struct Ripe {
     fit: Fit,
     /// Orders that might leave when it was held against the limits, by venue.
     left: [usize; VENUE_COUNT],
+}
+
+/// One that was entered or refused, and is to be followed to its arrival.
+#[derive(Clone, Copy)]
+pub(super) struct Met {
+    chance: Chance,
+    entered: Result<(), Reason>,
+    is_border: bool,
 }
 
 impl Scanner {
@@ -105,8 +114,23 @@ impl Scanner {
                 self.cut_to_depth(chance, &mut fit.plan)?;
                 self.take(chance, fit.slot, &fit.plan)
             });
-            self.conclude(chance, Some(entered), ripe.is_border);
+            self.met.push(Met {
+                chance: ripe.chance,
+                entered,
+                is_border: ripe.is_border,
+            });
         }
+    }
+
+    /// Learns of what was entered, now that its orders have left: all that is remembered of edges
+    /// under observation is far more memory than the entry itself needs, and none of it near.
+    #[inline]
+    pub(super) fn follow_up(&mut self) {
+        for at in 0..self.met.len() {
+            let met = self.met[at];
+            self.conclude(&met.chance, Some(met.entered), met.is_border);
+        }
+        self.met.clear();
     }
 
     /// Which of what waits is worth most: in money, or, where a venue's tokens will not carry all
