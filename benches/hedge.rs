@@ -16,7 +16,11 @@
 mod scripted;
 
 use parallax::market::order::{Order, OrderId, OrderState, ReportKind};
-use parallax::market::units::Size;
+use parallax::market::units::{Bps, Notional, Size};
+use parallax::scanner::breaker;
+use parallax::scanner::edge::Settings;
+use parallax::scanner::funding::Hours;
+use parallax::scanner::ramp;
 use parallax::scanner::risk::Limits;
 use parallax::stage::Stage;
 use scripted::{Extended, Lighter, RUN, Rig, price, size};
@@ -141,8 +145,32 @@ fn lived(rig: &mut Rig) -> (f64, f64) {
 fn hedge() {
     let mut rig = Rig::ready(Limits {
         orders_per_minute: [10_000; 2],
+        // Every pair of this rig loses: such a market would rest, cost more with each of them, and
+        // end the day.
+        net_min: Bps::whole(-100),
+        breaker: breaker::Limits {
+            daily_loss_max: Notional::from_usd(1 << 40),
+            drawdown_max: Bps::whole(10_000),
+            unwinds_max: u16::MAX,
+            misses_max: u16::MAX,
+        },
+        edge: Settings {
+            common_max: Bps::whole(10_000),
+            hours: Hours {
+                at_ns: [0; 2],
+                before_ns: 0,
+                after_ns: 0,
+            },
+            ..Settings::DEFAULT
+        },
+        ramp: ramp::Limits {
+            losing_max: u16::MAX,
+            ..ramp::Limits::default()
+        },
         ..Limits::default()
     });
+    // Pairs last 3.2 s: no look falls on a full hour, when funding is paid.
+    rig.pass(50);
     let rounds: Vec<_> = (0..ROUNDS + LIVED).map(|_| lived(&mut rig)).collect();
     assert!(!rig.halt.is_raised());
     told("a fill and its hedge", rounds[LIVED..].to_vec());
