@@ -313,6 +313,36 @@ class Official:
         history = (await self.rest.account.get_orders_history(limit=3)).data
         check("rest: history", len(history) == 3)
 
+    async def withdrawn(self):
+        check = self.checks.that
+        account = self.rest.account
+        chains = (await account.get_bridge_config()).data.chains
+        check("bridge: stands on Ethereum", [one.chain for one in chains] == ["ETH"], chains)
+        amount = Decimal("12.5")
+        quote = (await account.get_bridge_quote("STRK", "ETH", amount)).data
+        check("bridge: a quote", 0 < quote.fee < amount, quote)
+        assets = (await self.rest.info.get_assets_dict()).values()
+        dollar = next(one for one in assets if one.name == "USD").to_settlement_asset()
+
+        async def withdraw(nonce):
+            try:
+                sent = await account.withdraw(
+                    amount, dollar, chain_id="ETH", nonce=nonce, quote_id=quote.id
+                )
+                return sent.data
+            except Exception as error:
+                return str(error)
+
+        check("withdrawal: not by an unbound quote", "400" in str(await withdraw(7)))
+        await account.commit_bridge_quote(quote.id)
+        number = await withdraw(7)
+        check("withdrawal: taken", isinstance(number, int), number)
+        check("withdrawal: once", "409" in str(await withdraw(7)) or "400" in str(await withdraw(8)))
+        rows = (await account.asset_operations()).data
+        told = [(one.id, one.type, one.status, one.amount, one.fee) for one in rows]
+        row = (str(number), "SLOW_WITHDRAWAL", "IN_PROGRESS", -amount, 0)
+        check("withdrawal: listed", told == [row], told)
+
     async def refused(self):
         check = self.checks.that
         market = await self.market()
@@ -428,7 +458,7 @@ async def main(path):
         told = json.loads(file.readline())["extended"]
     checks = Checks()
     official = Official(told, checks)
-    for name in ["markets", "book", "private", "trading", "resting", "refused", "rpc"]:
+    for name in ["markets", "book", "private", "trading", "resting", "refused", "withdrawn", "rpc"]:
         await checks.run(name, getattr(official, name)())
     await official.rest.close()
     print(f"{checks.passed} passed, {checks.failed} failed")

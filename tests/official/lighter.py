@@ -99,8 +99,9 @@ def top(asks, bids, size):
 class Venue:
     """One account of the simulated venue through the library's clients."""
 
-    def __init__(self, sim):
+    def __init__(self, sim, wallet):
         self.sim = sim
+        self.wallet = wallet
         self.account_index = sim["account_index"]
         self.keys = {key["index"]: key["private_key"] for key in sim["keys"]}
         self.index = sim["keys"][0]["index"]
@@ -327,6 +328,43 @@ async def rested_and_cancelled(venue):
         must(any(o.order_index == row["order_index"] for o in past.orders), "listed as past")
 
 
+async def withdrawn(venue):
+    """Both kinds of withdrawal, signed by the library, and the lists they stand in."""
+    index, token = venue.account_index, venue.token()
+    usdc = SignerClient.ASSET_ID_USDC
+    rows = (await venue.orders.asset_details()).asset_details
+    must([row.symbol for row in rows if row.asset_id == usdc] == ["USDC"], "USDC is 3")
+    _, answer, error = await venue.client.withdraw(usdc, SignerClient.ROUTE_PERP, 12.5)
+    must(error is None and answer.code == 200, error)
+    shown = await venue.transactions.tx(by="hash", value=answer.tx_hash)
+    must(json.loads(shown.event_info)["ae"] == "", shown.event_info)
+    bridge = lighter.BridgeApi(venue.api)
+    terms = await bridge.fastwithdraw_info(account_index=index, authorization=token)
+    fee = await lighter.InfoApi(venue.api).transfer_fee_info(
+        account_index=index, to_account_index=terms.to_account_index, authorization=token
+    )
+    row = (await venue.accounts.account(by="index", value=str(index))).accounts[0]
+    key, nonce = venue.client.nonce_manager.next_nonce()
+    _, info, tx_hash, error = venue.client.sign_transfer(
+        venue.wallet, terms.to_account_index, usdc, 0, 0, 20_000_000, fee.transfer_fee_usdc,
+        row.l1_address[2:].lower() + "00" * 12, nonce=nonce, api_key_index=key,
+    )
+    must(error is None, error)
+    answer = await bridge.fastwithdraw(
+        tx_info=info, to_address=row.l1_address, authorization=token
+    )
+    must(answer.code == 200, answer)
+    rows = (await venue.transactions.withdraw_history(token, index)).withdraws
+    told = [(row.type, float(row.amount), row.status) for row in rows]
+    must(told == [("fast", 20.0, "pending"), ("secure", 12.5, "pending")], told)
+    rows = (await venue.transactions.transfer_history(index, token)).transfers
+    must([(row.type, row.tx_hash) for row in rows] == [("L2TransferOutflow", tx_hash)], rows)
+    must(float(rows[0].fee) * 1e6 == fee.transfer_fee_usdc, rows[0].fee)
+    owner = row.l1_address
+    rows = await venue.transactions.deposit_history(token, index, owner)
+    must(rows.deposits == [], "no deposits")
+
+
 async def cancelled_all(venue):
     bid, _ = await venue.touch()
     for down in (97, 98):
@@ -444,9 +482,9 @@ async def sent_over_the_stream(venue):
         must(answer["tx_hash"] == [tx_hash for _, _, tx_hash in signed], answer)
 
 
-async def judge_all(sim):
+async def judge_all(sim, wallet):
     judge = Judge()
-    venue = Venue(sim)
+    venue = Venue(sim, wallet)
     other = sim["keys"][1]["private_key"]
     checks = [
         ("markets", lambda: markets(venue)),
@@ -467,6 +505,7 @@ async def judge_all(sim):
         ("unknown market", lambda: refused(venue, 21602, market_index=77)),
         ("accidental price", lambda: refused(venue, 21733, price_percent=120)),
         ("reduce-only when flat", lambda: refused(venue, 21732, reduce_only=True)),
+        ("withdrawn", lambda: withdrawn(venue)),
         ("sent over the stream", lambda: sent_over_the_stream(venue)),
     ]
     for name, run in checks:
@@ -478,8 +517,8 @@ async def judge_all(sim):
 
 def main():
     with open(sys.argv[1]) as file:
-        sim = json.load(file)["lighter"]
-    judge = asyncio.run(judge_all(sim))
+        told = json.load(file)
+    judge = asyncio.run(judge_all(told["lighter"], told["l1_private_key"]))
     print(f"{judge.passed} passed, {judge.failed} failed")
     sys.exit(1 if judge.failed else 0)
 

@@ -476,7 +476,12 @@ pub(super) fn page(mut rows: Vec<Value>, query: &Query) -> Reply {
     let ask = |name| query.one(name).and_then(|text| text.parse::<u64>().ok());
     let limit = ask("limit").map_or(PAGE_LEN, |limit| limit.min(PAGE_LEN as u64) as usize);
     let before = ask("cursor").unwrap_or(u64::MAX);
-    rows.retain(|row| row["id"].as_u64() < Some(before) && is_wanted(row, query));
+    let id = |row: &Value| {
+        row["id"]
+            .as_u64()
+            .or_else(|| row["id"].as_str()?.parse().ok())
+    };
+    rows.retain(|row| id(row) < Some(before) && is_wanted(row, query));
     rows.truncate(limit);
     Reply::page(rows)
 }

@@ -290,7 +290,7 @@ pub fn operation(desk: &Desk, transfer: &Transfer) -> Value {
         Way::Across => ("TRANSFER", -transfer.amount),
     };
     json!({
-        "id": transfer.number,
+        "id": transfer.number.to_string(),
         "type": kind,
         "status": match transfer.stage {
             Stage::Pending => "IN_PROGRESS",
@@ -303,7 +303,7 @@ pub fn operation(desk: &Desk, transfer: &Transfer) -> Value {
         "asset": 1,
         "time": transfer.t.epoch_ms(),
         "accountId": desk.keys.account_id,
-        "transactionHash": transfer.mark,
+        "transactionHash": (!transfer.mark.is_empty()).then_some(&transfer.mark),
         "chain": "ETH",
     })
 }

@@ -243,7 +243,10 @@ pub fn asset_details(desk: &Desk, _: &Parameters) -> Answer {
     Ok(json!({"code": 200, "asset_details": [{
         "asset_id": USDC, "symbol": "USDC", "l1_decimals": 6, "decimals": 6,
         "min_transfer_amount": least, "min_withdrawal_amount": least,
-        "margin_mode": "enabled", "index_price": "1.000000",
+        "margin_mode": "enabled", "index_price": "1.000000", "price_decimals": 6,
+        "global_supply_cap": "0", "user_supply_cap": "0", "total_supplied": "0",
+        "liquidation_fee": "0", "liquidation_threshold": "1", "liquidation_factor": "1",
+        "loan_to_value": "1", "multiplier": "1.000000000000000000",
         "l1_address": desk.options.contracts.token.to_string(),
     }]}))
 }
