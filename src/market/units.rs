@@ -148,7 +148,9 @@ impl Notional {
 
     /// For people and JSON only: dollars as a float, rounded.
     pub fn to_usd_f64(self) -> f64 {
-        self.0 as f64 / NOTIONAL_SCALE as f64
+        // Whole dollars apart: all of it at 10^-18 is no float, and 4001 would not come back.
+        let (whole, part) = (self.0 / NOTIONAL_SCALE, self.0 % NOTIONAL_SCALE);
+        whole as f64 + part as f64 / NOTIONAL_SCALE as f64
     }
 
     /// Absolute value.
@@ -334,6 +336,23 @@ pub const SECOND: u64 = 1_000_000_000;
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn dollars_as_floats_are_the_nearest_to_their_text() {
+        for text in [
+            "4001",
+            "0.1",
+            "4000.99",
+            "-4001.25",
+            "123456.789",
+            "-0.000001",
+            "0",
+        ] {
+            let nano = parse_decimal(text.as_bytes()).unwrap();
+            let dollars = Notional::from_nano(nano).to_usd_f64();
+            assert_eq!(dollars.to_string(), text);
+        }
+    }
 
     #[test]
     fn ratios() {

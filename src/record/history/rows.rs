@@ -8,9 +8,13 @@ use crate::market::InstrumentId;
 use crate::market::book::Side;
 use crate::market::event::{Event, PairSummary};
 use crate::market::order::{Force, OrderId, OrderState};
-use crate::market::units::{Nanos, Notional};
+use crate::market::units::{Nanos, Notional, SECOND};
 use crate::record::names;
 use rusqlite::{Connection, Params, params};
+
+/// How long balances are kept, both venues' some 17,000 a day: all else is the owner's account of
+/// what was traded, and is kept for good. Larger: longer curves, and 1.5 MB more a day.
+const BALANCES_KEPT_NS: i64 = (30 * 86_400 * SECOND) as i64;
 
 /// One run's place in the file.
 pub(super) struct Rows<'a> {
@@ -249,6 +253,12 @@ impl Rows<'_> {
                 seen.drift.to_nano(),
             ],
         )?;
+        // Some at a time, so that years of them hold nothing up. Freed pages are used again.
+        self.write(
+            "DELETE FROM balances WHERE rowid IN (SELECT rowid FROM balances WHERE venue = ?1 \
+             AND t_ns < ?2 LIMIT 10000)",
+            params![seen.venue.name(), ns(t).saturating_sub(BALANCES_KEPT_NS)],
+        )?;
         for transfer in &seen.transfers {
             self.write(
                 "INSERT INTO transfers (venue, id, kind, status, asked_ns, counted_e9) \
@@ -322,5 +332,51 @@ const fn force_name(force: Force) -> &'static str {
     match force {
         Force::Liquidation => "liquidation",
         Force::Deleverage => "deleverage",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+    use crate::market::Venue;
+    use crate::venue::money::Money;
+
+    #[test]
+    fn balances_are_kept_for_their_time() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        let begun = Begun {
+            number: 1,
+            mode: "live",
+            markets: Vec::new(),
+            started: Nanos(0),
+        };
+        let rows = Rows {
+            run: begin(&connection, &begun).unwrap(),
+            connection: &connection,
+            markets: &[],
+        };
+        let look = |venue: Venue, days: u64| {
+            let seen = Seen {
+                venue,
+                money: Money::default(),
+                drift: Notional::ZERO,
+                transfers: Vec::new(),
+            };
+            let what = What::Seen(Box::new(seen));
+            let t = Nanos(days * 86_400 * SECOND);
+            rows.add(&Entry { t, what }).unwrap();
+            let count = "SELECT count(*) FROM balances";
+            connection
+                .query_row(count, [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
+        assert_eq!(look(Venue::Extended, 1), 1);
+        assert_eq!(look(Venue::Lighter, 1), 2);
+        assert_eq!(look(Venue::Extended, 31), 3);
+        // A day later the first is too old; the other venue's is left until it is looked at.
+        assert_eq!(look(Venue::Extended, 32), 3);
+        assert_eq!(look(Venue::Lighter, 90), 3);
     }
 }
