@@ -394,6 +394,33 @@ fn what_can_not_be_done_is_said_before_anything_is_signed() {
 }
 
 #[test]
+fn what_was_lost_meanwhile_is_refused_by_the_venue_and_can_be_given_up() {
+    let scene = Scene::new("lost");
+    let exits = scene.exits();
+    for (way, code) in [
+        (Way::ExtendedOut, "code 400"),
+        (Way::LighterSecure, "code 21301"),
+        (Way::LighterFast, "code 21301"),
+    ] {
+        let venue = way.venue();
+        let half = Notional(scene.collateral(venue).0 / 2);
+        let amount = millionths(half.to_nano() / 1_000);
+        let request = scene.ready(way, amount);
+        let lost = -(half + Notional::from_usd(1));
+        let floor = scene.sim.floor(venue);
+        floor.act(|exchange, _, out| exchange.leak(lost, out));
+        let left = scene.collateral(venue);
+        let said = exits.send(&request).expect_err("it is not there any more");
+        let is_told = matches!(&said, SendError::Refused(why) if why.contains(code));
+        assert!(is_told, "{way:?}: {said}");
+        assert_eq!(exits.find(&request), Ok(None));
+        assert_eq!(scene.collateral(venue), left);
+        assert!(scene.sim.leaving().is_empty());
+        floor.act(|exchange, _, out| exchange.leak(-lost, out));
+    }
+}
+
+#[test]
 fn a_quote_that_has_ended_or_was_not_bound_withdraws_nothing() {
     let scene = Scene::new("ended");
     let exits = scene.exits();
