@@ -105,6 +105,7 @@ fn limits_and_sizing() {
         gross: Notional::from_usd(200),
         free: [Notional::from_usd(5_000); 2],
         share: Notional::from_usd(2_500),
+        staying: [Some(Notional::from_usd(2_500)); 2],
         spare_e9: [(i128::MAX, 1_000_000); 2],
     };
     let limits = Limits::default();

@@ -31,6 +31,13 @@ pub enum Control {
         /// So much.
         left: Option<Notional>,
     },
+    /// Money is on its way between the venues: what it leaves bounds the positions of either.
+    Transfer {
+        /// On which venue.
+        venue: Venue,
+        /// Most that all positions may come to there until it has arrived, USD. `None`: it has.
+        most: Option<Notional>,
+    },
     /// A hedged position that stood when the run began, to be managed as a pair of this run.
     Adopt(Adopted),
     /// The circuit breakers as they are kept: at the start, and after a human's reset.

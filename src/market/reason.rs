@@ -61,6 +61,8 @@ pub enum Reason {
     BalanceRatio,
     /// The venue's open-interest, order-value or price-cap limit would refuse it.
     OpenInterest,
+    /// Money is on its way between the venues, and what it leaves is used up.
+    Transfer,
     /// Too close to liquidation on a venue's own mark, or in its deleveraging queue.
     MarginDistance,
     /// The market is still at a smaller size until its pairs have done as predicted.
@@ -74,7 +76,7 @@ pub enum Reason {
 }
 
 /// All reasons, for reports.
-pub const REASONS: [Reason; 32] = [
+pub const REASONS: [Reason; 33] = [
     Reason::GrossBelowMin,
     Reason::NetBelowMin,
     Reason::FairWarmup,
@@ -102,6 +104,7 @@ pub const REASONS: [Reason; 32] = [
     Reason::EquityShare,
     Reason::BalanceRatio,
     Reason::OpenInterest,
+    Reason::Transfer,
     Reason::MarginDistance,
     Reason::Ramp,
     Reason::LosingRun,
@@ -140,6 +143,7 @@ impl Reason {
             Reason::EquityShare => "equity_share",
             Reason::BalanceRatio => "balance_ratio",
             Reason::OpenInterest => "open_interest",
+            Reason::Transfer => "transfer",
             Reason::MarginDistance => "margin_distance",
             Reason::Ramp => "ramp",
             Reason::LosingRun => "losing_run",

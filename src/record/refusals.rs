@@ -57,7 +57,7 @@ impl Refusals {
     /// Nothing refused yet, with all memory taken.
     pub fn new() -> Refusals {
         Refusals {
-            by_reason: Default::default(),
+            by_reason: std::array::from_fn(|_| Scored::default()),
             by_market: vec![[0; REASONS.len()]; INSTRUMENTS_MAX].into_boxed_slice(),
         }
     }

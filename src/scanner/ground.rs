@@ -28,6 +28,10 @@ impl Scanner {
             let gross = self.tally.gross[venue.idx()];
             self.margin.spare_e9((idx, venue), gross)
         };
+        let staying = |venue: Venue| {
+            let most = self.staying[venue.idx()];
+            most.map(|most| most - self.tally.gross[venue.idx()])
+        };
         let mark = |venue: Venue| {
             let mirror = &self.boards[idx].mirrors[venue.idx()];
             mirror.reference_e9(ReferenceKind::Mark).map(Price)
@@ -40,6 +44,7 @@ impl Scanner {
             gross: self.tally.gross[0] + self.tally.gross[1],
             free: VENUES.map(free),
             share: self.margin.share(self.limits.equity_share_e4),
+            staying: VENUES.map(staying),
             spare_e9: VENUES.map(spare),
         }
     }

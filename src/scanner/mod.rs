@@ -64,7 +64,7 @@ use crate::market::event::{Control, Event, Status, Step};
 use crate::market::order::{Order, OrderId, Refusal, Report, ReportKind};
 use crate::market::ranking::Ranked;
 use crate::market::reference::Reference;
-use crate::market::units::Nanos;
+use crate::market::units::{Nanos, Notional};
 use crate::market::{INSTRUMENTS_MAX, Instrument, InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::arrival::Arrival;
 use crate::scanner::arrival::table::Table;
@@ -172,6 +172,8 @@ pub struct Scanner {
     entries_on: bool,
     /// Every pair is being left.
     draining: bool,
+    /// While money is on its way between the venues: most that positions may come to on each.
+    staying: [Option<Notional>; VENUE_COUNT],
     /// The matcher of a run on paper.
     paper: Option<Box<Paper>>,
 }
@@ -229,6 +231,7 @@ impl Scanner {
             pairs_made: 0,
             entries_on: true,
             draining: false,
+            staying: [None; VENUE_COUNT],
             paper: None,
         }
     }
@@ -359,6 +362,7 @@ impl Scanner {
                         board.set_open_interest_left(venue, left);
                     }
                 }
+                Some(Control::Transfer { venue, most }) => self.staying[venue.idx()] = most,
                 Some(Control::Adopt(adopted)) => self.adopt(&adopted, now),
                 Some(Control::FairSeed { instrument, basis }) => {
                     if let Some(board) = self.boards.get_mut(instrument.idx()) {

@@ -301,6 +301,8 @@ pub struct Ground<'a> {
     pub free: [Notional; VENUE_COUNT],
     /// The share of the smaller venue's equity that one market may have on either.
     pub share: Notional,
+    /// While money is on its way between the venues: what it leaves for more positions.
+    pub staying: [Option<Notional>; VENUE_COUNT],
     /// Equity that no position needs at the distance where entries stop, 10^-27 of a dollar, and
     /// what a position takes of it for each 10^-18 of its value.
     pub spare_e9: [(i128, i64); VENUE_COUNT],
@@ -360,6 +362,7 @@ pub fn room(limits: &Limits, ground: &Ground<'_>, prices: [Price; VENUE_COUNT]) 
             let carried = ground.free[idx].0 / i128::from(limits.balance_ratio_e4) * 10_000;
             least.bind(Notional(carried), Reason::BalanceRatio);
         }
+        least.bind_some(ground.staying[idx], Reason::Transfer);
         least.bind_some(bounds.order_value_max, Reason::OpenInterest);
         let position_left = bounds.position_value_max.map(|most| most - open);
         least.bind_some(position_left, Reason::OpenInterest);
@@ -420,6 +423,7 @@ mod tests {
             gross: Notional::ZERO,
             free: [usd(9_000); VENUE_COUNT],
             share: usd(9_000),
+            staying: [None; VENUE_COUNT],
             spare_e9: [(usd(9_000).0 * i128::from(UNIT), UNIT); VENUE_COUNT],
         }
     }
@@ -428,7 +432,7 @@ mod tests {
     #[test]
     fn the_tightest_limit_binds_and_is_named() {
         type Change = fn(&mut Limits, &mut Ground<'_>, &mut [Bounds; VENUE_COUNT]);
-        let cases: [(Change, i64, Reason); 14] = [
+        let cases: [(Change, i64, Reason); 16] = [
             (|_, _, _| {}, 5_000, Reason::MaxPosition),
             (
                 |_, g, _| g.open[1] = Size(2 * UNIT),
@@ -440,6 +444,12 @@ mod tests {
             (|_, g, _| g.gross = usd(1_900), 500, Reason::MaxGross),
             (|_, g, _| g.gross = usd(2_900), 0, Reason::MaxGross),
             (|_, g, _| g.share = usd(100), 1_000, Reason::EquityShare),
+            (
+                |_, g, _| g.staying[1] = Some(usd(70)),
+                700,
+                Reason::Transfer,
+            ),
+            (|_, g, _| g.staying[0] = Some(usd(-1)), 0, Reason::Transfer),
             (
                 |l, g, _| (l.balance_ratio_e4, g.free[0]) = (40_000, usd(600)),
                 1_500,
@@ -604,7 +614,7 @@ mod tests {
         fn the_room_is_the_smallest_of_all_limits(
             cents in prop::array::uniform2(1_i64..10_000_000),
             open_milli in prop::array::uniform2(0_i64..3_000),
-            usd_of in prop::collection::vec(-50_i64..2_000, 8),
+            usd_of in prop::collection::vec(-50_i64..2_000, 9),
             ratio_e4 in 0_u32..50_000,
             rate in 1_000_000_i64..2_000_000_000,
         ) {
@@ -619,6 +629,7 @@ mod tests {
                 gross: usd(usd_of[2]),
                 free: [usd(usd_of[3]), usd(usd_of[4])],
                 share: usd(usd_of[5]),
+                staying: [None, Some(usd(usd_of[8]))],
                 spare_e9: [6, 7].map(|at| (usd(usd_of[at]).0 * i128::from(UNIT), rate)),
                 ..ground(&markets)
             };
@@ -626,6 +637,7 @@ mod tests {
 
             let mut naive = vec![(2_000.0 - usd_of[2] as f64)
                 / cents.iter().map(|cents| *cents as f64 / 100.0).sum::<f64>()];
+            naive.push(usd_of[8] as f64 / (cents[1] as f64 / 100.0));
             for idx in 0..VENUE_COUNT {
                 let price = cents[idx] as f64 / 100.0;
                 let open = price * open_milli[idx] as f64 / 1_000.0;

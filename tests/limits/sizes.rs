@@ -124,6 +124,38 @@ fn the_smaller_equity_is_shared_out() {
     }
 }
 
+/// While money is on its way between the venues, what it leaves bounds the positions of either, all
+/// markets together; when it has arrived, nothing does.
+#[test]
+fn what_a_transfer_leaves_bounds_the_positions_on_both_venues() {
+    for venue in VENUES {
+        let mut rig = Rig::ready(Limits::default());
+        let most = Some(usd(200));
+        rig.command(Control::Transfer { venue, most });
+        rig.edge();
+        assert_eq!(rig.only(Lighter).size, size("0.199"), "{venue:?}");
+        // What is on its way in counts, on whichever market.
+        let (other, basis) = (InstrumentId(1), Bps::ZERO);
+        rig.command(Control::FairSeed {
+            instrument: other,
+            basis,
+        });
+        rig.settle_at(other);
+        rig.book_of(other, Lighter, ("1001.4", "1001.6"), "2");
+        assert!(rig.placed().is_empty(), "{venue:?}");
+        assert!(rig.reasons().contains(&Reason::Transfer), "{venue:?}");
+    }
+    for venue in VENUES {
+        let mut rig = Rig::ready(Limits::default());
+        let most = Some(usd(9));
+        rig.command(Control::Transfer { venue, most });
+        assert_eq!(refused(&mut rig), Reason::Transfer);
+        rig.command(Control::Transfer { venue, most: None });
+        rig.edge();
+        assert_eq!(rig.only(Lighter).size, size("0.499"));
+    }
+}
+
 /// Row 32: what is on its way in is reserved on both venues before the next leg is sent.
 #[test]
 fn margin_is_reserved_on_both_venues() {
