@@ -58,9 +58,9 @@ pub enum Command {
                       moved by hand before parallax kept the book\""
     )]
     Balance(Balance),
-    /// Plan how to even out the balances of both venues; carries nothing out. Exit status 0: both
-    /// were read.
-    #[command(after_help = "Example:\n  parallax rebalance --json")]
+    /// Plan how to even out the balances of both venues, and with --execute carry it out. Exit
+    /// status 0: both were read, and what was begun has arrived.
+    #[command(after_help = "Example:\n  parallax rebalance --json\n  parallax rebalance --execute")]
     Rebalance(Rebalance),
     /// Prove that these accounts, keys and limits could trade, by the venues' own word, and print
     /// the LIVE_ACK that arms a live run; grade this host: every knob and limit with its fix, and
@@ -193,6 +193,17 @@ pub struct Balance {
 /// `parallax rebalance`.
 #[derive(Debug, Args)]
 pub struct Rebalance {
+    /// Finish the transfer that is under way, then carry the plan out. The amount is asked for
+    /// before anything is sent. May be stopped at any moment: the same command goes on.
+    #[arg(long)]
+    pub execute: bool,
+    /// Go on without asking: what is sent is said all the same.
+    #[arg(long, requires = "execute")]
+    pub yes: bool,
+    /// Put the transfer that is under way away, because a human has finished it by hand. It counts
+    /// as sent.
+    #[arg(long, value_name = "REASON", conflicts_with = "execute")]
+    pub give_up: Option<String>,
     /// Settings, and how it is told.
     #[command(flatten)]
     pub asked: Asked,

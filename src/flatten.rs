@@ -100,7 +100,7 @@ pub fn flatten(
 }
 
 /// Hands on both accounts, as far as they are configured.
-fn hands(
+pub(crate) fn hands(
     accounts: &Accounts,
     clock: Clock,
 ) -> [Result<Box<dyn Hands + Send>, HandsError>; VENUE_COUNT] {

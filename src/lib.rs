@@ -40,6 +40,7 @@ pub mod keys;
 pub mod market;
 pub mod net;
 pub mod record;
+pub mod release;
 pub mod scanner;
 pub mod selftest;
 pub mod session;

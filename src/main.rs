@@ -5,13 +5,15 @@
 mod check;
 #[path = "main/keys.rs"]
 mod keys;
+#[path = "main/rebalance.rs"]
+mod rebalance;
 
 use clap::Parser;
 use keys::shielded;
 use parallax::breaker::{self, BreakerError};
 use parallax::check::venues;
 use parallax::cli::{
-    Balance, Breaker, BreakerCommand, Cli, Command, Flatten, Rebalance, Report, Run, Selftest,
+    Balance, Breaker, BreakerCommand, Cli, Command, Flatten, Report, Run, Selftest,
 };
 use parallax::config::{Accounts, Config, Holdings, Mode, Place, Purpose, is_configured};
 use parallax::flatten::{self, FlattenError, Options};
@@ -23,8 +25,8 @@ use parallax::record::{Facts, PlantedWindow, hgrm, json, report};
 use parallax::selftest::{self, SelftestError};
 use parallax::session::{self, Job, Learned, Outcome, SessionError, Signals};
 use parallax::stage::clock::Clock;
+use parallax::treasury::balance;
 use parallax::treasury::ledger::BookError;
-use parallax::treasury::{balance, rebalance};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
         Command::Flatten(flags) => flatten(&flags),
         Command::Breaker(flags) => breaker(&flags),
         Command::Balance(flags) => balance(&flags),
-        Command::Rebalance(flags) => rebalance(&flags),
+        Command::Rebalance(flags) => rebalance::rebalance(&flags),
         Command::Report(flags) => compare(&flags),
         Command::Check(flags) => check::check(&flags),
         Command::Keys(flags) => keys::keys(&flags),
@@ -236,16 +238,6 @@ fn balance(flags: &Balance) -> Done {
     let balances = balance::command(&holdings, flags.accept.as_deref(), Clock::new())?;
     tell(&balances, flags.asked.json.then(|| balances.json()))?;
     Ok(balances.is_well())
-}
-
-fn rebalance(flags: &Rebalance) -> Done {
-    let unlock = shielded(&flags.asked.unlocking)?;
-    let holdings = Holdings::from_env(flags.asked.env.as_deref(), &unlock);
-    let holdings = holdings.map_err(|faults| Failure::of(&faults, true))?;
-    let planned = rebalance::command(&holdings, Clock::new());
-    let planned = planned.map_err(|error| Failure::of(&error, false))?;
-    tell(&planned, flags.asked.json.then(|| planned.json()))?;
-    Ok(true)
 }
 
 fn compare(flags: &Report) -> Done {

@@ -7,7 +7,7 @@
 //! others can read or write; to guess when a file can't be read: what is not known is an error.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -61,6 +61,24 @@ impl Folder {
         let _turn = self.take_turn()?;
         let bytes = change(self.read(name)?)?;
         Ok(self.replace(name, &bytes)?)
+    }
+
+    /// Takes a name for as long as what is given back lives, or the process. `None`: another has
+    /// it.
+    pub fn claim(&self, name: &str) -> Result<Option<File>, StateError> {
+        let path = self.file(name)?;
+        let open = || {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false);
+            options.mode(FILE_MODE).open(&path)
+        };
+        let failed = |error| StateError::Unwritable(path.clone(), error);
+        let file = open().map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
     }
 
     /// Beside the old file, made durable, then moved over it in one step (rename(2)); the folder's
@@ -249,6 +267,17 @@ mod tests {
             }
         });
         assert_eq!(folder.read("n").unwrap().as_deref(), Some(&b"40"[..]));
+    }
+
+    #[test]
+    fn a_name_is_claimed_once() {
+        let place = Place::new("claim");
+        let folder = Folder::open(&place.0).unwrap();
+        let held = folder.claim("a.lock").unwrap();
+        assert!(held.is_some() && folder.claim("a.lock").unwrap().is_none());
+        assert!(folder.claim("b.lock").unwrap().is_some());
+        drop(held);
+        assert!(folder.claim("a.lock").unwrap().is_some());
     }
 
     #[test]

@@ -427,7 +427,7 @@ fn all_faults_come_together() {
     let file = EnvFile::new(
         "many",
         "TRADING_MODE=paper\nSEATS=window\nSEATS=aisle\nHOLD_MAX_S=soon\n\
-         LIGHTER_BASE_URL=ftp://example.com\nAUTO_REBALANCE=true\nMAX_GROSS_USD=\nTYPO=1\n",
+         LIGHTER_BASE_URL=ftp://example.com\nAUTO_REBALANCE=yes\nMAX_GROSS_USD=\nTYPO=1\n",
     );
     let text = faults(file.read(&[]));
     for name in [
@@ -567,7 +567,7 @@ fn an_acknowledgement_arms_and_every_change_disarms() {
                 "MARKETS" => "BTC,SOL".to_owned(),
                 _ => "77".to_owned(),
             },
-            Kind::Secret | Kind::Later => continue,
+            Kind::Secret => continue,
         };
         let mut settings = abroad((key.name, &other));
         let changed_ack = fingerprint(settings.clone()).expect(key.name);
@@ -638,16 +638,22 @@ fn an_account_is_whole_or_absent() {
 }
 
 #[test]
-fn what_this_version_lacks_is_not_pretended() {
-    let text = faults(Config::for_simulation(pairs(&[("AUTO_REBALANCE", "true")])));
-    assert!(text.contains("is not available in this version"), "{text}");
-    let defaults = parallax::config::KEYS
-        .iter()
-        .filter(|key| key.kind == Kind::Later);
-    for key in defaults {
-        let list = pairs(&[(key.name, key.default)]);
-        assert!(Config::for_simulation(list).is_ok(), "{}", key.name);
+fn rebalancing_by_itself_wants_all_that_it_needs() {
+    let live = [
+        ("TRADING_MODE", "live"),
+        ("AUTO_REBALANCE", "true"),
+        ("EXTENDED_BASE_URL", "http://127.0.0.1:1/api/v1"),
+    ];
+    let text = faults(Config::for_simulation(pairs(&live)));
+    for name in ["L1_RPC_URL", "STATE_DIR"] {
+        assert!(
+            text.contains(&format!("{name} is not set")),
+            "{name}: {text}"
+        );
     }
+    assert!(text.contains("there is no key of the wallet"), "{text}");
+    // In a dry run nothing is sent anywhere.
+    assert!(Config::for_simulation(pairs(&[("AUTO_REBALANCE", "true")])).is_ok());
 }
 
 #[test]

@@ -54,6 +54,9 @@ impl Raw {
                 self.is_locked = false;
                 self.take_extended(&store);
                 self.take_lighter(&store);
+                if self.wants_wallet || self.text_of("AUTO_REBALANCE") == "true" {
+                    self.take_wallet(&store);
+                }
             }
             Err(text) => {
                 let (wrong, fix) = text
@@ -139,6 +142,16 @@ impl Raw {
                     &known,
                 );
             }
+        }
+    }
+
+    /// The only Ethereum key there is. Of several none is taken: which of them owns the accounts is
+    /// not known here.
+    fn take_wallet(&mut self, store: &Keystore) {
+        let is_wallet = |entry: &&Entry| matches!(entry.what, What::Ethereum { .. });
+        let mut found = active(store).filter(is_wallet);
+        if let (Some(entry), None) = (found.next(), found.next()) {
+            self.put("ETH_PRIVATE_KEY", entry.private.expose().to_owned());
         }
     }
 

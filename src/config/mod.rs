@@ -74,6 +74,8 @@ pub struct Config {
     pub treasury: Treasury,
     /// Where Ethereum is; `None`: not set, so that nothing is sent there.
     pub l1: Option<L1>,
+    /// The wallet's key, where AUTO_REBALANCE is true and there is one.
+    pub wallet: Option<Secret>,
     /// LIVE_ACK must be this to trade live beyond this machine.
     pub fingerprint: String,
     /// What the user should know: settings that are accepted but have no effect here.

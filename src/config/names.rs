@@ -33,8 +33,6 @@ pub enum Kind {
     Text,
     /// Text with its own rules; never shown.
     Secret,
-    /// Has no effect in this version: only the default is accepted.
-    Later,
 }
 
 /// A bound that conservative mode adds.
@@ -329,11 +327,17 @@ pub const KEYS: &[Key] = &[
         Kind::Decimal("0", "1000000"),
         Tighten::AtMost("250"),
     ),
+    limit(
+        "REBALANCE_FEE_MAX_USD",
+        "10",
+        Kind::Decimal("0", "1000"),
+        Tighten::AtMost("5"),
+    ),
     key("L1_RPC_URL", "", Kind::Http),
     key("L1_CHAIN_ID", "1", Kind::Whole(1, 4_294_967_295)),
     key("L1_FEE_MAX_GWEI", "30", Kind::Whole(1, 10_000)),
     key("L1_CONFIRMATIONS", "12", Kind::Whole(1, 64)),
-    key("AUTO_REBALANCE", "false", Kind::Later),
+    key("AUTO_REBALANCE", "false", BOOLEAN),
 ];
 
 const BPS: Kind = Kind::Decimal("0", "1000");
@@ -472,7 +476,7 @@ mod tests {
                 Kind::Http => key.default.is_empty() || key.default.starts_with("https://"),
                 Kind::WebSocket => key.default.starts_with("wss://"),
                 Kind::Secret => key.default.is_empty(),
-                Kind::Text | Kind::Later => true,
+                Kind::Text => true,
             };
             assert!(fits, "{}", key.name);
         }

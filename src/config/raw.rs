@@ -21,6 +21,8 @@ pub struct Raw {
     pub state_home: Option<PathBuf>,
     /// Keys are in a keystore that was not opened.
     pub is_locked: bool,
+    /// The key of the wallet is wanted from it as well, as it is where AUTO_REBALANCE is true.
+    pub wants_wallet: bool,
 }
 
 impl Raw {
@@ -31,6 +33,7 @@ impl Raw {
             faults: Vec::new(),
             state_home: None,
             is_locked: false,
+            wants_wallet: false,
         };
         for (name, value) in settings {
             raw.add(&name, value, "");

@@ -19,7 +19,6 @@ use crate::market::{INSTRUMENTS_MAX, Name};
 pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
     let mut reader = Reader::new(raw);
     reader.is_conservative = reader.word("CONSERVATIVE_MODE") == "true";
-    reader.refuse_later_settings();
     // From here on every reader is called whatever the others found: each adds its own faults.
     let mode = match reader.word("TRADING_MODE") {
         "live" => Mode::Live,
@@ -65,10 +64,14 @@ pub fn config(raw: Raw, purpose: Purpose) -> Result<Config, Faults> {
         state_dir,
         treasury,
         l1,
+        wallet: reader.wallet(),
         fingerprint: reader.fingerprint(extra_root_pem.as_deref()),
         extra_root_pem,
         notes: std::mem::take(&mut reader.notes),
     };
+    if mode == Mode::Live && purpose != Purpose::Public && config.treasury.is_auto {
+        reader.demand_rebalance(&config);
+    }
     if mode == Mode::Live && purpose != Purpose::Public && !config.is_loopback() {
         reader.demand_live_settings();
         if purpose == Purpose::Run {
@@ -260,15 +263,15 @@ impl Reader {
     /// Settings that may well stand in a file made for a later version: they are checked, and the
     /// user is told that they have no effect. The key is forgotten at once.
     fn note_unused(&mut self) {
-        self.secret("ETH_PRIVATE_KEY", crate::keys::ethereum_key);
         let rpc = self.raw.value("EXTENDED_RPC_URL").map(str::trim);
         if rpc.is_some_and(|rpc| rpc != known("EXTENDED_RPC_URL").default) {
             let note = "EXTENDED_RPC_URL is set; nothing in this version uses it";
             self.notes.push(note.to_owned());
         }
-        if self.raw.value("ETH_PRIVATE_KEY").is_some() {
+        let is_used = self.word("AUTO_REBALANCE") == "true";
+        if self.raw.value("ETH_PRIVATE_KEY").is_some() && !is_used {
             let note =
-                "ETH_PRIVATE_KEY is set; a run does not use it: it belongs into the keystore";
+                "ETH_PRIVATE_KEY is set; this run does not use it: it belongs into the keystore";
             self.notes.push(note.to_owned());
         }
     }

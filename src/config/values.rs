@@ -129,20 +129,6 @@ impl Reader {
         (self.number(name) * 100 / SCALE) as u32
     }
 
-    pub fn refuse_later_settings(&mut self) {
-        for key in names::KEYS.iter().filter(|key| key.kind == Kind::Later) {
-            let text = self.raw.value(key.name).map(str::trim);
-            if text.is_none_or(|text| text == key.default) {
-                continue;
-            }
-            let fix = match key.default {
-                "" => "remove it".to_owned(),
-                default => format!("remove it, or leave the default {default}"),
-            };
-            self.fault(key.name, "is not available in this version", &fix);
-        }
-    }
-
     pub fn url(&mut self, name: &str) -> Option<Url> {
         let text = self.text(name);
         if text.is_empty() {

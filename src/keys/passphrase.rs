@@ -147,15 +147,20 @@ pub fn secrets(fd: Option<u32>, questions: &[&str]) -> Result<Vec<Secret>, Passp
 
 /// Asks whether to go on, at a terminal only. Anything but `yes` is no.
 pub fn confirm(question: &str) -> Result<bool, PassphraseError> {
+    Ok(typed(&format!("{question} (yes/no) "))? == "yes")
+}
+
+/// What a person types, at a terminal only, and sees.
+pub fn typed(question: &str) -> Result<String, PassphraseError> {
     if !io::stdin().is_terminal() {
         return Err(PassphraseError::NoTerminal);
     }
-    tell(&format!("{question} (yes/no) "))?;
+    tell(question)?;
     let mut answer = String::new();
     io::stdin()
         .read_line(&mut answer)
         .map_err(PassphraseError::Terminal)?;
-    Ok(answer.trim() == "yes")
+    Ok(answer.trim().to_owned())
 }
 
 fn one_line(fd: u32) -> Result<Secret, PassphraseError> {

@@ -4,19 +4,24 @@
 //! Refuses: a history of runs that trade nothing and watch no account, and of a demo.
 
 use crate::config::{Config, Mode};
-use crate::market::Instrument;
+use crate::market::event::Control;
 use crate::market::units::Nanos;
+use crate::market::{Instrument, VENUE_COUNT, VENUES};
 use crate::record::Recorder;
 use crate::record::history::{Begun, History, Seen};
 use crate::stage::clock::Clock;
+use crate::stage::link::Tx;
 use crate::state::Folder;
 use crate::treasury::watch::{News, Watch};
 
 /// Both.
+#[derive(Default)]
 pub struct Books {
     watch: Option<Watch>,
     /// Reading an account has failed, and that was said.
     is_unread: bool,
+    /// What the scanner has yet to hear of transfers: the control link had no room.
+    unheard: [Option<Control>; VENUE_COUNT],
 }
 
 impl Books {
@@ -37,8 +42,7 @@ impl Books {
             }
         });
         let Some(folder) = folder else {
-            let (watch, is_unread) = (None, false);
-            return (Books { watch, is_unread }, None);
+            return (Books::default(), None);
         };
         let begun = Begun {
             number,
@@ -61,18 +65,27 @@ impl Books {
         });
         let books = Books {
             watch: watch.flatten(),
-            is_unread: false,
+            ..Books::default()
         };
         (books, history.ok())
     }
 
-    /// Takes what the treasury has found to the history; gives what is to be said.
-    pub fn hear(&mut self, recorder: &mut Recorder) -> Vec<String> {
+    /// Takes what the treasury has found to the history and to the scanner; gives what is to be
+    /// said.
+    pub fn hear(&mut self, recorder: &mut Recorder, control: &mut Tx<Control>) -> Vec<String> {
         let news: Vec<News> = match &self.watch {
             Some(watch) => watch.news.try_iter().collect(),
             None => return Vec::new(),
         };
-        self.sort(news, recorder)
+        let said = self.sort(news, recorder);
+        for unheard in &mut self.unheard {
+            if let Some(word) = unheard.take()
+                && control.push(word).is_err()
+            {
+                *unheard = Some(word);
+            }
+        }
+        said
     }
 
     /// Waits for the last look and for the history to be written; gives what is to be said.
@@ -98,6 +111,19 @@ impl Books {
                         });
                     }
                 }
+                News::Transfer(staying) => {
+                    self.unheard = VENUES.map(|venue| {
+                        let most = staying.map(|staying| staying[venue.idx()]);
+                        Some(Control::Transfer { venue, most })
+                    });
+                    said.extend(staying.map(|[extended, lighter]| {
+                        format!(
+                            "a transfer is under way: no more than {extended} USD of positions on \
+                             extended and {lighter} on lighter until it is there"
+                        )
+                    }));
+                }
+                News::Said(what) => said.push(what),
                 News::Alarm(why) => {
                     if let Some(history) = recorder.history() {
                         history.alarm(&why);

@@ -6,7 +6,7 @@
 //! into other machines or network namespaces; there the venue's own word must do: an order that is
 //! not of this run raises halt.
 
-use crate::config::Config;
+use crate::config::{Extended, Lighter};
 use crate::session::SessionError;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -18,16 +18,18 @@ pub struct Claim(#[expect(dead_code, reason = "holding it is its use")] Vec<Unix
 const NAME_MAX: usize = 107;
 
 impl Claim {
-    /// Claims both accounts of the configuration.
-    pub fn take(config: &Config) -> Result<Claim, SessionError> {
-        let extended = config.extended.account.as_ref().map(|account| {
+    /// Claims both accounts.
+    pub fn take(extended: &Extended, lighter: &Lighter) -> Result<Claim, SessionError> {
+        let base = extended.base.as_str();
+        let extended = extended.account.as_ref().map(|account| {
             let vault = account.vault;
-            let name = format!("{vault} extended {}", config.extended.base.as_str());
+            let name = format!("{vault} extended {base}");
             (name, format!("Extended vault {vault} (EXTENDED_VAULT)"))
         });
-        let lighter = config.lighter.account.as_ref().map(|account| {
+        let base = lighter.base.as_str();
+        let lighter = lighter.account.as_ref().map(|account| {
             let index = account.index;
-            let name = format!("{index} lighter {}", config.lighter.base.as_str());
+            let name = format!("{index} lighter {base}");
             let said = format!("Lighter account {index} (LIGHTER_ACCOUNT_INDEX)");
             (name, said)
         });

@@ -4,7 +4,7 @@
 //! the threads end; a second signal forces the end. Refuses to start on anything it can't explain.
 
 mod books;
-mod claim;
+pub(crate) mod claim;
 mod granted;
 mod keeping;
 mod left_out;
@@ -226,7 +226,9 @@ pub fn run(job: Job, signals: &Signals) -> Result<Outcome, SessionError> {
     let asked = granted::ask(&config, &plan);
     // Held until the report: who only watches shares the account with anybody.
     let is_trading = config.mode == Mode::Live && config.auto_execution;
-    let _claim = is_trading.then(|| Claim::take(&config)).transpose()?;
+    let _claim = is_trading
+        .then(|| Claim::take(&config.extended, &config.lighter))
+        .transpose()?;
     let mut keeper = Keeper::open(&config)?;
     let ready = venues::read(&config, plan, clock)?;
     let (blueprint, left_out) = (ready.blueprint, ready.left_out);
@@ -425,7 +427,8 @@ impl Watch {
         }
         self.pass_on(plant);
         let now = self.clock.now();
-        let mut said = self.books.hear(&mut self.recorder);
+        let control = &mut plant.control;
+        let mut said = self.books.hear(&mut self.recorder, control);
         let totals = self.recorder.totals();
         said.extend(
             self.keeper
@@ -462,7 +465,7 @@ impl Watch {
             },
         };
         if let Some(word) = word
-            && !is_passed(word, &mut plant.control, &mut plant.pace)
+            && pass(word, &mut plant.control, &mut plant.pace).is_err()
         {
             self.change = Some((word, said));
             return;
@@ -476,16 +479,15 @@ impl Watch {
     }
 }
 
-/// One word to everybody whom it concerns. Not where a link is full, and then to be passed once
+/// One word to everybody whom it concerns. Refused where a link is full, and then to be passed once
 /// more: none of them does harm twice.
-fn is_passed(word: Control, control: &mut Tx<Control>, pace: &mut Tx<u32>) -> bool {
-    let pace_is_known = match word {
-        Control::Terms(terms) if terms.venue == Venue::Lighter => {
-            pace.push(terms.orders_per_minute).is_ok()
-        }
-        _ => true,
-    };
-    pace_is_known && control.push(word).is_ok()
+fn pass(word: Control, control: &mut Tx<Control>, pace: &mut Tx<u32>) -> Result<(), Control> {
+    if let Control::Terms(terms) = word
+        && terms.venue == Venue::Lighter
+    {
+        pace.push(terms.orders_per_minute).map_err(|_| word)?;
+    }
+    control.push(word).map_err(|_| word)
 }
 
 #[cfg(test)]
@@ -511,7 +513,7 @@ mod tests {
         };
         for venue in [Venue::Lighter, Venue::Extended] {
             let word = terms(venue);
-            assert!(is_passed(word, &mut control, &mut pace));
+            assert_eq!(pass(word, &mut control, &mut pace), Ok(()));
             assert_eq!(control_rx.pop(), Some(word));
         }
         assert_eq!((pace_rx.pop(), pace_rx.pop()), (Some(30), None));
@@ -520,7 +522,7 @@ mod tests {
         for _ in 0..2 {
             assert!(control.push(Control::EntriesOff).is_ok());
         }
-        assert!(!is_passed(word, &mut control, &mut pace));
+        assert_eq!(pass(word, &mut control, &mut pace), Err(word));
     }
 
     fn outcome(status: Status, halted: bool) -> Outcome {

@@ -13,6 +13,7 @@
 use crate::keys::ceremony::Address;
 use crate::market::units::{Bps, NOTIONAL_SCALE, Notional, Size};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
+use crate::treasury::exits::Way;
 use crate::venue::money::withdrawable;
 
 /// What one account has.
@@ -52,6 +53,8 @@ pub struct Open {
 pub struct Route {
     /// In words.
     pub name: &'static str,
+    /// How it leaves.
+    pub out: Way,
     /// Where it begins; it ends at the other venue.
     pub from: Venue,
     /// Least that it takes. USD.
@@ -320,6 +323,10 @@ mod tests {
     fn route(from: Venue, flat: i64, seconds: u64) -> Route {
         Route {
             name: "a way",
+            out: match from {
+                Venue::Extended => Way::ExtendedOut,
+                Venue::Lighter => Way::LighterSecure,
+            },
             from,
             min: usd(5),
             flat: usd(flat),

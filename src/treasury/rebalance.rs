@@ -1,20 +1,23 @@
 //! `parallax rebalance`: the plan to even both accounts out, in words and amounts with units.
 //!
-//! Promises: what the plan stands on is read now, on both venues, or there is no plan. Refuses: to
-//! carry anything out; to plan a way through any wallet but the one that both venues name as the
-//! owner's.
+//! Promises: what the plan stands on is read now, on both venues, or there is no plan; what the
+//! journal of transfers knows and the venues do not list yet counts against the day. Refuses: to
+//! carry anything out (`execute` does); to plan a way through any wallet but the one that both
+//! venues name as the owner's.
 
-use crate::config::Holdings;
+use crate::config::{Holdings, Treasury};
 use crate::hands::HandsError;
 use crate::keys::ceremony::Address;
-use crate::market::units::{Bps, Notional, SECOND, Size};
+use crate::market::units::{Bps, Nanos, Notional, Size};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
 use crate::record::history;
 use crate::stage::clock::Clock;
 use crate::state::Folder;
 use crate::treasury::Look;
+use crate::treasury::exits::Way;
 use crate::treasury::plan::{Bound, Holding, Open, Plan, Route, Wishes, plan};
-use crate::treasury::purse::{self, Terms};
+use crate::treasury::purse::{self, Purse, Terms};
+use crate::treasury::transfer::{Journal, Transfer};
 use crate::venue::money::Position;
 use serde_json::{Value, json};
 use std::fmt;
@@ -25,56 +28,69 @@ const HALF_SPREAD: Bps = Bps::whole(1);
 const DAY_S: u64 = 86_400;
 
 /// What is assumed of a way; nothing of it is told by the venues without asking for a quote.
-struct Way {
+struct Assumed {
     name: &'static str,
-    from: Venue,
+    out: Way,
     min: Notional,
     flat: Notional,
     /// On top of the venue's own delay, seconds.
     seconds: u64,
-    /// The venue's delay for secure withdrawals comes first.
-    is_secure: bool,
 }
 
 /// The ways there are. Minima: Lighter's documentation, *Deposits* (5 USDC over a bridge, 1 on
 /// Ethereum). Fast withdrawals were seen to cost 3 USDC (third parties, 2026-05). The rest is
 /// assumed: 2 USD for a transaction on Ethereum, 2 for a bridge; half an hour for each.
-const WAYS: [Way; 3] = [
-    Way {
+const WAYS: [Assumed; 3] = [
+    Assumed {
         name: "secure withdrawal from Lighter to your wallet, claim, then a bridged deposit to \
                Extended",
-        from: Venue::Lighter,
+        out: Way::LighterSecure,
         min: Notional::from_usd(5),
         flat: Notional::from_usd(6),
         seconds: 3_600,
-        is_secure: true,
     },
-    Way {
+    Assumed {
         name: "fast withdrawal from Lighter to your wallet, then a bridged deposit to Extended",
-        from: Venue::Lighter,
+        out: Way::LighterFast,
         min: Notional::from_usd(5),
         flat: Notional::from_usd(7),
         seconds: 3_600,
-        is_secure: false,
     },
-    Way {
+    Assumed {
         name: "withdrawal from Extended over its bridge to your wallet, then approve and deposit \
                to Lighter",
-        from: Venue::Extended,
+        out: Way::ExtendedOut,
         min: Notional::from_usd(5),
         flat: Notional::from_usd(6),
         seconds: 3_600,
-        is_secure: false,
     },
 ];
 
 /// A plan, and what it stands on.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    plan: Plan,
+    /// The plan.
+    pub plan: Plan,
+    /// The wallet behind both accounts, where the venues agree on one.
+    pub wallet: Option<Address>,
+    /// REBALANCE_MIN_USD.
+    pub least: Notional,
+    /// What stays of each venue's positions in the markets whose pairs are to be closed.
+    pub keep: [Vec<(String, Size)>; VENUE_COUNT],
     holdings: [Holding; VENUE_COUNT],
-    wallet: Option<Address>,
+    underway: Option<Transfer>,
     day_max: Notional,
+}
+
+/// An account as a plan needs it.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// What is there.
+    pub look: Look,
+    /// What leaving costs and where it leads.
+    pub terms: Terms,
+    /// By how much equity is expected to move in a day. USD.
+    pub trend: Notional,
 }
 
 /// Reads both accounts and makes the plan. Blocks for some seconds.
@@ -82,46 +98,92 @@ pub fn command(holdings: &Holdings, clock: Clock) -> Result<Planned, HandsError>
     let fault = |error: &dyn fmt::Display| HandsError(error.to_string());
     let folder = holdings.place.dir.as_deref().map(Folder::open);
     let folder = folder.transpose().map_err(|error| fault(&error))?;
+    let journal = folder.as_ref().map(Journal::load).transpose();
+    let journal = journal.map_err(|error| fault(&error))?.unwrap_or_default();
     let accounts = &holdings.accounts;
     let both = (&accounts.extended, &accounts.lighter);
     let [extended, lighter] = purse::purses(both, accounts.extra_root_pem.as_deref(), clock);
     let now = clock.now();
-    let mut sides = Vec::new();
-    for purse in [extended?, lighter?] {
+    let read = |purse: Box<dyn Purse>| {
         let look = purse::look(purse.as_ref(), folder.as_ref(), now)?;
-        let venue = purse.venue();
         let trend = match &folder {
             None => None,
-            Some(folder) => history::trend(folder, venue, now).map_err(|error| fault(&error))?,
+            Some(folder) => {
+                let trend = history::trend(folder, purse.venue(), now);
+                trend.map_err(|error| fault(&error))?
+            }
         };
-        let day_begun_ms = now.epoch_ms().saturating_sub(DAY_S * (SECOND / 1_000_000));
-        let holding = holding(&look, trend.unwrap_or_default(), day_begun_ms);
-        sides.push((look, holding, purse.terms()?));
-    }
-    let [(ours, extended, terms_e), (theirs, lighter, terms_l)] = &sides[..] else {
-        return Err(HandsError("there are two venues".into()));
+        let (terms, trend) = (purse.terms()?, trend.unwrap_or_default());
+        Ok::<Side, HandsError>(Side { look, terms, trend })
     };
-    let wallet = owner(terms_e, terms_l);
-    let treasury = &holdings.treasury;
+    let sides = [read(extended?)?, read(lighter?)?];
+    let open = pairs(
+        sides.each_ref().map(|side| &side.look),
+        sides.each_ref().map(|side| side.terms.taker_fee),
+    );
+    Ok(planned(&sides, &open, &holdings.treasury, &journal, now))
+}
+
+/// The plan for these accounts, closing none but these pairs.
+pub fn planned(
+    sides: &[Side; VENUE_COUNT],
+    open: &[Open],
+    treasury: &Treasury,
+    journal: &Journal,
+    now: Nanos,
+) -> Planned {
+    let day_begun_ms = now.epoch_ms().saturating_sub(DAY_S * 1_000);
+    let holdings = VENUES.map(|venue| {
+        let side = &sides[venue.idx()];
+        let mut holding = holding(&side.look, side.trend, day_begun_ms);
+        holding.sent += journal.unlisted(venue, day_begun_ms / 1_000, &outgoing(&side.look));
+        holding
+    });
+    let wallet = owner(&sides[0].terms, &sides[1].terms);
     let wishes = Wishes {
         extended_e4: treasury.extended_e4,
         min: treasury.rebalance_min,
         day_max: treasury.rebalance_day_max,
         allowed: wallet.into_iter().collect(),
     };
-    let looks = [ours, theirs];
-    let open = pairs(looks, [terms_e.taker_fee, terms_l.taker_fee]);
     let routes = match wallet {
-        Some(wallet) => ways(wallet, terms_l.exit_s),
+        Some(wallet) => ways(wallet, sides[1].terms.exit_s),
         None => Vec::new(),
     };
-    let holdings = [extended.clone(), lighter.clone()];
-    Ok(Planned {
-        plan: plan(&holdings, &open, &routes, &wishes),
-        holdings,
+    let plan = plan(&holdings, open, &routes, &wishes);
+    let keep = VENUES.map(|venue| kept(&sides[venue.idx()].look, &plan.close));
+    Planned {
+        plan,
         wallet,
+        least: wishes.min,
+        keep,
+        holdings,
+        underway: journal.now.clone(),
         day_max: wishes.day_max,
-    })
+    }
+}
+
+/// What left an account, and when (epoch milliseconds). USD, positive.
+fn outgoing(look: &Look) -> Vec<(u64, Notional)> {
+    let out = look.transfers.iter();
+    let out = out.filter(|one| one.counted < Notional::ZERO);
+    out.map(|one| (one.t_ms, -one.counted)).collect()
+}
+
+/// What stays of positions when their pairs are closed.
+fn kept(look: &Look, close: &[Open]) -> Vec<(String, Size)> {
+    let mut keep = Vec::new();
+    for open in close {
+        let mut held = look.money.held.iter();
+        if let Some(held) = held.find(|held| base(&held.market) == open.market) {
+            let stays = match held.size > Size::ZERO {
+                true => held.size - open.size,
+                false => held.size + open.size,
+            };
+            keep.push((held.market.clone(), stays));
+        }
+    }
+    keep
 }
 
 fn holding(look: &Look, trend: Notional, day_begun_ms: u64) -> Holding {
@@ -150,15 +212,16 @@ fn owner(extended: &Terms, lighter: &Terms) -> Option<Address> {
 }
 
 fn ways(wallet: Address, exit_s: Option<u64>) -> Vec<Route> {
-    let route = |way: &Way| {
-        let delay_s = if way.is_secure {
-            exit_s.unwrap_or(0)
-        } else {
-            0
+    let route = |way: &Assumed| {
+        // The venue's delay for secure withdrawals comes first.
+        let delay_s = match way.out {
+            Way::LighterSecure => exit_s.unwrap_or(0),
+            _ => 0,
         };
         Route {
             name: way.name,
-            from: way.from,
+            out: way.out,
+            from: way.out.venue(),
             min: way.min,
             flat: way.flat,
             rate: Bps::ZERO,
@@ -172,11 +235,6 @@ fn ways(wallet: Address, exit_s: Option<u64>) -> Vec<Route> {
 /// What could be closed on both venues at once: the even part of opposite positions. A market that
 /// the venues name differently by more than `-USD` stands alone here, and is left alone.
 fn pairs(looks: [&Look; VENUE_COUNT], fees: [Bps; VENUE_COUNT]) -> Vec<Open> {
-    let base = |name: &str| {
-        name.strip_suffix("-USD")
-            .unwrap_or(name)
-            .to_ascii_uppercase()
-    };
     let mut open = Vec::new();
     for ours in &looks[0].money.held {
         let mut theirs = looks[1].money.held.iter();
@@ -202,6 +260,12 @@ fn pairs(looks: [&Look; VENUE_COUNT], fees: [Bps; VENUE_COUNT]) -> Vec<Open> {
         });
     }
     open
+}
+
+/// The underlying of a venue's market.
+fn base(name: &str) -> String {
+    let plain = name.strip_suffix("-USD").unwrap_or(name);
+    plain.to_ascii_uppercase()
 }
 
 /// The part of an amount that belongs to `size` of `whole`.
@@ -262,6 +326,7 @@ impl Planned {
             "wallet": self.wallet.map(|wallet| wallet.to_string()),
             "extended": extended, "lighter": lighter, "surplus": surplus,
             "returning_usd": usd(plan.returning), "close": close.collect::<Vec<_>>(),
+            "underway": self.underway.as_ref().map(Transfer::json),
             "send": send, "bound": plan.bound.map(bound_name), "cost_usd": usd(plan.cost()),
         })
     }
@@ -297,6 +362,9 @@ impl fmt::Display for Planned {
                 holding.trend.to_usd_f64(),
                 plan.target[idx]
             )?;
+        }
+        if let Some(transfer) = &self.underway {
+            writeln!(f, "{transfer}; nothing else is begun before it is over")?;
         }
         let Some((rich, surplus)) = plan.surplus else {
             return writeln!(f, "both are even enough: nothing is to be done");
@@ -334,8 +402,8 @@ impl fmt::Display for Planned {
             }
             writeln!(
                 f,
-                "    about {} USD arrive in about {hours:.1} hours (assumed: ask for the bridge's \
-                 quote)",
+                "    about {} USD arrive in about {hours:.1} hours (assumed; their quotes are \
+                 asked for before anything is sent)",
                 send.amount - send.cost
             )?;
         }
@@ -345,7 +413,7 @@ impl fmt::Display for Planned {
         let [extended, lighter] = plan.after();
         writeln!(
             f,
-            "cost {} USD; afterwards extended {extended}, lighter {lighter} USD. Nothing was done.",
+            "cost {} USD; afterwards extended {extended}, lighter {lighter} USD",
             plan.cost()
         )
     }
@@ -452,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_is_told_in_words_and_says_that_nothing_was_done() {
+    fn the_plan_is_told_in_words_and_amounts() {
         let side = |equity: i64| Holding {
             equity: Notional::from_usd(equity),
             withdrawable: Notional::from_usd(equity),
@@ -470,6 +538,9 @@ mod tests {
             plan: plan(&holdings, &[], &ways(wallet, Some(14_400)), &wishes),
             holdings,
             wallet: Some(wallet),
+            least: wishes.min,
+            keep: [Vec::new(), Vec::new()],
+            underway: None,
             day_max: wishes.day_max,
         };
         let text = planned.to_string();
@@ -478,7 +549,7 @@ mod tests {
             "send 250.000 USD from extended to lighter:",
             "through your wallet 0xABaBaBaB",
             "REBALANCE_DAY_MAX_USD is 250.000",
-            "Nothing was done.",
+            "afterwards extended ",
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }

@@ -1,5 +1,5 @@
-//! The treasury of a run: looks at both accounts now and then, and says when something is not
-//! explained.
+//! The treasury of a run: looks at both accounts now and then, says when something is not explained
+//! and what a transfer under way leaves for positions; where AUTO_REBALANCE is true, carries them.
 //!
 //! Cold, a thread of its own. Promises: an alarm is raised only by a drift that two looks in a row
 //! have found, so that a row told late is none; it is raised once, until the drift changes by more
@@ -7,16 +7,24 @@
 //! drift means is a human's question.
 
 use crate::config::Config;
-use crate::market::units::Notional;
+use crate::hands::HandsError;
+use crate::market::units::{Nanos, Notional, SECOND};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
+use crate::record::history;
 use crate::stage::clock::Clock;
 use crate::state::Folder;
 use crate::treasury::Look;
+use crate::treasury::auto::{Auto, Purses};
 use crate::treasury::purse::{self, Purse};
+use crate::treasury::rebalance::Side;
+use crate::treasury::transfer::{Journal, Transfer, TransferError};
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// How often the journal of transfers is looked at. Larger: positions are held back later.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// What a look brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +35,10 @@ pub enum News {
     Alarm(String),
     /// An account could not be read: whose and why. It is tried again.
     Unread(String),
+    /// What a transfer under way leaves for positions, USD, by venue; `None`: none is under way.
+    Transfer(Option<[Notional; VENUE_COUNT]>),
+    /// What is worth saying, and no alarm.
+    Said(String),
 }
 
 /// The thread. It looks at once, and ends with a last look when [`Watch::finish`] is called.
@@ -48,25 +60,40 @@ impl Watch {
         let treasury = &config.treasury;
         let (tell, news) = channel();
         let (until_dropped, dropped) = channel::<()>();
-        let every = Duration::from_secs(treasury.poll_s);
+        let every_ns = treasury.poll_s * SECOND;
+        let auto = Auto::open(config, &folder, clock).unwrap_or_else(|error| {
+            // Nobody has hung up yet.
+            drop(tell.send(News::Alarm(format!("AUTO_REBALANCE: {error}"))));
+            None
+        });
         let mut keeper = Keeper {
             purses: [extended, lighter],
             folder,
             clock,
             sirens: [Siren::new(treasury.drift_max); VENUE_COUNT],
+            auto,
+            carry_due: Nanos::ZERO,
+            staying: None,
+            told: String::new(),
         };
         let watch = move || {
+            let mut look_due = Nanos::ZERO;
             let mut is_over = false;
             loop {
+                let now = clock.now();
+                let mut all = keeper.look_at_transfer();
+                if is_over || now >= look_due {
+                    look_due = now.plus(every_ns);
+                    all.extend(keeper.look(is_over));
+                } else {
+                    all.extend(keeper.carry());
+                }
                 // Nobody listens any more only when the run is over.
-                keeper
-                    .look()
-                    .into_iter()
-                    .for_each(|one| drop(tell.send(one)));
+                all.into_iter().for_each(|one| drop(tell.send(one)));
                 if is_over {
                     return;
                 }
-                is_over = dropped.recv_timeout(every) != Err(RecvTimeoutError::Timeout);
+                is_over = dropped.recv_timeout(BEAT) != Err(RecvTimeoutError::Timeout);
             }
         };
         let thread = std::thread::Builder::new().name("treasury".into());
@@ -88,15 +115,22 @@ impl Watch {
 }
 
 struct Keeper {
-    purses: [Box<dyn Purse>; VENUE_COUNT],
+    purses: Purses,
     folder: Folder,
     clock: Clock,
     sirens: [Siren; VENUE_COUNT],
+    auto: Option<Auto>,
+    carry_due: Nanos,
+    /// What a transfer leaves for positions, as it was told.
+    staying: Option<[Notional; VENUE_COUNT]>,
+    /// The last complaint about a transfer.
+    told: String,
 }
 
 impl Keeper {
-    fn look(&mut self) -> Vec<News> {
+    fn look(&mut self, is_over: bool) -> Vec<News> {
         let mut news = Vec::new();
+        let mut looks = Vec::new();
         for venue in VENUES {
             let purse = self.purses[venue.idx()].as_ref();
             match purse::look(purse, Some(&self.folder), self.clock.now()) {
@@ -110,11 +144,80 @@ impl Keeper {
                             venue.name()
                         )));
                     }
+                    looks.push(look.clone());
                     news.push(News::Look(venue, Box::new(look)));
                 }
             }
         }
+        if let (Ok([extended, lighter]), false) = (<[Look; VENUE_COUNT]>::try_from(looks), is_over)
+        {
+            let begun = self.begin([extended, lighter]);
+            news.extend(self.hear(begun));
+        }
         news
+    }
+
+    /// Begins a transfer where these accounts ask for one.
+    fn begin(&mut self, looks: [Look; VENUE_COUNT]) -> Result<Option<String>, TransferError> {
+        let Some(auto) = &mut self.auto else {
+            return Ok(None);
+        };
+        let [extended, lighter] = looks;
+        let side = |look: Look, purse: &dyn Purse| {
+            let trend = history::trend(&self.folder, purse.venue(), self.clock.now());
+            Ok::<Side, HandsError>(Side {
+                look,
+                terms: purse.terms()?,
+                // A history that can't be read foretells nothing.
+                trend: trend.ok().flatten().unwrap_or_default(),
+            })
+        };
+        let sides = [
+            side(extended, self.purses[0].as_ref())?,
+            side(lighter, self.purses[1].as_ref())?,
+        ];
+        auto.consider(&sides, &self.purses)
+    }
+
+    /// Carries a transfer on, when it is time to.
+    fn carry(&mut self) -> Option<News> {
+        let now = self.clock.now();
+        let auto = self.auto.as_mut().filter(|_| now >= self.carry_due)?;
+        let (carried, seconds) = auto.carry(&self.purses);
+        self.carry_due = now.plus(seconds * SECOND);
+        self.hear(carried)
+    }
+
+    /// A complaint is told once, until something else is.
+    fn hear(&mut self, heard: Result<Option<String>, TransferError>) -> Option<News> {
+        match heard {
+            Ok(None) => None,
+            Ok(Some(said)) => {
+                self.told.clear();
+                Some(News::Said(said))
+            }
+            Err(error) => {
+                let error = error.to_string();
+                let is_new = self.told != error;
+                self.told.clone_from(&error);
+                is_new.then(|| News::Alarm(format!("the transfer does not go on: {error}")))
+            }
+        }
+    }
+
+    /// Whoever carries a transfer, positions are held within what it leaves.
+    fn look_at_transfer(&mut self) -> Vec<News> {
+        match Journal::load(&self.folder) {
+            Ok(journal) => {
+                let staying = journal.now.as_ref().map(Transfer::room);
+                if staying == self.staying {
+                    return Vec::new();
+                }
+                self.staying = staying;
+                vec![News::Transfer(staying)]
+            }
+            Err(error) => self.hear(Err(error)).into_iter().collect(),
+        }
     }
 }
 
