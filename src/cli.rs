@@ -437,7 +437,9 @@ pub enum TapeCommand {
     /// Turn a capture of venue messages into a tape.
     #[command(after_help = "Example:\n  parallax tape convert capture.jsonl.gz btc.tape")]
     Convert {
-        /// The capture.
+        /// What `parallax record` wrote; or a folder with, of each instrument, one file a venue:
+        /// `quotes_lighter_btc.csv.gz` and `quotes_extended_btc.csv.gz`, or Binance's
+        /// `binance_usdm_btcusdt.gz` and `binance_cm_btcusd_perp.gz`.
         #[arg(value_name = "IN")]
         input: PathBuf,
         /// The tape to write.

@@ -10,6 +10,8 @@ use parallax::market::order::{OrderId, OrderState, ReportKind};
 use parallax::market::reference::ReferenceKind;
 use parallax::market::units::{Bps, MS, Nanos, Notional, Price, SECOND, Size};
 use parallax::market::{InstrumentId, VENUES, Venue};
+use parallax::scanner::arrival::key::{KEYS, Key};
+use parallax::scanner::arrival::memory::{Cell, Sums};
 use parallax::scanner::edge::Settings;
 use parallax::scanner::funding::{HOUR_NS, Hours};
 use parallax::scanner::risk::{LegOrder, Limits};
@@ -196,7 +198,11 @@ fn two_markets() -> Rig {
 }
 
 fn two_markets_with(limits: Limits) -> Rig {
-    let mut rig = Rig::ready(limits);
+    with_second(Rig::ready(limits))
+}
+
+/// The second market beside the first, both fairs known.
+fn with_second(mut rig: Rig) -> Rig {
     let (instrument, basis) = (ETH, Bps::ZERO);
     rig.command(Control::FairSeed { instrument, basis });
     rig.settle_at(ETH);
@@ -271,6 +277,129 @@ fn the_best_of_a_turn_is_entered_first() {
                 "what is left is too little"
             );
         }
+    }
+}
+
+/// Both markets, whose edges stay as they are seen and whose first orders fill as often as this,
+/// per cent.
+fn filling(limits: Limits, fills_pct: [i64; 2]) -> Rig {
+    let mut table = steady();
+    for (market, fill_pct) in table.markets.iter_mut().zip(fills_pct) {
+        let some = Sums {
+            filled: (fill_pct << 20) / 100,
+            ..Sums::default()
+        };
+        let cell = Cell {
+            tries: 1 << 20,
+            orders: [some; 3],
+        };
+        for number in 0..KEYS as u16 {
+            market.restore(Key::from_number(number).unwrap(), cell);
+        }
+    }
+    let rig = Rig::new(limits);
+    let mut rig = Rig {
+        scanner: rig.scanner.learned(table),
+        ..rig
+    };
+    rig.open_for_business();
+    with_second(rig)
+}
+
+/// Edges on both markets in one turn, this far over the calm price in hundredths: what is taken, in
+/// turn, with the net edge expected and the size.
+fn taken_of(rig: &mut Rig, over: [i64; 2]) -> Vec<(InstrumentId, f64)> {
+    for (at, over) in [BTC, ETH].into_iter().zip(over) {
+        let [bid, ask] = [100_000 + over, 100_020 + over];
+        let text = |hundredths: i64| format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        bid_unheard(rig, at, &text(bid), &text(ask));
+    }
+    rig.turn();
+    let taken = |event: &Event| match event {
+        Event::Taken {
+            instrument,
+            net,
+            size,
+            ..
+        } => Some((*instrument, net.to_f64() * size.0 as f64)),
+        _ => None,
+    };
+    rig.events.iter().filter_map(taken).collect()
+}
+
+/// One first order that mostly misses and one that mostly fills: where tokens are scarce, one that
+/// is spent on a miss is dear, and one that is spent only after a fill is not.
+#[test]
+fn where_tokens_bind_the_best_for_each_is_entered_first() {
+    // Of 100 and 40 in 100, 13 and 25 bps gross: more money on the first, more for each of the
+    // slow venue's tokens on the second where the fast leg goes first.
+    let (fills_pct, over) = ([100, 40], [140, 260]);
+    for (order, scarce, first) in [
+        (LegOrder::FastFirst, [800, 40], BTC),
+        (LegOrder::FastFirst, [800, 5], ETH),
+        (LegOrder::FastFirst, [5, 40], BTC),
+        (LegOrder::SlowFirst, [5, 40], ETH),
+    ] {
+        let mut rig = filling(scarce_of(scarce, order), fills_pct);
+        let taken = taken_of(&mut rig, over);
+        assert_eq!(taken[0].0, first, "{order:?} {scarce:?} {taken:?}");
+        let alone = scarce != [800, 40];
+        assert_eq!(taken.len() == 1, alone, "{taken:?}");
+        assert_eq!(rig.refused(Reason::RateBudget), alone);
+    }
+}
+
+fn scarce_of(orders_per_minute: [u32; 2], leg_order: LegOrder) -> Limits {
+    Limits {
+        orders_per_minute,
+        leg_order,
+        ..Limits::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Money is the expected edge times size times how often the first order fills; a first order
+    /// spends a token whatever becomes of it, all others only after its fill. Which of two is
+    /// entered follows from that, whoever was heard first.
+    #[test]
+    fn which_is_first_is_as_counted_by_hand(
+        fills_pct in [20_i64..=100, 20_i64..=100],
+        over in [130_i64..=400, 130_i64..=400],
+        order in prop::sample::select(vec![
+            LegOrder::SlowFirst,
+            LegOrder::FastFirst,
+            LegOrder::Both,
+        ]),
+        scarce in prop::sample::select(vec![[800, 40], [5, 40], [800, 5]]),
+    ) {
+        let ample = taken_of(&mut filling(scarce_of([800, 40], order), fills_pct), over);
+        prop_assert_eq!(ample.len(), 2);
+        let fill = |at: InstrumentId| fills_pct[at.idx()] as f64 / 100.0;
+        let goes_first = match (scarce, order) {
+            ([800, 40], _) => None,
+            (_, LegOrder::Both) => Some(true),
+            ([5, _], _) => Some(order == LegOrder::FastFirst),
+            _ => Some(order == LegOrder::SlowFirst),
+        };
+        let worth = |(at, made): &(InstrumentId, f64)| {
+            let fill = fill(*at);
+            let tokens = match goes_first {
+                None => 1.0,
+                // Its first order, and the way out after a fill.
+                Some(true) => 1.0 + fill,
+                // The hedge and the way out after a fill.
+                Some(false) => fill + fill,
+            };
+            made * fill / tokens
+        };
+        let (one, other) = (worth(&ample[0]), worth(&ample[1]));
+        // Which of two that are worth nearly the same is first is nobody's business.
+        prop_assume!((one - other).abs() > 0.03 * one.max(other));
+        let best = if one > other { ample[0].0 } else { ample[1].0 };
+        let taken = taken_of(&mut filling(scarce_of(scarce, order), fills_pct), over);
+        prop_assert_eq!(taken[0].0, best, "{:?} {:?}", ample, taken);
     }
 }
 

@@ -1015,6 +1015,72 @@ fn recorded_statistics_are_references() {
     }
 }
 
+/// What the feed tells of an open-interest limit, from a recorded message with these two fields.
+fn open_interest_left(open: Value, limit: Value) -> Option<i64> {
+    let mut message = recorded("ws market_stats_update_single", "")[0].clone();
+    message["market_stats"]["open_interest"] = open;
+    message["market_stats"]["open_interest_limit"] = limit;
+    let mut rig = Rig::live();
+    let mut bytes = message.to_string().into_bytes();
+    let heard = rig.driven.hear(OTHERS, &mut bytes);
+    assert_eq!(heard.kind, FrameKind::Reference);
+    let told = rig.driven.told.references.items();
+    assert!(
+        told.len() >= 3,
+        "mark, index and funding are told whatever these are"
+    );
+    let mut left = told
+        .iter()
+        .filter(|r| r.kind == ReferenceKind::OpenInterestLeft);
+    let found = left.next().map(|r| r.value_e9);
+    assert!(left.next().is_none() && told.iter().all(|r| r.instrument == InstrumentId(0)));
+    found
+}
+
+/// Nothing is told of a limit that is none, nor of one where it is not known what is open.
+#[test]
+fn an_open_interest_limit_is_told_where_both_numbers_are() {
+    for (open, limit, left) in [
+        (
+            json!("27250.8411"),
+            json!("50000.0000"),
+            Some(22_749_158_900_000),
+        ),
+        (json!("50000.5"), json!("50000"), Some(0)),
+        (json!("0"), json!("0.000001"), Some(1_000)),
+        (json!("0"), json!("0"), Some(0)),
+        (
+            json!("102123609.308856"),
+            json!("72057594037927936.000000"),
+            None,
+        ),
+        (json!("x"), json!("50000"), None),
+        (json!("1"), json!(""), None),
+        (Value::Null, json!("50000"), None),
+        (json!("1"), Value::Null, None),
+        // Every one seen is a text.
+        (json!(1), json!(50_000), None),
+    ] {
+        let told = open_interest_left(open.clone(), limit.clone());
+        assert_eq!(told, left, "{open} of {limit}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// As the difference of two whole numbers of millionths, which is what the venue writes.
+    #[test]
+    fn open_interest_left_is_the_naive_difference(
+        open_e6 in 0_u64..2_000_000_000_000_000,
+        limit_e6 in 0_u64..2_000_000_000_000_000,
+    ) {
+        let text = |e6: u64| json!(format!("{}.{:06}", e6 / 1_000_000, e6 % 1_000_000));
+        let naive = limit_e6.saturating_sub(open_e6) as i64 * 1_000;
+        prop_assert_eq!(open_interest_left(text(open_e6), text(limit_e6)), Some(naive));
+    }
+}
+
 #[test]
 fn recorded_trades_and_odd_statistics_do_no_harm() {
     let mut rig = Rig::in_step();

@@ -46,7 +46,7 @@ pub fn convert(inputs: &[PathBuf], out: &Path) -> Result<Converted, TapeError> {
     {
         return live::convert(one, out);
     }
-    let mut skipped = Vec::new();
+    let mut skipped: Vec<String> = Vec::new();
     let (mut captures, mut quoted) = (Vec::new(), Vec::new());
     for path in list(inputs)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -64,6 +64,9 @@ pub fn convert(inputs: &[PathBuf], out: &Path) -> Result<Converted, TapeError> {
     let told: Vec<Venue> = of_captures
         .chain(quoted.iter().map(Quotes::venue))
         .collect();
+    if let (true, Some(name)) = (told.is_empty(), skipped.first()) {
+        return Err(TapeError::CaptureName(name.clone()));
+    }
     let is_told = |venue| told.contains(&venue);
     if !VENUES.into_iter().all(is_told) {
         return Err(TapeError::Malformed("an instrument is not once per venue"));
@@ -557,6 +560,11 @@ mod tests {
             refused(write("usdm.txt", &good)),
             TapeError::CaptureName(_)
         ));
+        let unnamed = folder.join("unnamed");
+        std::fs::create_dir(&unnamed).unwrap();
+        std::fs::write(unnamed.join("bbo_btc.csv.gz"), "").unwrap();
+        let unnamed = refused(unnamed);
+        assert!(unnamed.to_string().contains("bbo_btc.csv.gz"), "{unnamed}");
         let one_sided = refused(write(name, &good));
         assert!(matches!(one_sided, TapeError::Malformed(_)), "{one_sided}");
         let broken = refused(write(name, &capture("btcusdt", 50_000, true)));

@@ -556,6 +556,42 @@ mod tests {
         assert_eq!(with("", "index_price", "0".into()).index, None);
     }
 
+    /// The recorded list has what is open as a number and no limit; the stream has both as texts.
+    #[test]
+    fn open_interest_is_limited_where_the_list_says_so() {
+        let body = &recorded("rest order_book_details")[0];
+        let left = |limit: Value, open: Option<Value>| {
+            let mut body = body.clone();
+            let row = &mut body["order_book_details"][0];
+            row["open_interest_limit"] = limit;
+            if let Some(open) = open {
+                row["open_interest"] = open;
+            }
+            read_markets(&body).unwrap().markets[0].open_interest_left
+        };
+        assert_eq!(left(Value::Null, None), None, "as recorded");
+        let nano = |nano| Some(Notional::from_nano(nano));
+        for (limit, open, expected) in [
+            // 27350.8981 are open.
+            ("50000.0000".into(), None, nano(22_649_101_900_000)),
+            (50_000.into(), None, nano(22_649_101_900_000)),
+            (
+                "50000".into(),
+                Some("27250.8411".into()),
+                nano(22_749_158_900_000),
+            ),
+            ("27000".into(), None, nano(0)),
+            ("50000".into(), Some(Value::Null), nano(50_000_000_000_000)),
+            ("72057594037927936.000000".into(), None, None),
+            (72_057_594_037_927_936_u64.into(), None, None),
+            ("0".into(), None, None),
+            ("x".into(), None, None),
+        ] {
+            let limit: Value = limit;
+            assert_eq!(left(limit.clone(), open), expected, "{limit}");
+        }
+    }
+
     #[test]
     fn a_row_that_cannot_be_read_is_named() {
         let mut body = recorded("rest orderBooks")[0].clone();
