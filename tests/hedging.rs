@@ -201,14 +201,14 @@ fn row_29_what_can_be_neither_hedged_nor_unwound_is_stuck_and_halts() {
     let slow = rig.only(Lighter);
     rig.fill_all(&slow);
     let mut orders = 0;
-    for _ in 0..200 {
+    for _ in 0..800 {
         for order in rig.placed() {
             orders += 1;
             rig.reject(&order);
         }
         rig.pass(20);
     }
-    assert_eq!(orders, 3 + 5);
+    assert_eq!(orders, 3 + 10);
     assert!(rig.halt.is_raised());
     assert_eq!(rig.summary().end, PairEnd::Stuck);
     let stuck =

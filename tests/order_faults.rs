@@ -91,9 +91,17 @@ fn every_fault_of_an_order_ends_flat_or_hedged() {
     for (market, held) in report["positions"].as_object().expect("by market") {
         assert_eq!(held["net"], 0.0, "{market}: {report}\n{err}");
     }
-    for why in ["unexplained", "foreign", "hedge_link_full"] {
-        assert_eq!(report["halts"][why], 0, "{report}\n{err}");
+    for why in [
+        "unexplained",
+        "foreign",
+        "hedge_link_full",
+        "pair_stuck",
+        "forced",
+    ] {
+        assert_eq!(report["halts"][why], 0, "{why}: {report}\n{err}");
     }
+    // Nothing is left for the next start to settle.
+    assert!(output.status.success(), "{report}\n{err}");
     assert!(report["pairs"]["opened"].as_u64() >= Some(50), "{report}");
     let injected = |venue: &str, kind: &str| report["injected"][venue][kind].as_u64();
     for kind in KINDS {

@@ -47,7 +47,7 @@ const LIGHT_EVERY_S: u64 = 10;
 /// The heavy ones come one after the other, in an order that turns with the seed. Closer together,
 /// and the venues would hardly ever be up at once.
 const HEAVY_FIRST_S: u64 = 16;
-const HEAVY_APART_S: u64 = 14;
+const HEAVY_APART_S: u64 = 12;
 /// How long each seed trades where nothing is said: long enough for pairs and for four heavy ones.
 const SECONDS: u64 = 60;
 /// How long a whole storm's does: every heavy one comes.
@@ -125,7 +125,13 @@ fn check(seed: u64, output: &Output, report: &Value) {
         assert_eq!(held["net"], 0.0, "{market}: {told}");
     }
     assert_eq!(report["pairs"]["stuck"], 0, "{told}");
-    for why in ["unexplained", "foreign", "hedge_link_full", "pair_stuck"] {
+    for why in [
+        "unexplained",
+        "foreign",
+        "hedge_link_full",
+        "pair_stuck",
+        "forced",
+    ] {
         assert_eq!(report["halts"][why], 0, "{why}: {told}");
     }
     for (most, usd_max) in [

@@ -422,6 +422,7 @@ pub enum HaltCause {
     Unexplained,
     /// An order of another run or program trades on this account.
     Foreign,
-    /// A position is smaller than our fills explain, and no trade of the venue's tells why.
+    /// A position is smaller than our fills explain, and no trade of the venue's has told why for
+    /// minutes. The other leg was closed at once.
     Forced,
 }

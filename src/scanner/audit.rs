@@ -11,7 +11,7 @@
 
 use crate::market::event::HaltCause;
 use crate::market::units::{Nanos, SECOND, Size};
-use crate::market::{InstrumentId, VENUES, Venue};
+use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::Scanner;
 use crate::scanner::outside::Source;
 use crate::scanner::pair::Pair;
@@ -45,6 +45,7 @@ impl Scanner {
         for idx in 0..self.boards.len() {
             let instrument = self.boards[idx].instrument.id;
             for venue in VENUES {
+                self.look_at_owed(instrument, venue, now);
                 let drift = self.drift(instrument, venue);
                 if let Some(drift) = drift
                     && self.follow_shrunk(instrument, venue, drift, now, Source::Beat)
@@ -66,9 +67,17 @@ impl Scanner {
         }
     }
 
-    /// Both venues can be heard and hold what the pairs explain, if any pair was ever made.
+    /// Both venues can be heard, hold what the pairs explain, and owe no trade, if any pair was ever
+    /// made.
     pub(super) fn is_reconciled(&self) -> bool {
         let is_up = self.desk.accounts.iter().all(|account| account.is_up);
+        if self
+            .watches
+            .iter()
+            .any(|watch| watch.owed != [None; VENUE_COUNT])
+        {
+            return false;
+        }
         let mut ids = self.boards.iter().map(|board| board.instrument.id);
         let is_even = |id| {
             VENUES

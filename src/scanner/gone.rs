@@ -8,7 +8,7 @@
 use crate::market::book::Side;
 use crate::market::order::OrderId;
 use crate::market::units::Size;
-use crate::market::{VENUE_COUNT, VENUES, Venue};
+use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::assumed::ASSUMED_MAX;
 use crate::scanner::pair::{Fill, Pair};
 
@@ -20,11 +20,21 @@ const PAIRS_MAX: usize = 64;
 #[derive(Clone, Copy)]
 struct Past {
     number: u32,
+    instrument: InstrumentId,
     long: Venue,
     /// Concluded from the position and not told yet, by venue.
     untold: [[Option<(OrderId, Side, Size)>; ASSUMED_MAX]; VENUE_COUNT],
     /// Told as taken, of what untold fills must have opened, by venue.
     taken: [Size; VENUE_COUNT],
+}
+
+impl Past {
+    /// What it was found to have lost, and nobody has told.
+    fn taken(&self, venue: Venue) -> Size {
+        let untold = self.untold[venue.idx()].iter().flatten();
+        let taken = untold.filter(|(id, ..)| *id == OrderId::NONE);
+        taken.fold(Size::ZERO, |sum, (_, _, size)| sum + *size)
+    }
 }
 
 /// What a late fill is.
@@ -53,10 +63,18 @@ impl Gone {
         }
     }
 
-    /// Remembers a pair that is over.
+    /// Remembers a pair that is over. One for which the venue owes a trade gives way last.
     pub fn keep(&mut self, pair: &Pair) {
+        for _ in 0..PAIRS_MAX {
+            let is_owed = |past: &Past| VENUES.into_iter().any(|venue| past.taken(venue).0 > 0);
+            if !self.pairs[self.next].as_ref().is_some_and(is_owed) {
+                break;
+            }
+            self.next = (self.next + 1) % PAIRS_MAX;
+        }
         self.pairs[self.next] = Some(Past {
             number: pair.number,
+            instrument: pair.instrument,
             long: pair.long,
             untold: VENUES.map(|venue| pair.untold(venue)),
             taken: pair
@@ -64,6 +82,29 @@ impl Gone {
                 .map(|leg| leg.taken_early.map_or(Size::ZERO, |fill| fill.size)),
         });
         self.next = (self.next + 1) % PAIRS_MAX;
+    }
+
+    /// What pairs of this market were found to have lost, and no trade of the venue has told.
+    pub fn taken_untold(&self, instrument: InstrumentId, venue: Venue) -> Size {
+        let all = self.pairs.iter().flatten();
+        let of_it = all.filter(|past| past.instrument == instrument);
+        of_it.fold(Size::ZERO, |sum, past| sum + past.taken(venue))
+    }
+
+    /// The venue tells that it took something: so much of it was concluded before.
+    pub fn hear_taken(&mut self, instrument: InstrumentId, venue: Venue, fill: &Fill) -> Size {
+        let mut left = fill.size;
+        let all = self.pairs.iter_mut().flatten();
+        for past in all.filter(|past| past.instrument == instrument) {
+            for (id, side, untold) in past.untold[venue.idx()].iter_mut().flatten() {
+                if *id == OrderId::NONE && *side == fill.side {
+                    let known = left.min(*untold);
+                    *untold -= known;
+                    left -= known;
+                }
+            }
+        }
+        fill.size - left
     }
 
     /// What a fill of an order of pair `number` is, now that the pair is over.
@@ -105,7 +146,6 @@ impl Gone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::InstrumentId;
     use crate::market::units::{Nanos, Notional, Price};
 
     fn fill(id: u8, side: Side, size: i64) -> Fill {
@@ -155,6 +195,17 @@ mod tests {
         let lone = Late::Lone(Venue::Extended, Size(4));
         assert_eq!(hear(Venue::Lighter, 2, Side::Ask, 4), lone);
         assert_eq!(hear(Venue::Lighter, 3, Side::Bid, 4), Late::Strange);
+        let mut taken = Pair::new(InstrumentId(3));
+        taken.number = 8;
+        taken.assume(Venue::Lighter, &fill(1, Side::Ask, 4));
+        taken.assume(
+            Venue::Lighter,
+            &Fill {
+                id: OrderId::NONE,
+                ..fill(0, Side::Bid, 3)
+            },
+        );
+        gone.keep(&taken);
         for number in 0..PAIRS_MAX as u32 {
             pair.number = 100 + number;
             gone.keep(&pair);
@@ -163,5 +214,14 @@ mod tests {
             gone.hear(7, Venue::Lighter, &fill(2, Side::Ask, 4)),
             Late::Strange
         );
+        // What is owed a trade has stayed; the trade is of its market, venue and side.
+        let owed = |gone: &Gone| gone.taken_untold(InstrumentId(3), Venue::Lighter).0;
+        assert_eq!(owed(&gone), 3);
+        let told = fill(0, Side::Bid, 5);
+        let other = gone.hear_taken(InstrumentId(2), Venue::Lighter, &told);
+        let wrong = gone.hear_taken(InstrumentId(3), Venue::Lighter, &fill(0, Side::Ask, 5));
+        assert_eq!((other, wrong, owed(&gone)), (Size::ZERO, Size::ZERO, 3));
+        let known = gone.hear_taken(InstrumentId(3), Venue::Lighter, &told);
+        assert_eq!((known, owed(&gone)), (Size(3), 0));
     }
 }

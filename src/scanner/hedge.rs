@@ -19,7 +19,7 @@ use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
 use crate::scanner::board::Board;
 use crate::scanner::impact::Foreseen;
-use crate::scanner::leave::{close_both, end_of_left, promise_exit};
+use crate::scanner::leave::{close_both, end_of_left, promise_exit, stay};
 use crate::scanner::pair::{Fill, Pair, Role, State};
 use crate::scanner::send::{Scene, Wish, close, count_try, executable, place, settle_order};
 use crate::scanner::sight::{hedge_wish, is_so, top_up_wish};
@@ -289,6 +289,9 @@ fn perform(deed: Deed, from: State, pair: &mut Pair, scene: &mut Scene<'_>) -> b
         Deed::Turn => {
             // The pause was for the other leg; this one has waited long enough.
             pair.t_retry = pair.t_retry.min(scene.now);
+            if from == State::Leaving {
+                stay(pair);
+            }
             return true;
         }
         Deed::Hedge => {

@@ -119,6 +119,18 @@ pub(super) fn close_both(pair: &mut Pair, scene: &mut Scene<'_>) {
     }
 }
 
+/// What is left of an exit is to be hedged again: it is a pair of that size from now on, entered at
+/// what its legs were.
+#[cold]
+pub(super) fn stay(pair: &mut Pair) {
+    (pair.hedge_tries, pair.close_tries) = (0, 0);
+    for leg in &mut pair.legs {
+        leg.opened_notional = leg.entry_average() * leg.held;
+        leg.opened = leg.held;
+        leg.exit_promise = Price::ZERO;
+    }
+}
+
 /// A pair whose legs never stood even was not closed but taken back.
 pub(super) fn end_of_left(pair: &Pair) -> PairEnd {
     match pair.matched.0 {

@@ -3,8 +3,8 @@
 //!
 //! A leg is known to be taken away by the venue's own word (a forced trade), or by its position:
 //! smaller than our fills explain, said twice some time apart, or once and standing for seconds.
-//! Then the other leg is closed at once and the market rests; what no trade of the venue tells
-//! halts as well.
+//! Then the other leg is closed at once and the market rests. The venue then owes the trade; what
+//! no trade has told after a while halts as well.
 //!
 //! Promises: nothing here trades; it tells the pairs and raises halt.
 //! Refuses: to guess. One position report is one source at one time.
@@ -33,6 +33,13 @@ const SHRUNK_NS: u64 = 5 * SECOND;
 /// pair stands on a margin that is still being taken apart.
 const FORCED_REST_NS: u64 = 60 * SECOND;
 
+/// The trade behind a position that shrank is waited for so long: a question for it may be held back
+/// for a minute by the venue's own word. Larger: a human is called later. Smaller: a front door
+/// that is shut ends a run whose legs are even.
+const OWED_NS_MAX: u64 = 180 * SECOND;
+/// The same while everything is being left: a run does not end with a question open.
+const OWED_NS_DRAINING: u64 = 30 * SECOND;
+
 /// What is noticed of one instrument beside its pairs.
 #[derive(Clone, Copy, Default)]
 pub struct Watch {
@@ -40,6 +47,8 @@ pub struct Watch {
     pub is_heard: [bool; VENUE_COUNT],
     /// By how much it is smaller than the pairs explain, and since when, by venue.
     shrunk: [(Size, Nanos); VENUE_COUNT],
+    /// Since when a trade is owed for what its position has lost, by venue.
+    pub owed: [Option<Nanos>; VENUE_COUNT],
 }
 
 /// Who has looked at a position.
@@ -268,13 +277,41 @@ impl Scanner {
         board.t_rest = board.t_rest.max(now.plus(FORCED_REST_NS));
         // What the venue says that it took is a known loss. What it merely no longer holds is not.
         if !taken.is_told {
-            self.desk.raise(HaltCause::Forced);
+            let owed = &mut self.watches[instrument.idx()].owed[taken.venue.idx()];
+            owed.get_or_insert(now);
         }
         self.allot(instrument, taken, None, now);
     }
 
-    /// Gives what was taken to the pairs but one: first to those that held it, then to those that
-    /// may have opened it by fills that nobody has told. What is left is a stranger's.
+    /// At the beat: a position that shrank is explained by now, or its market rests on, until a
+    /// human is called.
+    pub(super) fn look_at_owed(&mut self, instrument: InstrumentId, venue: Venue, now: Nanos) {
+        let Some(since) = self.watches[instrument.idx()].owed[venue.idx()] else {
+            return;
+        };
+        let pairs = self.pairs[self.slots_of(instrument)].iter();
+        let active = pairs.filter(|pair| pair.is_active());
+        let untold = active.fold(Size::ZERO, |sum, pair| sum + pair.taken_untold(venue));
+        let is_told = (untold + self.gone.taken_untold(instrument, venue)).0 == 0;
+        let most_ns = match self.draining {
+            true => OWED_NS_DRAINING,
+            false => OWED_NS_MAX,
+        };
+        let is_over = now.since(since) >= most_ns;
+        if is_told || is_over {
+            self.watches[instrument.idx()].owed[venue.idx()] = None;
+        } else {
+            let board = &mut self.boards[instrument.idx()];
+            board.t_rest = board.t_rest.max(now.plus(SECOND));
+        }
+        if is_over && !is_told {
+            self.desk.raise(HaltCause::Forced);
+        }
+    }
+
+    /// Gives what was taken to the pairs but one: first to those that are over and were found to
+    /// have lost it, then to those that held it, then to those that may have opened it by fills that
+    /// nobody has told. What is left is a stranger's.
     fn allot(
         &mut self,
         instrument: InstrumentId,
@@ -284,6 +321,9 @@ impl Scanner {
     ) -> Size {
         let mut fill = taken.fill;
         let mut left = fill.size;
+        if taken.is_told {
+            left -= self.gone.hear_taken(instrument, taken.venue, &fill);
+        }
         for slot in self.slots_of(instrument).filter(|at| Some(*at) != except) {
             let pair = &mut self.pairs[slot];
             let is_closing = pair.is_active() && fill.side != pair.opening_side(taken.venue);

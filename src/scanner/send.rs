@@ -22,10 +22,11 @@ use crate::scanner::table::{LegDeed, LegWhen};
 const ORDERS_MAX: u8 = 120;
 /// Those seven bits; the eighth names the venue.
 const ORDERS_MASK: u8 = 0x7F;
-/// Pause after an order that fell short, times the tries so far. Larger: longer alone. Smaller:
-/// the next try meets the same book.
+/// Pause after an order that fell short, times the tries so far; after a close, times their square:
+/// ten take six seconds and not one. Larger: longer alone. Smaller: the next try meets the same
+/// book.
 const RETRY_NS: u64 = 20 * MS;
-/// The same after a close that the venue refused: not the price is at fault, and what is may take a
+/// The pause, times the tries, after a close that the venue refused: not the price is at fault, and what is may take a
 /// moment to pass. Larger: longer alone. Smaller: a few bad seconds use all tries up.
 const REFUSED_RETRY_NS: u64 = 250 * MS;
 /// Pause after a close of what seems to be gone already.
@@ -321,11 +322,13 @@ fn forget_order(pair: &mut Pair, venue: Venue, scene: &Scene<'_>) {
             Role::Close => pair.close_tries,
             Role::Entry | Role::Exit | Role::TopUp => 0,
         };
-        let retry_ns = match is_refused {
-            true => REFUSED_RETRY_NS,
-            false => RETRY_NS,
+        let tries = u64::from(tries);
+        let retry_ns = match (is_refused, order.role) {
+            (true, _) => REFUSED_RETRY_NS,
+            (false, Role::Close) => RETRY_NS * tries,
+            (false, _) => RETRY_NS,
         };
-        pair.t_retry = now.plus(retry_ns * u64::from(tries));
+        pair.t_retry = now.plus(retry_ns * tries);
     }
     pair.legs[venue.idx()].order = None;
 }

@@ -15,12 +15,20 @@ use crate::scanner::table::When;
 
 /// Hedges that may fall short before the other leg is taken back.
 const HEDGE_TRIES: u8 = 3;
-/// Closes that may fall short while unwinding, and while leaving, before a human is called.
-const UNWIND_TRIES: u8 = 5;
-const LEAVE_TRIES: u8 = 10;
-/// A lone leg waits this long for the other leg's venue to come back, then it is taken back where
-/// it stands. Larger: longer alone through a maintenance. Smaller: a reconnect (two seconds and the
-/// state read anew) costs an unwind.
+/// And while the other leg's venue is away, so that it can't be taken back. Their band widens no
+/// further.
+const HEDGE_TRIES_AWAY: u8 = 2 * HEDGE_TRIES;
+/// Closes that may fall short before a human is called. Larger: a venue that takes none is asked
+/// for longer. Smaller: a venue that finds a reason against each of a few in a row leaves a leg to
+/// a human. With the default band the last one goes out at the bound below.
+const CLOSE_TRIES: u8 = 10;
+/// The same where what is left is too small for its venue by the venue's own rules: fewer, since
+/// most of them are refused for that.
+const DUST_TRIES: u8 = 5;
+/// A lone leg waits this long for the venue that would settle it to come back: then, on the way in,
+/// it is taken back where it stands; on the way out, what stands on the other venue is hedged anew.
+/// Larger: longer alone through a maintenance. Smaller: a reconnect (two seconds and the state read
+/// anew) costs an unwind, or another way out.
 const AWAY_NS_MAX: u64 = 10 * SECOND;
 /// A human is called when a leg has stood alone, or in doubt, for so long; the machine goes on.
 /// Larger: later. Smaller: a front door that blocks an address for a minute, or a question to a
@@ -48,8 +56,8 @@ pub fn is_so(when: When, pair: &Pair, scene: &Scene<'_>) -> bool {
         When::MayFillLate => pair.may_fill_late(),
         When::Paused => scene.now < pair.t_retry,
         When::SmallInFlight => pair.legs[large.other().idx()].order.is_some(),
-        When::HedgePaused => wants_hedge(pair) && scene.now < pair.t_retry,
-        When::SmallAway => wants_hedge(pair) && is_small_away(pair, scene),
+        When::HedgePaused => wants_hedge(pair, scene) && scene.now < pair.t_retry,
+        When::SmallAway => wants_hedge(pair, scene) && is_small_away(pair, scene),
         When::EdgeGone => is_edge_gone(pair, scene),
         When::HedgeDoubtful => {
             let (small, size) = hedge_size(pair, scene);
@@ -60,11 +68,16 @@ pub fn is_so(when: When, pair: &Pair, scene: &Scene<'_>) -> bool {
         When::FlatInDoubt => pair.is_flat() && is_in_doubt(pair),
         When::Flat => pair.is_flat(),
         When::Settled => !is_removable(pair, scene),
-        When::HedgeAgain => scene.desk.is_away(large) && hedge_wish(pair, scene).is_some(),
+        When::HedgeAgain => {
+            let is_due = pair.state != State::Leaving || is_left_half_way(pair, scene);
+            scene.desk.is_away(large) && is_due && hedge_wish(pair, scene).is_some()
+        }
         When::LargeAway => scene.desk.is_away(large),
         When::TopUpDue => is_top_up_due(pair, scene),
         When::SpentInDoubt => is_spent(pair) && is_in_doubt(pair),
-        When::SpentDust => is_spent(pair) && is_dust(pair, scene),
+        When::SpentDust => {
+            pair.close_tries >= DUST_TRIES && !is_in_doubt(pair) && is_dust(pair, scene)
+        }
         When::Spent => is_spent(pair),
         When::TooDear => is_too_dear(pair, scene),
         When::CloseDoubtful => !pair.keeps_even(large, false, excess),
@@ -86,8 +99,30 @@ pub fn is_so(when: When, pair: &Pair, scene: &Scene<'_>) -> bool {
 }
 
 /// There is an excess, and the other leg may still be raised to it.
-fn wants_hedge(pair: &Pair) -> bool {
-    pair.excess().1.0 > 0 && pair.hedge_tries < HEDGE_TRIES
+fn wants_hedge(pair: &Pair, scene: &Scene<'_>) -> bool {
+    let (large, excess) = pair.excess();
+    excess.0 > 0 && pair.hedge_tries < hedge_tries_max(large, scene)
+}
+
+/// While the large leg's venue is away a hedge is the only way there is.
+fn hedge_tries_max(large: Venue, scene: &Scene<'_>) -> u8 {
+    match scene.desk.is_away(large) {
+        true => HEDGE_TRIES_AWAY,
+        false => HEDGE_TRIES,
+    }
+}
+
+/// An exit has closed one leg, and the other's venue has been away for long: nothing is under way
+/// that could still even it out. What was taken away, or has to go for want of margin, is not
+/// raised again.
+fn is_left_half_way(pair: &Pair, scene: &Scene<'_>) -> bool {
+    let (small, size) = hedge_size(pair, scene);
+    let since = pair.t_uneven.unwrap_or(scene.now);
+    !matches!(pair.cause, ExitCause::Forced | ExitCause::Margin)
+        && scene.now.since(since) >= AWAY_NS_MAX
+        && scene.now >= pair.t_retry
+        && !pair.is_waiting()
+        && pair.keeps_even(small, true, size)
 }
 
 /// The small leg's venue is away, and it is waited for.
@@ -121,13 +156,13 @@ fn hedge_size(pair: &Pair, scene: &Scene<'_>) -> (Venue, Size) {
 /// from the promise: the promise is gone, and the lone leg is the greater risk.
 pub(super) fn hedge_wish(pair: &Pair, scene: &Scene<'_>) -> Option<Wish> {
     let (small, size) = hedge_size(pair, scene);
-    if pair.hedge_tries >= HEDGE_TRIES || scene.desk.is_away(small) {
+    if !wants_hedge(pair, scene) || scene.desk.is_away(small) {
         return None;
     }
     let side = pair.opening_side(small);
     let (board, most) = (scene.board, scene.limits.hedge_band);
     let band = board.hedge_band(pair.lead, pair.long, most);
-    let band = widened(band, pair.hedge_tries);
+    let band = widened(band, pair.hedge_tries.min(HEDGE_TRIES - 1));
     let price = price_at_touch(scene.board, small, side, band)?;
     let wish = Wish {
         venue: small,
@@ -135,7 +170,7 @@ pub(super) fn hedge_wish(pair: &Pair, scene: &Scene<'_>) -> Option<Wish> {
         size,
         price,
         role: Role::Hedge,
-        planned: pair.lead.is_some() && pair.hedge_tries == 0,
+        planned: pair.lead.is_some() && pair.hedge_tries == 0 && !pair.told_hedged,
     };
     (scene.board.is_placeable(small, size, price)).then_some(wish)
 }
@@ -224,11 +259,7 @@ fn is_in_doubt(pair: &Pair) -> bool {
 }
 
 fn is_spent(pair: &Pair) -> bool {
-    let tries = match pair.state == State::Unwinding {
-        true => UNWIND_TRIES,
-        false => LEAVE_TRIES,
-    };
-    pair.close_tries >= tries
+    pair.close_tries >= CLOSE_TRIES
 }
 
 /// What is left to close is too small for its venue: the excess, or, on the way out, each leg.

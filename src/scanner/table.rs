@@ -80,7 +80,8 @@ pub enum When {
     Settled,
     /// The pause after the last close is not over.
     Paused,
-    /// The large leg's venue is away, the small leg's is not, and hedges are left.
+    /// The large leg's venue is away, the small leg's is not, and hedges are left. On the way out
+    /// only when it has been so for long.
     HedgeAgain,
     /// The large leg's venue is away.
     LargeAway,
@@ -283,11 +284,13 @@ pub const PAIR_ROWS: &[Row] = &[
     // At rest, but what its orders left unfilled may stay in doubt while their venue is away.
     row(Hedged, When::TooLong, Hedged, Call),
     // Evenly, the large leg following the leading one; or both at once, which has no even state
-    // to go back to and ends flat or out of tries.
+    // to go back to and ends flat or out of tries. A leg left over on a venue that has been away for
+    // long is hedged anew, and the pair leaves once more when both can be had.
     row(Leaving, When::OverClosed, Stuck, Freeze(Unexplained)),
     row(Leaving, When::TooLong, Leaving, Call),
     row(Leaving, When::FlatInDoubt, Leaving, Wait),
     row(Leaving, When::Flat, Flat, EndLeft),
+    row(Leaving, When::HedgeAgain, Legged, Turn),
     row(Leaving, When::EvenlyDue, Leaving, CloseLarge),
     row(Leaving, When::EvenlyPending, Leaving, Wait),
     row(Leaving, When::EvenlyDone, Hedged, Rest),

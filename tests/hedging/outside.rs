@@ -5,7 +5,7 @@ use crate::scripted::*;
 use parallax::market::InstrumentId;
 use parallax::market::book::Side;
 use parallax::market::event::{Adopted, Control, Event, ExitCause, HaltCause, PairEnd};
-use parallax::market::order::{OrderId, Refusal, ReportKind};
+use parallax::market::order::{Order, OrderId, Refusal, ReportKind};
 use parallax::market::units::{Bps, Notional, SECOND, Size};
 use parallax::market::{VENUES, Venue};
 use parallax::scanner::risk::Limits;
@@ -262,11 +262,9 @@ fn row_25_a_position_that_shrank_is_believed_when_it_is_said_twice_or_stands() {
             assert!(!rig.halt.is_raised());
             rig.pass(200);
         }
-        assert_eq!(rig.halted(), [HaltCause::Forced]);
         let out = rig.only(Extended);
         assert_eq!((out.size, out.reduce_only), (slow.size, true));
         rig.fill_all(&out);
-        // The trade is told after all: it corrects the price and is not counted twice.
         rig.pass(10);
         rig.positions_follow = false;
         rig.tell(
@@ -276,8 +274,50 @@ fn row_25_a_position_that_shrank_is_believed_when_it_is_said_twice_or_stands() {
         );
         rig.pass(3_100);
         assert_eq!(rig.summary().cause, ExitCause::Forced);
-        rig.pass(15_000);
-        assert_eq!(rig.halts(), 1);
+        // The market rests while the venue owes the trade; nobody is called for what it may yet
+        // tell, somebody is when it does not.
+        rig.pass(170_000);
+        assert_eq!(rig.halts(), 0);
+        rig.edge();
+        assert!(rig.placed().is_empty());
+        rig.pass(10_000);
+        assert_eq!(rig.halted(), [HaltCause::Forced]);
+        rig.pass(300_000);
+        assert_eq!(rig.halts(), 1, "once");
+    }
+}
+
+/// The account stream broke, the venue took the leg meanwhile, and its front door is shut to the
+/// question for the trade: legs are even within seconds, and the run goes on when it is told.
+#[test]
+fn row_35_a_trade_that_is_told_a_minute_late_ends_nothing() {
+    for is_over in [true, false] {
+        let mut rig = Rig::ready(limits());
+        let (slow, _) = rig.hedged();
+        rig.pass(100);
+        rig.tell(Lighter, OrderId::NONE, ReportKind::Down);
+        rig.pass(7_000);
+        rig.position(Lighter, Size::ZERO);
+        rig.tell(Lighter, OrderId::NONE, ReportKind::Up);
+        rig.turn();
+        rig.pass(5_100);
+        let out = rig.only(Extended);
+        assert_eq!((out.size, out.reduce_only), (slow.size, true));
+        if is_over {
+            rig.fill_all(&out);
+        }
+        rig.pass(60_000);
+        assert_eq!(rig.summaries().len(), usize::from(is_over));
+        rig.force(Lighter, Side::Bid, slow.size, price("1010.0"));
+        rig.position(Lighter, Size::ZERO);
+        rig.turn();
+        if !is_over {
+            rig.fill_all(&out);
+        }
+        rig.pass(300_000);
+        assert_eq!(rig.summary().cause, ExitCause::Forced);
+        assert_eq!(rig.halts(), 0, "over before it was told: {is_over}");
+        assert_eq!(rig.last_status.pairs_open, 0);
     }
 }
 
@@ -342,7 +382,8 @@ fn row_35_a_forced_trade_told_after_its_position_is_not_counted_twice() {
     let lighter = (price("1001.35") - price("1010.0")) * slow.size;
     let extended = (out.price - price("1000.1")) * slow.size;
     assert_eq!(told.total + told.fees, lighter + extended);
-    assert!(!rig.halted().contains(&HaltCause::Unexplained));
+    rig.pass(300_000);
+    assert_eq!(rig.halts(), 0);
 }
 
 /// While the pair is on its way out, too: what is gone can't be closed, and the refusals are no
@@ -367,9 +408,12 @@ fn row_35_what_is_gone_on_the_way_out_is_seen_and_not_closed_in_vain() {
         rig.pass(100);
     }
     assert!((2..=12).contains(&refused), "{refused}");
-    assert_eq!(rig.halted(), [HaltCause::Forced], "seen, and a human told");
     assert_eq!(rig.summary().cause, ExitCause::Forced);
     assert_eq!(rig.last_status.pairs_stuck, 0);
+    assert!(!rig.last_status.drained, "the venue owes a trade");
+    assert_eq!(rig.halts(), 0);
+    rig.pass(30_000);
+    assert_eq!(rig.halted(), [HaltCause::Forced], "seen, and a human told");
     assert!(rig.last_status.drained);
 }
 
@@ -467,4 +511,82 @@ fn row_37_a_close_that_lost_its_venue_half_way_leaves_nothing_alone_for_longer()
     rig.tell(Extended, OrderId::NONE, ReportKind::Up);
     rig.pass(100);
     assert!(!rig.placed().is_empty());
+}
+
+/// The leg that led the way out is closed, and the other's venue goes away.
+fn left_half_way() -> (Rig, Order) {
+    let mut rig = Rig::ready(limits());
+    rig.hedged();
+    rig.command(Control::Drain);
+    rig.pass(10);
+    let lead = rig.only(Lighter);
+    rig.tell(Extended, OrderId::NONE, ReportKind::Down);
+    rig.fill_all(&lead);
+    (rig, lead)
+}
+
+#[test]
+fn row_37_an_exit_that_lost_its_venue_half_way_is_hedged_anew_and_leaves_later() {
+    let (mut rig, lead) = left_half_way();
+    rig.pass(9_900);
+    assert!(rig.placed().is_empty(), "a reconnect is waited for");
+    rig.pass(200);
+    let again = rig.only(Lighter);
+    let is_other = again.side != lead.side && !again.reduce_only;
+    assert!(is_other && again.size == lead.size, "{again:?}");
+    rig.fill_all(&again);
+    rig.pass(60_000);
+    assert!(rig.placed().is_empty(), "it stands hedged");
+    assert_eq!(rig.last_status.pairs_legged, 0);
+    rig.tell(Extended, OrderId::NONE, ReportKind::Up);
+    rig.turn();
+    for _ in 0..40 {
+        for order in rig.placed() {
+            assert!(order.reduce_only && order.size == lead.size);
+            rig.fill_all(&order);
+        }
+        rig.pass(100);
+    }
+    let told = rig.summary();
+    assert_eq!((told.end, rig.halts()), (PairEnd::Closed, 0));
+    assert!(rig.last_status.drained);
+}
+
+#[test]
+fn row_37_an_exit_that_lost_its_venue_for_a_moment_goes_on() {
+    let (mut rig, lead) = left_half_way();
+    rig.pass(5_000);
+    rig.tell(Extended, OrderId::NONE, ReportKind::Up);
+    rig.turn();
+    let last = rig.only(Extended);
+    assert!(last.reduce_only && last.size == lead.size);
+}
+
+/// Three hedges have missed, and the leg can't be taken back where it stands.
+#[test]
+fn row_37_while_the_lone_legs_venue_is_away_hedges_go_on() {
+    let mut rig = Rig::ready(limits());
+    rig.edge();
+    let slow = rig.only(Lighter);
+    rig.fill(&slow, slow.size, slow.price);
+    rig.turn();
+    rig.tell(Lighter, OrderId::NONE, ReportKind::Down);
+    let mut prices = Vec::new();
+    for _ in 0..100 {
+        for order in rig.placed() {
+            assert_eq!((order.venue, order.reduce_only), (Extended, false));
+            prices.push(order.price);
+            rig.reject(&order);
+        }
+        rig.pass(100);
+    }
+    assert_eq!(prices.len(), 6);
+    assert!(prices[0] < prices[1] && prices[1] < prices[2]);
+    assert!(prices[2..].iter().all(|price| *price == prices[2]));
+    assert!(!rig.halt.is_raised());
+    // It comes back: now the leg is taken back there.
+    rig.tell(Lighter, OrderId::NONE, ReportKind::Up);
+    rig.turn();
+    let back = rig.only(Lighter);
+    assert!(back.reduce_only && back.size == slow.size);
 }

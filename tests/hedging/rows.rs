@@ -216,6 +216,38 @@ fn row_29_a_leg_that_ran_away_is_not_sold_at_any_price() {
     assert_eq!(rig.summary().end, PairEnd::Stuck);
 }
 
+/// A venue that finds another reason against each of nine closes is not the end: no leg is left to
+/// a human for that, and they are not sent in one breath.
+#[test]
+fn row_29_a_leg_is_taken_back_behind_nine_closes_that_failed() {
+    for is_refused in [true, false] {
+        let mut rig = Rig::ready(limits());
+        rig.edge();
+        let slow = rig.only(Lighter);
+        rig.book(Lighter, "1001.3", "1001.4");
+        rig.book(Extended, "1004.9", "1005.1");
+        rig.fill_all(&slow);
+        let mut closes = 0;
+        let mut passed_ms = 0;
+        while rig.last_status.pairs_open > 0 || closes < 10 {
+            for order in rig.placed() {
+                assert_eq!((order.venue, order.reduce_only), (Lighter, true));
+                closes += 1;
+                match (closes, is_refused) {
+                    (10.., _) => rig.fill_all(&order),
+                    (_, true) => rig.reject(&order),
+                    (_, false) => rig.state(&order, OrderState::Cancelled, Size::ZERO),
+                }
+            }
+            rig.pass(10);
+            passed_ms += 10;
+            assert!(passed_ms < 60_000 && !rig.halt.is_raised(), "{closes}");
+        }
+        assert_eq!((closes, rig.summary().end), (10, PairEnd::Unwound));
+        assert!(passed_ms >= 5_000, "{passed_ms}");
+    }
+}
+
 #[test]
 fn row_29_the_last_close_is_no_dearer_than_the_bound() {
     let mut rig = Rig::ready(Limits {
