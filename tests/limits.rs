@@ -632,7 +632,7 @@ fn a_close_is_not_held_back_by_limits_of_entries() {
         assert!(out.iter().all(|order| order.reduce_only));
         out.iter()
             .for_each(|order| rig.fill_part(order, Size::ZERO));
-        rig.pass(if tries == 0 { 3_100 } else { 300 });
+        rig.pass(if tries == 0 { 3_100 } else { 600 });
     }
 }
 

@@ -67,8 +67,8 @@ impl Scanner {
         }
     }
 
-    /// Both venues can be heard, hold what the pairs explain, and owe no trade, if any pair was ever
-    /// made.
+    /// Both venues can be heard, hold what the pairs explain, and owe no trade, if any pair was
+    /// ever made.
     pub(super) fn is_reconciled(&self) -> bool {
         let is_up = self.desk.accounts.iter().all(|account| account.is_up);
         if self

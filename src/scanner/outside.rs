@@ -33,9 +33,9 @@ const SHRUNK_NS: u64 = 5 * SECOND;
 /// pair stands on a margin that is still being taken apart.
 const FORCED_REST_NS: u64 = 60 * SECOND;
 
-/// The trade behind a position that shrank is waited for so long: a question for it may be held back
-/// for a minute by the venue's own word. Larger: a human is called later. Smaller: a front door
-/// that is shut ends a run whose legs are even.
+/// The trade behind a position that shrank is waited for so long: a question for it may be held
+/// back for a minute by the venue's own word. Larger: a human is called later. Smaller: a front
+/// door that is shut ends a run whose legs are even.
 const OWED_NS_MAX: u64 = 180 * SECOND;
 /// The same while everything is being left: a run does not end with a question open.
 const OWED_NS_DRAINING: u64 = 30 * SECOND;
@@ -310,8 +310,8 @@ impl Scanner {
     }
 
     /// Gives what was taken to the pairs but one: first to those that are over and were found to
-    /// have lost it, then to those that held it, then to those that may have opened it by fills that
-    /// nobody has told. What is left is a stranger's.
+    /// have lost it, then to those that held it, then to those that may have opened it by fills
+    /// that nobody has told. What is left is a stranger's.
     fn allot(
         &mut self,
         instrument: InstrumentId,

@@ -26,8 +26,9 @@ const ORDERS_MASK: u8 = 0x7F;
 /// ten take six seconds and not one. Larger: longer alone. Smaller: the next try meets the same
 /// book.
 const RETRY_NS: u64 = 20 * MS;
-/// The pause, times the tries, after a close that the venue refused: not the price is at fault, and what is may take a
-/// moment to pass. Larger: longer alone. Smaller: a few bad seconds use all tries up.
+/// The pause, times the tries, after a close that the venue refused: not the price is at fault, and
+/// what is may take a moment to pass. Larger: longer alone. Smaller: a few bad seconds use all
+/// tries up.
 const REFUSED_RETRY_NS: u64 = 250 * MS;
 /// Pause after a close of what seems to be gone already.
 const OVERTAKEN_RETRY_NS: u64 = 500 * MS;

@@ -284,8 +284,8 @@ pub const PAIR_ROWS: &[Row] = &[
     // At rest, but what its orders left unfilled may stay in doubt while their venue is away.
     row(Hedged, When::TooLong, Hedged, Call),
     // Evenly, the large leg following the leading one; or both at once, which has no even state
-    // to go back to and ends flat or out of tries. A leg left over on a venue that has been away for
-    // long is hedged anew, and the pair leaves once more when both can be had.
+    // to go back to and ends flat or out of tries. A leg left over on a venue that has been away
+    // for long is hedged anew, and the pair leaves once more when both can be had.
     row(Leaving, When::OverClosed, Stuck, Freeze(Unexplained)),
     row(Leaving, When::TooLong, Leaving, Call),
     row(Leaving, When::FlatInDoubt, Leaving, Wait),
