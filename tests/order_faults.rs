@@ -78,6 +78,8 @@ fn every_fault_of_an_order_ends_flat_or_hedged() {
         .env("EXTENDED_ORDERS_PER_MIN", "5000")
         .env("EXTENDED_ORDER_LANES", "8")
         .env("MAX_GROSS_USD", "20000")
+        // A venue that asked to be left alone for a minute answers for its orders after that.
+        .env("DRAIN_S", "180")
         // What the faults cost must not end what they are to show.
         .env("DAILY_LOSS_MAX_USD", "10000")
         .env("MAX_DRAWDOWN_PCT", "90")

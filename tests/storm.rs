@@ -47,7 +47,7 @@ const LIGHT_EVERY_S: u64 = 10;
 /// The heavy ones come one after the other, in an order that turns with the seed. Closer together,
 /// and the venues would hardly ever be up at once.
 const HEAVY_FIRST_S: u64 = 16;
-const HEAVY_APART_S: u64 = 12;
+const HEAVY_APART_S: u64 = 13;
 /// How long each seed trades where nothing is said: long enough for pairs and for four heavy ones.
 const SECONDS: u64 = 60;
 /// How long a whole storm's does: every heavy one comes.
@@ -106,6 +106,8 @@ fn demo(seed: u64, seconds: u64, plant: &str) -> Output {
         .env("EXTENDED_ORDERS_PER_MIN", "5000")
         .env("EXTENDED_ORDER_LANES", "8")
         .env("MAX_GROSS_USD", "20000")
+        // A venue that asked to be left alone for a minute answers for its orders after that.
+        .env("DRAIN_S", "180")
         // A circuit breaker would end what is to be shown: after five unwinds, in seconds.
         .env("DAILY_LOSS_MAX_USD", "10000")
         .env("MAX_DRAWDOWN_PCT", "90")

@@ -30,7 +30,8 @@ const STATED_NS_MAX: u64 = 600 * SECOND;
 /// In a pause, exits go one by one, this fraction of the pause apart: 0.25 s at first, 1.5 s at
 /// most. Larger: a lone leg is hedged sooner, and the venue is asked more often while it refuses.
 const EXIT_DIVISOR: u64 = 40;
-/// The same for questions, at their own pace: 0.5 s at first.
+/// The same for questions, at their own pace: 0.5 s at first, and again once the venue takes
+/// requests; 3 s at most.
 const QUESTION_DIVISOR: u64 = 20;
 /// In a pause that the venue has stated, exits wait at most so long; then they go on at their pace.
 /// Larger: more obedient. Smaller: a lone leg is tried sooner, mostly in vain.
@@ -115,7 +116,12 @@ impl Budget {
             (Claim::Exit, _) if self.is_taking => true,
             (Claim::Exit, _) => now.since(self.t_exit) >= self.pause_ns / EXIT_DIVISOR,
             (Claim::Question, false) => {
-                now.since(self.t_question) >= self.pause_ns / QUESTION_DIVISOR
+                // A leg may stand on the answer, and the venue takes requests again.
+                let pause_ns = match self.is_taking {
+                    true => PAUSE_NS_MIN,
+                    false => self.pause_ns,
+                };
+                now.since(self.t_question) >= pause_ns / QUESTION_DIVISOR
             }
             (Claim::Cancel, _) => true,
         }
@@ -239,6 +245,11 @@ mod tests {
         assert_eq!(wait(&mut budget, Claim::Entry, now), 100);
         budget.cool_down(now, None, now);
         assert_eq!(wait(&mut budget, Claim::Exit, now), 5, "refused again");
+        // Questions go on at the pace of the first pause, however long the last.
+        budget.spend(Claim::Question, now);
+        assert_eq!(wait(&mut budget, Claim::Question, now), 10);
+        budget.hear_good(now);
+        assert_eq!(wait(&mut budget, Claim::Question, now), 5);
     }
 
     #[test]
