@@ -189,6 +189,12 @@ impl Rig {
         rig
     }
 
+    /// With another memory of edges than the steady one; before anything is heard.
+    pub fn knowing(self, table: Table) -> Rig {
+        let scanner = self.scanner.learned(table);
+        Rig { scanner, ..self }
+    }
+
     /// With somebody to whom the scanner tells what it would send next, `capacity` words at a time.
     pub fn foreseeing(self, capacity: usize) -> (Rig, Rx<Foresight>) {
         let (words, heard) = link("foresight", capacity);
