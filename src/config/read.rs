@@ -268,8 +268,7 @@ impl Reader {
             let note = "EXTENDED_RPC_URL is set; nothing in this version uses it";
             self.notes.push(note.to_owned());
         }
-        let is_used = self.word("AUTO_REBALANCE") == "true";
-        if self.raw.value("ETH_PRIVATE_KEY").is_some() && !is_used {
+        if self.raw.value("ETH_PRIVATE_KEY").is_some() && !self.is_auto() {
             let note =
                 "ETH_PRIVATE_KEY is set; this run does not use it: it belongs into the keystore";
             self.notes.push(note.to_owned());
@@ -394,7 +393,7 @@ mod tests {
             ("MARKETS", "BTC,btc,BTC"),
             ("HOLD_MAX_S", "0"),
             ("EXTENDED_BASE_URL", "http://example.com"),
-            ("AUTO_REBALANCE", "true"),
+            ("AUTO_REBALANCE", "perhaps"),
             ("NOT_OURS", "1"),
             ("EXTENDED_VAULT", "-5"),
         ]);

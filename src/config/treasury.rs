@@ -97,9 +97,14 @@ impl Reader {
     /// The wallet's key, where it is wanted; a bad one is a fault wherever it stands.
     pub(super) fn wallet(&mut self) -> Option<Secret> {
         self.secret("ETH_PRIVATE_KEY", keys::ethereum_key);
-        let is_wanted = self.raw.wants_wallet || self.word("AUTO_REBALANCE") == "true";
+        let is_wanted = self.raw.wants_wallet || self.is_auto();
         let set = self.raw.value("ETH_PRIVATE_KEY").filter(|_| is_wanted);
         set.map(|text| Secret::new(text.trim().to_owned()))
+    }
+
+    /// AUTO_REBALANCE is true; where it is neither, that is told elsewhere.
+    pub(super) fn is_auto(&self) -> bool {
+        self.raw.value("AUTO_REBALANCE").map(str::trim) == Some("true")
     }
 
     /// What a run that rebalances by itself can't do without.

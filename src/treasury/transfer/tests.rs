@@ -43,6 +43,8 @@ struct Trouble {
     is_poor: bool,
     /// The bridge and the contract have moved.
     has_moved: bool,
+    /// The venue's list is a minute late.
+    is_late: bool,
     /// Transactions wait for dearer ones, of which so many are needed.
     is_dear: usize,
 }
@@ -63,6 +65,8 @@ struct State {
     committed: BTreeSet<String>,
     /// Withdrawals that were taken, by number: what arrives, and looks at it since.
     taken: BTreeMap<u64, (u64, u32)>,
+    /// When each was taken.
+    taken_s: BTreeMap<u64, u64>,
     claimed: BTreeSet<u64>,
     numbers: u64,
     nonce: u64,
@@ -329,6 +333,8 @@ impl Exits for World {
         state
             .taken
             .insert(request.number, (micros(quote.arrives), 0));
+        let now_s = state.now_s;
+        state.taken_s.insert(request.number, now_s);
         let is_lost = trouble.loses_answer && state.answers_lost == 0;
         state.answers_lost += 1;
         drop(state);
@@ -341,6 +347,10 @@ impl Exits for World {
 
     fn find(&self, request: &Request) -> Result<Option<Standing>, HandsError> {
         let mut state = self.state.borrow_mut();
+        let listed_s = state.taken_s.get(&request.number).map(|at| at + 60);
+        if self.trouble.get().is_late && listed_s.is_some_and(|at| state.now_s < at) {
+            return Ok(None);
+        }
         let Some((arrives, looks)) = state.taken.get_mut(&request.number) else {
             return Ok(None);
         };
@@ -606,6 +616,15 @@ fn bearable() -> Vec<Trouble> {
             ..none
         },
         Trouble { is_dear: 1, ..none },
+        Trouble {
+            is_late: true,
+            ..none
+        },
+        Trouble {
+            is_late: true,
+            loses_answer: true,
+            ..none
+        },
     ]
 }
 
