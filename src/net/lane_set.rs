@@ -1,7 +1,7 @@
 //! A set of lanes as bits: which of them have something to do.
 //!
-//! Promises: finding the next member, or that there is none, costs two words looked at, whatever the
-//! number of lanes.
+//! Promises: finding the next member, or that there is none, costs two words looked at, whatever
+//! the number of lanes.
 
 use super::socket::LANES_MAX;
 

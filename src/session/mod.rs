@@ -465,7 +465,7 @@ impl Watch {
             },
         };
         if let Some(word) = word
-            && pass(word, &mut plant.control, &mut plant.pace).is_err()
+            && !is_passed(word, &mut plant.control, &mut plant.pace)
         {
             self.change = Some((word, said));
             return;
@@ -479,15 +479,16 @@ impl Watch {
     }
 }
 
-/// One word to everybody whom it concerns. Refused where a link is full, and then to be passed once
+/// One word to everybody whom it concerns. Not where a link is full, and then to be passed once
 /// more: none of them does harm twice.
-fn pass(word: Control, control: &mut Tx<Control>, pace: &mut Tx<u32>) -> Result<(), Control> {
-    if let Control::Terms(terms) = word
-        && terms.venue == Venue::Lighter
-    {
-        pace.push(terms.orders_per_minute).map_err(|_| word)?;
-    }
-    control.push(word).map_err(|_| word)
+fn is_passed(word: Control, control: &mut Tx<Control>, pace: &mut Tx<u32>) -> bool {
+    let pace_is_known = match word {
+        Control::Terms(terms) if terms.venue == Venue::Lighter => {
+            pace.push(terms.orders_per_minute).is_ok()
+        }
+        _ => true,
+    };
+    pace_is_known && control.push(word).is_ok()
 }
 
 #[cfg(test)]
@@ -513,7 +514,7 @@ mod tests {
         };
         for venue in [Venue::Lighter, Venue::Extended] {
             let word = terms(venue);
-            assert_eq!(pass(word, &mut control, &mut pace), Ok(()));
+            assert!(is_passed(word, &mut control, &mut pace));
             assert_eq!(control_rx.pop(), Some(word));
         }
         assert_eq!((pace_rx.pop(), pace_rx.pop()), (Some(30), None));
@@ -522,7 +523,7 @@ mod tests {
         for _ in 0..2 {
             assert!(control.push(Control::EntriesOff).is_ok());
         }
-        assert_eq!(pass(word, &mut control, &mut pace), Err(word));
+        assert!(!is_passed(word, &mut control, &mut pace));
     }
 
     fn outcome(status: Status, halted: bool) -> Outcome {

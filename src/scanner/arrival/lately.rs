@@ -16,14 +16,14 @@ use crate::scanner::arrival::memory::{Known, ONE, PRIOR_EDGES, PRIOR_SQUARE, SQU
 // the answer after two or three edges, long before long memory has followed and it is zero again.
 //
 // A market's own is drawn to that of all markets, this to zero. Lives may change in one market and
-// not in another, or the other way: so the draw gives way as far as the two stand further apart than
-// a market's own errors explain. A fixed draw would never end, since what is lately kept is short:
-// a market that has become another would be told off by the others for good.
+// not in another, or the other way: so the draw gives way as far as the two stand further apart
+// than a market's own errors explain. A fixed draw would never end, since what is lately kept is
+// short: a market that has become another would be told off by the others for good.
 //
 // It counts by how much is in long memory: one that is thin follows of itself, and would be
 // corrected twice for one edge. Not tried any more: a threshold below which nothing is added (later
-// by as many edges as it spares noise), and forgetting long memory at once (what came back had to be
-// learned anew).
+// by as many edges as it spares noise), and forgetting long memory at once (what came back had to
+// be learned anew).
 
 /// With so many edges in long memory, half of what is off lately counts. Larger: a change is
 /// followed later by who knows little. Smaller: what is new is counted twice.
