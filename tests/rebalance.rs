@@ -196,6 +196,7 @@ impl Scene {
                 self.0.store(true, Ordering::Relaxed);
             }
         }
+        self.is_over.store(false, Ordering::Relaxed);
         std::thread::scope(|scope| {
             scope.spawn(|| self.relay());
             // However it ends: who waits for the relayer must not wait for ever.
@@ -404,8 +405,8 @@ fn nothing_is_sent_that_nobody_agreed_to_or_the_wallet_could_not_finish() {
     assert_eq!((scene.withdrawals(), scene.step()), (0, None));
 }
 
-/// A run that is told to: begins by itself, holds its positions within what is left, and has both
-/// accounts even when it ends.
+/// A run that is told to: begins by itself on a way that a human has used before, holds its
+/// positions within what is left, and has both accounts even when it ends.
 #[test]
 #[ignore = "needs anvil and solc: npm install @foundry-rs/anvil-linux-amd64@1.7.1 solc@0.8.37"]
 fn a_run_evens_the_accounts_out_by_itself() {
@@ -418,19 +419,33 @@ fn a_run_evens_the_accounts_out_by_itself() {
     ] {
         scene.set(line);
     }
-    let output = scene.relayed(|| {
-        let mut command = parallax(&["run", "--seconds", "25", "--json", "--env"]);
-        command.arg(&scene.env).output().expect("it runs")
-    });
-    let said = text(&output.stderr);
+    let run = |seconds: &str| {
+        let mut command = parallax(&["run", "--seconds", seconds, "--json", "--env"]);
+        let output = scene.relayed(|| command.arg(&scene.env).output().expect("it runs"));
+        text(&output.stderr)
+    };
+    let said = run("6");
+    assert!(said.contains("nobody has seen its addresses"), "{said}");
+    assert_eq!((scene.withdrawals(), scene.step()), (0, None));
+    let mut by_hand = scene.command(&["--execute", "--yes"]);
+    by_hand.env("REBALANCE_EXTENDED_PCT", "80");
+    let output = scene.relayed(|| by_hand.output().expect("it runs"));
+    assert_eq!(
+        object(&output)["done"]["fate"],
+        "done",
+        "{}",
+        text(&output.stderr)
+    );
+
+    let said = run("25");
     for words in [
         "This is what will be sent:",
-        "no more than 500.000 USD of positions on extended and 100.000 on lighter",
-        "transfer 1: 400.000 USD left extended",
+        "no more than 499.950 USD of positions on extended and 199.900 on lighter",
+        "transfer 2: 300.050 USD left extended",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    assert_eq!((scene.withdrawals(), scene.evm.deposits().len()), (1, 1));
+    assert_eq!((scene.withdrawals(), scene.evm.deposits().len()), (2, 2));
     assert_eq!(scene.evm.balance(scene.wallet), POCKET);
     assert_eq!(scene.step(), None);
 }

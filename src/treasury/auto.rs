@@ -2,9 +2,9 @@
 //!
 //! Promises: nothing is begun that the plan of this moment does not say, within every bound of
 //! `parallax rebalance --execute`; the scanner has heard what is left before anything leaves; what
-//! does not go on is told once. Refuses: to close pairs: in a run they end by themselves, and only
-//! what may be withdrawn is sent; to wait: the end of the run is not held up, as the next one, or
-//! the command, goes on.
+//! does not go on is told once. Refuses: a way that no human has used before; to close pairs: in a
+//! run they end by themselves, and only what may be withdrawn is sent; to wait: the end of the run
+//! is not held up, as the next one, or the command, goes on.
 
 use crate::config::{Config, L1, Treasury};
 use crate::hands::HandsError;
@@ -86,6 +86,9 @@ impl Auto {
         let (key, owner) = (self.key.address(), planned.wallet);
         if owner != Some(key) {
             return Err(TransferError::Foreign { key, owner });
+        }
+        for way in [order.out, order.way_in()] {
+            journal.pin(way).ok_or(TransferError::Unseen(way))?;
         }
         let plan = planned.plan;
         self.with(journal, purses, |carrier| {

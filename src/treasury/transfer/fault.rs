@@ -60,6 +60,8 @@ pub enum TransferError {
         /// Whose accounts; `None`: the venues name none, or two.
         owner: Option<Address>,
     },
+    /// No human has agreed to a transfer by this way yet.
+    Unseen(Way),
     /// A contract or token is another than at first use.
     Moved {
         /// Of which way.
@@ -253,6 +255,12 @@ impl fmt::Display for TransferError {
                      Ethereum key is that of {key}: nothing was sent"
                 ),
             },
+            TransferError::Unseen(way) => write!(
+                f,
+                "AUTO_REBALANCE: {way:?} was never used, and nobody has seen its addresses: \
+                 nothing was sent\n    fix: `parallax rebalance --execute` once, which shows them, \
+                 and keeps to them from then on"
+            ),
             TransferError::Moved { way, pinned, named } => write!(
                 f,
                 "{way:?}: the venue names the address {named}, and at first use it was {pinned}: \

@@ -198,6 +198,11 @@ impl Default for Journal {
 }
 
 impl Journal {
+    /// The addresses of this way as they were at first use.
+    pub fn pin(&self, way: Way) -> Option<&Pin> {
+        self.pins.iter().find(|pin| pin.way == way)
+    }
+
     /// What a folder keeps; empty where there is no file yet.
     pub fn load(folder: &Folder) -> Result<Journal, TransferError> {
         let Some(bytes) = folder.read(FILE)? else {

@@ -172,7 +172,7 @@ impl<'a> Carrier<'a> {
         let terms = self.terms(order)?;
         let mut journal = self.journal.clone();
         for quote in [&terms.leaving, &terms.entering] {
-            if !journal.pins.iter().any(|pin| pin.way == quote.way) {
+            if journal.pin(quote.way).is_none() {
                 journal.pins.push(Pin {
                     way: quote.way,
                     contract: quote.contract,
@@ -253,7 +253,7 @@ impl<'a> Carrier<'a> {
         other: Option<&Quote>,
     ) -> Result<(), TransferError> {
         let way = quote.way;
-        let pin = self.journal.pins.iter().find(|pin| pin.way == way);
+        let pin = self.journal.pin(way);
         for (pinned, named) in pin
             .into_iter()
             .flat_map(|pin| [(pin.contract, quote.contract), (pin.token, quote.token)])
