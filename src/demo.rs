@@ -208,26 +208,9 @@ pub fn play(
 /// is the fair's window, short because the tape is, and that no market has to earn its size: a
 /// minute's pairs are too few for that, and nobody's money is at stake.
 fn settings(description: &Description, messages_per_minute: usize) -> Vec<(String, String)> {
-    let (e, l) = (&description.extended, &description.lighter);
-    let keys: Vec<String> = l
-        .keys
-        .iter()
-        .map(|key| format!("{}:{}", key.index, key.private_key))
-        .collect();
-    let made = [
+    let of_demo = [
         ("TRADING_MODE", "live".to_string()),
         ("AUTO_EXECUTION_ENABLED", "true".to_string()),
-        ("EXTENDED_BASE_URL", e.rest.clone()),
-        ("EXTENDED_STREAM_URL", e.stream.clone()),
-        ("EXTENDED_API_KEY", e.api_key.clone()),
-        ("EXTENDED_PRIVATE_KEY", e.private_key.clone()),
-        ("EXTENDED_VAULT", e.vault.to_string()),
-        ("EXTENDED_CHAIN_ID", e.chain_id.clone()),
-        ("LIGHTER_BASE_URL", l.rest.clone()),
-        ("LIGHTER_WS_URL", l.ws.clone()),
-        ("LIGHTER_ACCOUNT_INDEX", l.account_index.to_string()),
-        ("LIGHTER_API_KEYS", keys.join(",")),
-        ("LIGHTER_CHAIN_ID", l.chain_id.to_string()),
         (
             "LIGHTER_WS_MESSAGES_PER_MIN",
             (messages_per_minute * 9 / 10).to_string(),
@@ -238,7 +221,7 @@ fn settings(description: &Description, messages_per_minute: usize) -> Vec<(Strin
     ];
     // Limits and seats in the environment hold for a demo too.
     let mut settings = config::engine_settings();
-    for (name, value) in made {
+    for (name, value) in description.settings().into_iter().chain(of_demo) {
         if settings.iter().all(|(other, _)| other != name) {
             settings.push((name.to_string(), value));
         }

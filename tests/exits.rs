@@ -44,26 +44,10 @@ impl Scene {
             ..Options::new(23)
         };
         let sim = start(&options).expect("loopback ports are free");
-        let (e, l) = (&sim.description.extended, &sim.description.lighter);
-        let last = l.keys.last().expect("four keys");
-        let settings = [
-            ("EXTENDED_BASE_URL", e.rest.clone()),
-            ("EXTENDED_STREAM_URL", e.stream.clone()),
-            ("EXTENDED_API_KEY", e.api_key.clone()),
-            ("EXTENDED_PRIVATE_KEY", e.private_key.clone()),
-            ("EXTENDED_VAULT", e.vault.to_string()),
-            ("EXTENDED_CHAIN_ID", e.chain_id.clone()),
-            ("LIGHTER_BASE_URL", l.rest.clone()),
-            ("LIGHTER_WS_URL", l.ws.clone()),
-            ("LIGHTER_ACCOUNT_INDEX", l.account_index.to_string()),
-            ("LIGHTER_CHAIN_ID", l.chain_id.to_string()),
-            (
-                "LIGHTER_API_KEYS",
-                format!("{}:{}", last.index, last.private_key),
-            ),
-        ];
+        let settings = sim.description.settings().into_iter();
         let lines = settings.map(|(name, value)| format!("{name}={value}\n"));
-        let env = private_file(&format!("exits-{name}.env"), &lines.concat());
+        let lines: String = lines.collect();
+        let env = private_file(&format!("exits-{name}.env"), &lines);
         let unlock = Unlock {
             fd: None,
             credential: None,

@@ -65,28 +65,14 @@ impl Scene {
         evm.mint(wallet, POCKET);
         let state = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("rebalance-{name}"));
         let _ = std::fs::remove_dir_all(&state);
-        let (e, l) = (&description.extended, &description.lighter);
-        let settings = [
-            ("EXTENDED_BASE_URL", e.rest.clone()),
-            ("EXTENDED_STREAM_URL", e.stream.clone()),
-            ("EXTENDED_API_KEY", e.api_key.clone()),
-            ("EXTENDED_PRIVATE_KEY", e.private_key.clone()),
-            ("EXTENDED_VAULT", e.vault.to_string()),
-            ("EXTENDED_CHAIN_ID", e.chain_id.clone()),
-            ("LIGHTER_BASE_URL", l.rest.clone()),
-            ("LIGHTER_WS_URL", l.ws.clone()),
-            ("LIGHTER_ACCOUNT_INDEX", l.account_index.to_string()),
-            ("LIGHTER_CHAIN_ID", l.chain_id.to_string()),
-            (
-                "LIGHTER_API_KEYS",
-                format!("{}:{}", l.api_key_index, l.private_key),
-            ),
+        let settings = description.settings().into_iter().chain([
             ("ETH_PRIVATE_KEY", description.l1_private_key.clone()),
             ("REBALANCE_DAY_MAX_USD", "1000000".to_owned()),
             ("STATE_DIR", state.to_str().expect("UTF-8").to_owned()),
-        ];
+        ]);
         let lines = settings.map(|(name, value)| format!("{name}={value}\n"));
-        let lines = lines.concat() + &evm.lines();
+        let lines: String = lines.collect();
+        let lines = lines + &evm.lines();
         let env = private_file(&format!("rebalance-{name}.env"), &lines);
         let chain = Chain::open(&evm.settings(), None).expect("the node is there");
         let scene = Scene {

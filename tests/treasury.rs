@@ -46,26 +46,14 @@ impl Scene {
         let venues = start(&options).expect("loopback ports are free");
         let state = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("treasury-{name}"));
         let _ = std::fs::remove_dir_all(&state);
-        let (e, l) = (&venues.description.extended, &venues.description.lighter);
-        let settings = [
-            ("EXTENDED_BASE_URL", e.rest.clone()),
-            ("EXTENDED_STREAM_URL", e.stream.clone()),
-            ("EXTENDED_API_KEY", e.api_key.clone()),
-            ("EXTENDED_PRIVATE_KEY", e.private_key.clone()),
-            ("EXTENDED_VAULT", e.vault.to_string()),
-            ("EXTENDED_CHAIN_ID", e.chain_id.clone()),
-            ("LIGHTER_BASE_URL", l.rest.clone()),
-            ("LIGHTER_WS_URL", l.ws.clone()),
-            ("LIGHTER_ACCOUNT_INDEX", l.account_index.to_string()),
-            ("LIGHTER_CHAIN_ID", l.chain_id.to_string()),
-            (
-                "LIGHTER_API_KEYS",
-                format!("{}:{}", l.api_key_index, l.private_key),
-            ),
-            ("STATE_DIR", state.to_str().expect("UTF-8").to_owned()),
-        ];
+        let settings = venues
+            .description
+            .settings()
+            .into_iter()
+            .chain([("STATE_DIR", state.to_str().expect("UTF-8").to_owned())]);
         let lines = settings.map(|(name, value)| format!("{name}={value}\n"));
-        let env = private_file(&format!("treasury-{name}.env"), &lines.concat());
+        let lines: String = lines.collect();
+        let env = private_file(&format!("treasury-{name}.env"), &lines);
         Scene { venues, env, state }
     }
 

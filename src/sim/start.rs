@@ -95,6 +95,30 @@ pub struct Description {
     pub ca_pem: String,
 }
 
+impl Description {
+    /// What a user would write from it: endpoints, accounts and keys.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let (e, l) = (&self.extended, &self.lighter);
+        let keys = l.keys.iter();
+        let keys: Vec<_> = keys
+            .map(|key| format!("{}:{}", key.index, key.private_key))
+            .collect();
+        vec![
+            ("EXTENDED_BASE_URL", e.rest.clone()),
+            ("EXTENDED_STREAM_URL", e.stream.clone()),
+            ("EXTENDED_API_KEY", e.api_key.clone()),
+            ("EXTENDED_PRIVATE_KEY", e.private_key.clone()),
+            ("EXTENDED_VAULT", e.vault.to_string()),
+            ("EXTENDED_CHAIN_ID", e.chain_id.clone()),
+            ("LIGHTER_BASE_URL", l.rest.clone()),
+            ("LIGHTER_WS_URL", l.ws.clone()),
+            ("LIGHTER_ACCOUNT_INDEX", l.account_index.to_string()),
+            ("LIGHTER_API_KEYS", keys.join(",")),
+            ("LIGHTER_CHAIN_ID", l.chain_id.to_string()),
+        ]
+    }
+}
+
 /// Extended's endpoints and credentials.
 #[derive(Clone, Serialize)]
 pub struct ExtendedDescription {

@@ -5,6 +5,7 @@
 //! `Report`), `sign`, `account` (start-up REST). A *lane* is one connection of a stage, numbered
 //! from 0 in the order the venue lists its streams.
 
+pub mod agent;
 mod batch;
 pub mod clock;
 mod date;

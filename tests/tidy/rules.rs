@@ -462,7 +462,6 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "stage::clock",
             "state",
             "hands::HandsError",
-            "breaker::utc",
         ],
     ),
     ("doctor", COLD_WITH_VENUES),
@@ -605,6 +604,7 @@ const DOORS: &[(&str, &[&str])] = &[
         &[
             "net/tls.rs",
             "sim/",
+            "venue/agent.rs",
             "venue/*/account.rs",
             "venue/*/account/",
             "treasury/chain/",

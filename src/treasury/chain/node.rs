@@ -8,10 +8,9 @@ use super::call::read_reason;
 use super::error::ChainError;
 use super::hex::{self, quantity};
 use crate::config::{Protocol, Url};
+use crate::venue::agent::{BadCertificate, agent};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Duration;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 /// A question that takes longer has failed. Smaller: slow days fail.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,23 +31,8 @@ impl Node {
     /// `root_pem`, when given, is trusted *instead of* the public roots.
     pub fn new(url: &str, root_pem: Option<&[u8]>) -> Result<Node, ChainError> {
         let url = Url::parse(url, Protocol::Http).map_err(ChainError::BadUrl)?;
-        let roots = match root_pem {
-            None => RootCerts::WebPki,
-            Some(pem) => RootCerts::Specific(Arc::new(certificates(pem)?)),
-        };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(roots)
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(Some(TIMEOUT))
-            .build()
-            .new_agent();
+        let agent =
+            agent(root_pem, TIMEOUT).map_err(|BadCertificate| ChainError::BadCertificate)?;
         Ok(Node { url, agent })
     }
 
@@ -119,19 +103,5 @@ impl Node {
             key if key.len() < KEY_CHARS_MIN => text.to_owned(),
             key => text.replace(key, "(redacted)"),
         }
-    }
-}
-
-/// The certificates of a PEM file.
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, ChainError> {
-    let mut found = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|_| ChainError::BadCertificate)? {
-            found.push(certificate);
-        }
-    }
-    match found.is_empty() {
-        true => Err(ChainError::BadCertificate),
-        false => Ok(found),
     }
 }

@@ -27,17 +27,16 @@ use crate::market::order::OrderId;
 use crate::market::units::{Bps, Notional, Price, Size};
 use crate::market::{InstrumentId, Market, Name, Venue};
 use crate::venue::Listing;
+use crate::venue::agent::{BadCertificate, agent};
+use crate::venue::extended::MarketConfig;
 use crate::venue::extended::sign::Felt;
-use crate::venue::extended::{MarketConfig, USER_AGENT};
 use read::{
     number, read_account, read_balance, read_fees, read_leverage, read_list, read_markets,
     read_order, read_position,
 };
 use serde_json::Value;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
 /// Longest wait for one answer. Larger: a dead venue holds the start up for longer.
@@ -253,25 +252,10 @@ impl ExtendedRest {
         if !api_key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(RestError::Settings("the API key is not plain text"));
         }
-        let roots = match ca_pem {
-            None => RootCerts::WebPki,
-            Some(pem) => RootCerts::new_with_certs(&read_certificates(pem)?),
-        };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(roots)
-            .build();
-        let config = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(Some(TIMEOUT))
-            .user_agent(USER_AGENT)
-            .accept("application/json")
-            .build();
+        let none = RestError::Settings("the CA file holds no certificate");
+        let agent = agent(ca_pem, TIMEOUT).map_err(|BadCertificate| none)?;
         Ok(ExtendedRest {
-            agent: config.new_agent(),
+            agent,
             base_url: base_url.trim_end_matches('/').to_owned(),
             api_key: Zeroizing::new(api_key.to_owned()),
         })
@@ -421,21 +405,6 @@ impl MarketInfo {
             fee_rate_taker: fees.taker_rate,
         }
     }
-}
-
-/// All certificates of a PEM text; a private key in it is left alone.
-fn read_certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, RestError> {
-    let items = ureq::tls::parse_pem(pem);
-    let certificates: Vec<_> = items
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(RestError::Settings("the CA file holds no certificate"));
-    }
-    Ok(certificates)
 }
 
 /// Repeated filters are written out in full (`market=A&market=B`), the form the SDK sends (S1).

@@ -33,9 +33,6 @@ pub const REST_URL_SEPOLIA: &str = "https://api.starknet.sepolia.extended.exchan
 pub const STREAM_URL_SEPOLIA: &str =
     "wss://api.starknet.sepolia.extended.exchange/stream.extended.exchange/v1";
 
-/// Sent with every request and upgrade: the venue refuses requests without one (D1, headers).
-pub const USER_AGENT: &str = concat!("parallax/", env!("CARGO_PKG_VERSION"));
-
 /// Requests a minute and IP address that a standard account may make, all of REST together (D1,
 /// rate limits). Higher tiers: 4,000, 8,000, 12,000.
 pub const REQUESTS_PER_MINUTE_DEFAULT: u32 = 1000;

@@ -23,11 +23,10 @@ pub use write::Sender;
 
 use super::sign::token::AuthToken;
 use crate::market::units::{Notional, Price, SCALE, Size, parse_decimal, parse_decimal_rounded};
+use crate::venue::agent::{BadCertificate, agent};
 use crate::venue::{Listing, Unread};
 use serde_json::Value;
-use std::sync::Arc;
 use std::time::Duration;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 /// A request that takes longer has failed. Smaller: slow days fail; larger: start-up hangs longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -175,22 +174,7 @@ impl LighterRest {
     /// `base_url` without a trailing slash, e.g. `https://mainnet.zklighter.elliot.ai`. `root_pem`,
     /// when given, is trusted *instead of* the public roots: the simulated venue's own authority.
     pub fn new(base_url: &str, root_pem: Option<&[u8]>) -> Result<LighterRest, RestError> {
-        let roots = match root_pem {
-            None => RootCerts::WebPki,
-            Some(pem) => RootCerts::Specific(Arc::new(certificates(pem)?)),
-        };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(roots)
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
-            .build()
-            .new_agent();
+        let agent = agent(root_pem, TIMEOUT).map_err(|BadCertificate| RestError::BadCertificate)?;
         Ok(LighterRest {
             base_url: base_url.trim_end_matches('/').to_owned(),
             agent,
@@ -240,20 +224,6 @@ fn finish(
     let status = answer.status().as_u16();
     let text = answer.body_mut().read_to_string().map_err(network)?;
     judge(status, &text)
-}
-
-/// The certificates of a PEM file.
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, RestError> {
-    let mut found = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|_| RestError::BadCertificate)? {
-            found.push(certificate);
-        }
-    }
-    if found.is_empty() {
-        return Err(RestError::BadCertificate);
-    }
-    Ok(found)
 }
 
 /// Success is HTTP 200 with `"code":200`; anything else is a refusal in the venue's words. What is

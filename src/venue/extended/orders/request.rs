@@ -8,8 +8,9 @@
 use crate::market::book::Side;
 use crate::market::order::OrderId;
 use crate::market::units::{Price, Size, write_integer};
+use crate::venue::agent::USER_AGENT;
+use crate::venue::extended::MarketConfig;
 use crate::venue::extended::sign::{Felt, HEX_TEXT_MAX, Signature, write_hex};
-use crate::venue::extended::{MarketConfig, USER_AGENT};
 use crate::venue::{Lane, OutKind, Outbox};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};

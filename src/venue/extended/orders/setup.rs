@@ -16,10 +16,11 @@ use super::upkeep::Upkeep;
 use super::{Core, ExtendedOrders, NO_MARKET};
 use crate::market::INSTRUMENTS_MAX;
 use crate::market::units::Nanos;
+use crate::venue::agent::USER_AGENT;
+use crate::venue::extended::MarketConfig;
 use crate::venue::extended::sign::hash::{Chain, OrderHasher};
 use crate::venue::extended::sign::{Salts, StarkKey};
 use crate::venue::extended::wire::Decoder;
-use crate::venue::extended::{MarketConfig, USER_AGENT};
 use crate::venue::{LaneProtocol, LaneSpec};
 use zeroize::Zeroizing;
 
