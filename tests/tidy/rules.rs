@@ -599,17 +599,7 @@ const DOORS: &[(&str, &[&str])] = &[
         "socket2",
         &["net/connection.rs", "net/connection/", "net/socket.rs"],
     ),
-    (
-        "rustls",
-        &[
-            "net/tls.rs",
-            "sim/",
-            "venue/agent.rs",
-            "venue/*/account.rs",
-            "venue/*/account/",
-            "treasury/chain/",
-        ],
-    ),
+    ("rustls", &["net/tls.rs", "sim/", "venue/agent.rs"]),
     ("alloy_rlp", &["treasury/chain/"]),
     ("aws_lc_rs", &["net/tls.rs"]),
     ("webpki_roots", &["net/tls.rs"]),
@@ -640,6 +630,7 @@ const DOORS: &[(&str, &[&str])] = &[
     (
         "ureq",
         &[
+            "venue/agent.rs",
             "venue/*/account.rs",
             "venue/*/account/",
             "treasury/chain/",
