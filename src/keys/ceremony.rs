@@ -32,16 +32,7 @@ pub struct Address(pub [u8; 20]);
 impl Address {
     /// From `0x` and 40 hexadecimal digits; whether capitals are right is not asked.
     pub fn parse(text: &str) -> Option<Address> {
-        let digits = text.strip_prefix("0x")?.as_bytes();
-        let mut bytes = [0; 20];
-        if digits.len() != 2 * bytes.len() {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let digit = |at: usize| char::from(pair[at]).to_digit(16);
-            *byte = (digit(0)? * 16 + digit(1)?) as u8;
-        }
-        Some(Address(bytes))
+        unhex(text.strip_prefix("0x")?).map(Address)
     }
 
     /// The last 20 bytes of the hash of both coordinates.
@@ -168,6 +159,20 @@ pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
 /// Lower-case hexadecimal digits, without `0x`.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes from hexadecimal digits, two each and no more.
+pub fn unhex<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != LEN || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; LEN];
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let digit = |at: usize| char::from(pair[at]).to_digit(16);
+        *byte = (digit(0)? * 16 + digit(1)?) as u8;
+    }
+    Some(bytes)
 }
 
 /// Lends the key to the library and wipes the library's copy afterwards.

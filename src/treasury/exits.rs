@@ -329,7 +329,7 @@ mod written {
 
     /// 32 bytes, as 64 digits.
     pub mod bytes {
-        use crate::keys::ceremony::hex;
+        use crate::keys::ceremony::{hex, unhex};
         use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
         pub fn serialize<S: Serializer>(value: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
@@ -338,21 +338,7 @@ mod written {
 
         pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
             let text = String::deserialize(from)?;
-            super::super::digits(&text).ok_or_else(|| D::Error::custom("not 64 digits"))
+            unhex(&text).ok_or_else(|| D::Error::custom("not 64 digits"))
         }
     }
-}
-
-/// Bytes from hexadecimal digits, two each and no more.
-fn digits<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != LEN || !rest.is_empty() {
-        return None;
-    }
-    let mut bytes = [0; LEN];
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        let digit = |at: usize| char::from(pair[at]).to_digit(16);
-        *byte = (digit(0)? * 16 + digit(1)?) as u8;
-    }
-    Some(bytes)
 }

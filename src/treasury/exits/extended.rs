@@ -9,10 +9,10 @@
 
 use super::{
     Address, Clock, DEPOSIT_AGE_MS_MAX, Extended, HandsError, Notional, Quote, Request, SKEW_MS,
-    SendError, Standing, Way, address, affordable, digits, dollars, own_wallet, unseen,
+    SendError, Standing, Way, address, affordable, dollars, own_wallet, unseen,
 };
 use crate::config::StarknetChain;
-use crate::keys::ceremony::{EthereumKey, hex};
+use crate::keys::ceremony::{EthereumKey, hex, unhex};
 use crate::market::units::SECOND;
 use crate::treasury::door::missing;
 use crate::venue::extended::account::exit::{Crossing, Operation};
@@ -193,7 +193,7 @@ impl ExtendedExits {
 /// A transaction's hash; a venue that writes numbers leaves zeros in front away.
 fn is_hash(text: &str, hash: &[u8; 32]) -> bool {
     let text = text.strip_prefix("0x").unwrap_or(text);
-    digits(&format!("{text:0>64}")) == Some(*hash)
+    unhex(&format!("{text:0>64}")) == Some(*hash)
 }
 
 /// D1, asset operations.
@@ -208,7 +208,7 @@ fn standing(row: &Operation) -> Standing {
 /// The quote's id, a number in hexadecimal digits, as the contract takes it.
 fn commitment(id: &str) -> Result<[u8; 32], HandsError> {
     let id = id.strip_prefix("0x").unwrap_or(id);
-    let number = digits(&format!("{id:0>64}")).filter(|_| !id.is_empty());
+    let number = unhex(&format!("{id:0>64}")).filter(|_| !id.is_empty());
     number.ok_or_else(|| {
         HandsError(format!(
             "{NAME}: the bridge's quote {id:?} is no number that its contract could be told"

@@ -2,7 +2,7 @@
 
 use super::journal::{Fate, Step, Transfer, micros, usd};
 use super::{CREDIT_S, Carrier, Chore, Next, PENDING_S, TransferError};
-use crate::keys::ceremony::hex;
+use crate::keys::ceremony::{hex, unhex};
 use crate::treasury::chain::{Call, Outcome, Signed};
 use crate::treasury::exits::{Quote, Standing, Way};
 
@@ -152,7 +152,7 @@ impl Carrier<'_> {
         let (venue, into) = (transfer.into.venue(), transfer.into);
         let hash = transfer.deposited.clone().unwrap_or_default();
         let amount = usd(transfer.arrived);
-        let bytes = digits(&hash).unwrap_or_default();
+        let bytes = unhex(&hash).unwrap_or_default();
         match self.outside.exits.deposit(into, bytes, amount)? {
             Some(Standing::Done) => {
                 let past = self.end(Fate::Done)?;
@@ -209,18 +209,4 @@ fn deposit_call(transfer: &Transfer, quote: &Quote) -> Call {
             amount,
         },
     }
-}
-
-/// 32 bytes from their digits.
-fn digits(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != bytes.len() || !rest.is_empty() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        let digit = |at: usize| char::from(pair[at]).to_digit(16);
-        *byte = (digit(0)? * 16 + digit(1)?) as u8;
-    }
-    Some(bytes)
 }
