@@ -8,7 +8,7 @@
 use crate::market::score::Score;
 use crate::market::units::{Bps, MS, Nanos, Price};
 use crate::market::{Instrument, VENUE_COUNT, VENUES, Venue};
-use crate::scanner::arrival::key::Age;
+use crate::scanner::arrival::key::{Age, Key};
 use crate::scanner::board::Touch;
 use crate::scanner::order_of_legs::{Band, LOOKS, Moves, Terms, worth};
 use crate::scanner::risk::{Limits, SLOW};
@@ -193,7 +193,8 @@ impl Watched {
                 let mut score = probe.score;
                 score.edges = worth(&moves, &terms, score.net, width);
                 score.t = now;
-                if score.teaches {
+                // Later looks at one edge overlap with its first: they are no edges more.
+                if score.teaches && is_first_look(&score) {
                     direction.band.add(now, &moves);
                 }
                 *place = None;
@@ -204,4 +205,9 @@ impl Watched {
         }
         direction.due = direction.next_due();
     }
+}
+
+/// The edge had just begun, or grown anew.
+fn is_first_look(score: &Score) -> bool {
+    Key::from_number(score.key).is_some_and(|key| key.age_idx() == 0)
 }
