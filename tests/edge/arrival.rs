@@ -12,7 +12,9 @@ use parallax::sim::exchange::LighterTier;
 use parallax::sim::plant::Plant;
 
 /// Seeds that the table that ships is learned on; no test judges by them.
-const LEARNED_ON: std::ops::RangeInclusive<u64> = 1001..=1100;
+const LEARNED_ON: std::ops::RangeInclusive<u64> = 1001..=2000;
+/// Each edge of theirs counts for one of so many. Of a hundred seeds alone the mean errs by 0.3 bps.
+const PART: i64 = 10;
 /// How it is made again.
 const COMMAND: &str = "cargo test --test edge -- --ignored the_table_that_ships_is_made";
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sim/arrival.table");
@@ -32,7 +34,7 @@ fn learned(seeds: impl Iterator<Item = u64>) -> Table {
         let (engine, _) = run_with(&Scenario::new(seed), Table::new(markets_len));
         scores(&engine).for_each(|score| table.learn(score));
     }
-    table.forget_when();
+    table.settle(PART);
     table
 }
 
@@ -94,7 +96,8 @@ fn the_table_that_ships_is_made() {
     let table = learned(LEARNED_ON);
     let label = format!(
         "What planted edges have become, for `parallax demo` to begin with.\n\
-         Learned in virtual time from cold on seeds {} to {}, a minute each, Lighter standard.\n\
+         Learned in virtual time from cold on seeds {} to {}, a minute each, Lighter standard;\n\
+         each edge counts for a tenth.\n\
          Made again by: {COMMAND}",
         LEARNED_ON.start(),
         LEARNED_ON.end()

@@ -73,6 +73,16 @@ impl Lately {
         sums.into_iter().for_each(|sum| *sum = change(*sum));
     }
 
+    /// The same edges, of which none was off on the whole: how much each errs stays known.
+    #[cold]
+    pub(super) fn forget_mean(&mut self) {
+        let mean = self.off.checked_div(self.weight).unwrap_or(0);
+        let small = i128::from(mean >> (16 - SQUARE_BITS));
+        let of_mean = small * small * i128::from(self.weight);
+        self.square = (i128::from(self.square) - of_mean).max(0) as i64;
+        self.off = 0;
+    }
+
     /// These are sums that lessons can have made, each off by at most this.
     #[cold]
     pub fn is_sound(&self, beyond: i64) -> bool {
@@ -214,6 +224,23 @@ mod tests {
         };
         assert!(drift(3) > 4.5, "{}", drift(3));
         assert!((7.5..8.1).contains(&drift(40)), "{}", drift(40));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_the_mean_and_nothing_else() {
+        let mut seen = lately(&[12 << 16, 6 << 16, -3 << 16, 12 << 16]);
+        let before = corrected(&long(10_000), &seen, &seen);
+        let (weight, variance) = (seen.weight, seen.variance());
+        seen.forget_mean();
+        assert_eq!((seen.off, seen.weight), (0, weight));
+        assert!((seen.variance() - variance).abs() <= 1 << 10, "{variance}");
+        let after = corrected(&long(10_000), &seen, &seen);
+        assert!(before.drift > after.drift + Bps::whole(3));
+        assert_eq!(after.drift, long(0).drift);
+        assert!(after.error > long(0).error, "how much edges err is known");
+        let mut none = Lately::default();
+        none.forget_mean();
+        assert_eq!(none, Lately::default());
     }
 
     /// One market is worse than it was, the other better: each is told its own, whatever the mean

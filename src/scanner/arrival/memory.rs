@@ -209,6 +209,18 @@ impl Memory {
         self.fade(now);
     }
 
+    /// All its edges count for this part of what they did, and none of the newest was off.
+    #[cold]
+    pub(super) fn dilute(&mut self, part: i64) {
+        for cell in &mut self.cells {
+            cell.each(|sum| sum / part);
+        }
+        for lately in self.lately.iter_mut().flatten() {
+            lately.forget_mean();
+        }
+        self.version = self.version.wrapping_add(1);
+    }
+
     /// A kind.
     #[inline]
     pub fn cell(&self, idx: usize) -> &Cell {

@@ -276,6 +276,22 @@ fn measured_delays_move_the_looks() {
     assert_eq!(teach(&mut arrival, 1, &one, back).1[0].edges[0], None);
 }
 
+/// Ten looks at one edge are no ten edges: the band of a hedge is learned from the first of each.
+#[test]
+fn a_band_is_learned_from_edges_not_from_looks() {
+    let mut arrival = arrival();
+    let net = Bps::whole(8);
+    for age in 1..AGES {
+        teach(&mut arrival, 20, &edge(HERE, key(age), net), STAYS);
+    }
+    assert_eq!(arrival.deviation(HERE, Venue::Extended), None);
+    let few = SAMPLES_MIN as u64 - 1;
+    teach(&mut arrival, few, &edge(HERE, key(0), net), STAYS);
+    assert_eq!(arrival.deviation(HERE, Venue::Extended), None);
+    teach(&mut arrival, 1, &edge(HERE, key(0), net), STAYS);
+    assert_eq!(arrival.deviation(HERE, Venue::Extended), Some(Bps::ZERO));
+}
+
 /// When, where, which kind, its net, and what each order of legs made of it.
 type Lesson = (u64, usize, usize, f64, [Option<f64>; 3]);
 
@@ -556,6 +572,31 @@ fn other_tables_are_refused_by_name_and_other_markets_begin_empty() {
         assert_eq!(kept[0], kept[1]);
         assert_eq!(*back.markets[1].cell(number), Cell::default());
     }
+}
+
+/// A table that ships says what edges mostly become, and nothing of how the last ones came out.
+#[test]
+fn a_table_that_ships_has_no_news() {
+    let samples: Vec<Sample> = (0..60)
+        .map(|n| (1, n % 2, 0, 9, [Some(n as i64 * 90); 3]))
+        .collect();
+    let before = made_of(&samples);
+    let mut table = before.clone();
+    table.settle(10);
+    let (row, kind) = (lately::row(Key::from_number(0).unwrap()), 0);
+    assert!(before.all.lately(row)[0].off != 0 && before.all.grid() > 0);
+    for (memory, was) in [
+        (&table.all, &before.all),
+        (&table.markets[1], &before.markets[1]),
+    ] {
+        assert_eq!((memory.grid(), memory.lately(row)[0].off), (0, 0));
+        assert_eq!(memory.lately(row)[0].weight, was.lately(row)[0].weight);
+        let (cell, old) = (memory.cell(kind), was.cell(kind));
+        assert_eq!(cell.tries, old.tries / 10);
+        let mean = |sums: &Sums| sums.drift / sums.filled;
+        assert_eq!(mean(&cell.orders[0]), mean(&old.orders[0]));
+    }
+    assert!(table.all.is_sound() && table.markets.iter().all(Memory::is_sound));
 }
 
 /// After a night it is worth half, not nothing; after no time, all.

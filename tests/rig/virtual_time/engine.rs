@@ -20,8 +20,6 @@ use parallax::stage::halt::Halt;
 use parallax::stage::link::{Rx, Tx, link};
 use parallax::topology;
 
-/// Seeds of [`learned`].
-const LEARNED_ON: std::ops::RangeInclusive<u64> = 1_001..=1_040;
 /// This run's number.
 const RUN: u16 = 7;
 
