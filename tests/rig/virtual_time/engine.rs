@@ -99,6 +99,14 @@ pub fn run(scenario: &Scenario) -> (Engine, Outcome) {
     (engine, outcome)
 }
 
+/// The same at other limits.
+pub fn run_at(scenario: &Scenario, limits: Limits) -> (Engine, Outcome) {
+    let mut engine = Engine::new(scenario, limits);
+    engine.scanner = engine.scanner.learned(shipped(scenario));
+    let outcome = play(scenario, &mut engine);
+    (engine, outcome)
+}
+
 /// What is known of edges beforehand, as it ships with the demo.
 pub fn shipped(scenario: &Scenario) -> Table {
     Table::from_text(ARRIVAL_TABLE, &scenario.instruments()).expect("it was made for this version")
