@@ -105,7 +105,9 @@ impl Scanner {
             true => Edge::Absurd,
             false => edge,
         };
-        board.fair.observe(now, mids, edge, pinned);
+        if board.fair.observe(now, mids, edge, pinned) {
+            self.unsettled.push(instrument);
+        }
         // Close before open: an exit frees its slot, its margin and its direction.
         if pinned {
             for slot in self.slots_of(instrument) {

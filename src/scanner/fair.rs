@@ -55,6 +55,8 @@ pub struct Fair {
     raw: Median,
     uncertainty: Bps,
     held: Option<Held>,
+    /// What held until then, while it is yet to be sampled.
+    late: Option<(Held, Nanos)>,
     high_since: Option<Nanos>,
     calm_since: Option<Nanos>,
     stretch: u32,
@@ -84,6 +86,7 @@ impl Fair {
             raw: over(RAW_NS),
             uncertainty: Bps::ZERO,
             held: None,
+            late: None,
             high_since: None,
             calm_since: None,
             stretch: 0,
@@ -145,9 +148,17 @@ impl Fair {
 
     /// These are both venues' mids from `now` on. `edge` is what stands over the fair now; `pinned`
     /// when a pair is open on it. The basis is worked out only where the grid samples it: a
-    /// division each 100 ms, not one a message.
-    pub fn observe(&mut self, now: Nanos, mids: [Price; VENUE_COUNT], edge: Edge, pinned: bool) {
-        self.catch_up(now);
+    /// division each 100 ms, not one a message. True when the grid has passed what held until now:
+    /// [`Fair::settle`] samples it, once there is time.
+    pub fn observe(
+        &mut self,
+        now: Nanos,
+        mids: [Price; VENUE_COUNT],
+        edge: Edge,
+        pinned: bool,
+    ) -> bool {
+        self.settle();
+        let t_sample = self.put_aside(now);
         self.judge_regime(now, edge);
         let known = self.slow.count() >= self.samples_min;
         let frozen = match edge {
@@ -155,20 +166,22 @@ impl Fair {
             Edge::High => known,
             Edge::Some | Edge::Calm => known && pinned,
         };
-        let t_sample = self.held.map_or(now, |held| held.t_sample);
         self.held = Some(Held {
             mids,
             t: now,
             t_sample,
             frozen,
         });
+        self.late.is_some()
     }
 
-    /// Samples the grid up to `now` with the basis that held.
-    fn catch_up(&mut self, now: Nanos) {
-        let Some(mut held) = self.held else { return };
+    /// Puts what held until now aside where the grid has passed it; when the grid is due next.
+    fn put_aside(&mut self, now: Nanos) -> Nanos {
+        let Some(mut held) = self.held else {
+            return now;
+        };
         if held.t_sample >= now {
-            return;
+            return held.t_sample;
         }
         // After a silence nobody knows what held meanwhile: the grid starts anew, and so does the
         // clock of a regime change. An edge that stood before is still the same stretch.
@@ -177,17 +190,29 @@ impl Fair {
             self.high_since = self.high_since.map(|_| now);
             self.calm_since = None;
         }
-        while held.t_sample < now {
+        self.late = Some((held, now));
+        let steps = now.since(held.t_sample).div_ceil(GRID_NS);
+        held.t_sample.plus(steps * GRID_NS)
+    }
+
+    /// Samples what was put aside: three medians in far memory, too much for the path of an order,
+    /// which is judged by what was known before it.
+    #[inline]
+    pub fn settle(&mut self) {
+        let Some((held, until)) = self.late.take() else {
+            return;
+        };
+        let mut t_sample = held.t_sample;
+        while t_sample < until {
             if let Some(basis) = basis(held.mids) {
                 self.raw.add(basis);
                 if !held.frozen {
                     self.add(basis);
                 }
             }
-            held.t_sample = held.t_sample.plus(GRID_NS);
+            t_sample = t_sample.plus(GRID_NS);
         }
         self.judge_uncertainty();
-        self.held = Some(held);
     }
 
     /// A high edge that stays for `regime_after_ns`, with no calm second in between, is a new fair.
@@ -201,6 +226,7 @@ impl Fair {
                 let since = *self.high_since.get_or_insert(now);
                 let is_long = now.since(since) >= self.regime_after_ns;
                 if is_long && self.slow.count() >= self.samples_min {
+                    self.settle();
                     self.reset();
                     self.relearning = true;
                 }
@@ -220,6 +246,7 @@ impl Fair {
     fn reset(&mut self) {
         self.slow.clear();
         self.fast.clear();
+        self.late = None;
         self.high_since = None;
         self.calm_since = None;
     }
@@ -257,6 +284,14 @@ mod tests {
         })
     }
 
+    impl Fair {
+        /// Observed, and sampled at once.
+        fn see(&mut self, now: Nanos, mids: [Price; VENUE_COUNT], edge: Edge, pinned: bool) {
+            self.observe(now, mids, edge, pinned);
+            self.settle();
+        }
+    }
+
     fn at(ms: u64) -> Nanos {
         Nanos(1_000 * SECOND + ms * MS)
     }
@@ -275,17 +310,38 @@ mod tests {
         let mut fair = fair(600, 10, 60);
         let five = mids(5_000);
         for _ in 0..1_000 {
-            fair.observe(at(0), five, Edge::Calm, false);
+            fair.see(at(0), five, Edge::Calm, false);
         }
         assert_eq!(fair.provisional(), None);
-        fair.observe(at(900), five, Edge::Calm, false);
+        fair.see(at(900), five, Edge::Calm, false);
         assert_eq!(fair.known(), None);
-        fair.observe(at(1_001), five, Edge::Calm, false);
+        fair.see(at(1_001), five, Edge::Calm, false);
         assert!(near(fair.known(), 5.0));
         // A silence is not a sample.
         let before = fair.slow.count();
-        fair.observe(at(60_000), five, Edge::Calm, false);
+        fair.see(at(60_000), five, Edge::Calm, false);
         assert_eq!(fair.slow.count(), before);
+    }
+
+    #[test]
+    fn what_is_sampled_later_is_the_same() {
+        let [mut at_once, mut later] = [(); 2].map(|()| fair(10, 5, 60));
+        for step in 0..400_u64 {
+            let (now, milli) = (at(step * 37), (step as i64 * 7) % 40 * 100);
+            let edge = [Edge::Calm, Edge::Some, Edge::High][step as usize / 50 % 3];
+            at_once.see(now, mids(milli), edge, false);
+            let before = later.late.is_none().then(|| later.fast.count());
+            let is_late = later.observe(now, mids(milli), edge, false);
+            let after = later.fast.count();
+            assert_eq!(before.unwrap_or(after), after, "nothing on the path");
+            // Whoever settles, the next look does at the latest.
+            if is_late && step % 2 == 0 {
+                later.settle();
+            }
+        }
+        later.settle();
+        let told = |fair: &Fair| (fair.known(), fair.uncertainty(), fair.raw(), fair.stretch());
+        assert_eq!(told(&at_once), told(&later));
     }
 
     #[test]
@@ -295,7 +351,7 @@ mod tests {
         let jumped = mids(9_000);
         let mut ms = 0;
         while ms < 59_000 {
-            fair.observe(at(ms), jumped, Edge::High, false);
+            fair.see(at(ms), jumped, Edge::High, false);
             ms += 50;
         }
         assert!(near(fair.known(), 2.0) && !fair.is_relearning());
@@ -304,12 +360,12 @@ mod tests {
             "what it is now is known all the same"
         );
         while ms < 62_000 {
-            fair.observe(at(ms), jumped, Edge::High, false);
+            fair.see(at(ms), jumped, Edge::High, false);
             ms += 50;
         }
         assert!(fair.known().is_none() && fair.is_relearning());
         while ms < 75_000 {
-            fair.observe(at(ms), jumped, Edge::Calm, false);
+            fair.see(at(ms), jumped, Edge::Calm, false);
             ms += 50;
         }
         assert!(near(fair.known(), 9.0) && !fair.is_relearning());
@@ -320,11 +376,11 @@ mod tests {
         let mut fair = fair(10, 5, 60);
         fair.seed(Bps::ZERO);
         for step in 0..200 {
-            fair.observe(at(step * 100), mids(1_500), Edge::Some, true);
+            fair.see(at(step * 100), mids(1_500), Edge::Some, true);
         }
         assert!(near(fair.known(), 0.0));
         for step in 200..300 {
-            fair.observe(at(step * 100), mids(1_500), Edge::Some, false);
+            fair.see(at(step * 100), mids(1_500), Edge::Some, false);
         }
         assert!(near(fair.known(), 1.5));
     }
@@ -334,7 +390,7 @@ mod tests {
         let mut fair = fair(600, 10, 2);
         fair.seed(Bps::ZERO);
         for step in 0..600 {
-            fair.observe(at(step * 100), mids(150_000), Edge::Absurd, false);
+            fair.see(at(step * 100), mids(150_000), Edge::Absurd, false);
         }
         assert!(near(fair.known(), 0.0));
     }
@@ -343,17 +399,17 @@ mod tests {
     fn a_silence_is_neither_a_regime_nor_a_calm_second() {
         let mut fair = fair(600, 100, 60);
         fair.seed(Bps::ZERO);
-        fair.observe(at(0), mids(9_000), Edge::High, false);
+        fair.see(at(0), mids(9_000), Edge::High, false);
         // An hour in which nothing was heard.
-        fair.observe(at(3_600_000), mids(9_000), Edge::High, false);
+        fair.see(at(3_600_000), mids(9_000), Edge::High, false);
         assert!(near(fair.known(), 0.0) && !fair.is_relearning());
-        fair.observe(at(3_600_100), mids(0), Edge::Calm, false);
-        fair.observe(at(3_610_000), mids(0), Edge::Calm, false);
-        fair.observe(at(3_610_100), mids(9_000), Edge::High, false);
+        fair.see(at(3_600_100), mids(0), Edge::Calm, false);
+        fair.see(at(3_610_000), mids(0), Edge::Calm, false);
+        fair.see(at(3_610_100), mids(9_000), Edge::High, false);
         assert_eq!(fair.stretch(), 1);
         for ms in (0..62_000).step_by(50) {
             let t = at(3_611_000 + ms);
-            fair.observe(t, mids(9_000), Edge::High, false);
+            fair.see(t, mids(9_000), Edge::High, false);
         }
         assert!(fair.is_relearning(), "it has stood for a minute by now");
     }
@@ -372,7 +428,7 @@ mod tests {
             (3_000, Edge::Calm),
             (3_100, Edge::High),
         ] {
-            fair.observe(at(ms), mids(6_000), edge, false);
+            fair.see(at(ms), mids(6_000), edge, false);
             seen.push(fair.stretch());
         }
         assert_eq!(seen, [1, 1, 1, 1, 1, 1, 2]);

@@ -162,6 +162,8 @@ pub struct Scanner {
     ripe: Vec<Ripe>,
     /// What became of them, until their orders have left.
     met: Vec<Met>,
+    /// Instruments whose fair has something to sample, until the same moment.
+    unsettled: Vec<InstrumentId>,
     /// Instruments of which a message has been heard in part, by venue.
     open: [Option<InstrumentId>; VENUE_COUNT],
     /// Fills of this turn.
@@ -226,6 +228,7 @@ impl Scanner {
             outlook: Outlook::new(instruments.len()),
             ripe: Vec::with_capacity(2 * instruments.len()),
             met: Vec::with_capacity(2 * instruments.len()),
+            unsettled: Vec::with_capacity(instruments.len()),
             open: [None; VENUE_COUNT],
             matches: Matches::default(),
             pairs_made: 0,
@@ -433,7 +436,10 @@ impl Stage for Scanner {
     /// exposure.
     fn turn(&mut self, now: Nanos) -> usize {
         let work = match self.relay(now) {
-            0 => self.foretell(now),
+            0 => match self.foretell(now) {
+                0 => self.arrival.settle(),
+                work => work,
+            },
             work => work,
         };
         self.follow_up();

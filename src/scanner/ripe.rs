@@ -122,7 +122,7 @@ impl Scanner {
         }
     }
 
-    /// Learns of what was entered, now that its orders have left: all that is remembered of edges
+    /// Learns of what was entered and seen, now that the orders have left: all that is remembered of edges
     /// under observation is far more memory than the entry itself needs, and none of it near.
     #[inline]
     pub(super) fn follow_up(&mut self) {
@@ -131,6 +131,9 @@ impl Scanner {
             self.conclude(&met.chance, Some(met.entered), met.is_border);
         }
         self.met.clear();
+        for instrument in self.unsettled.drain(..) {
+            self.boards[instrument.idx()].fair.settle();
+        }
     }
 
     /// Which of what waits is worth most: in money, or, where a venue's tokens will not carry all

@@ -5,7 +5,7 @@
 
 use crate::market::units::Bps;
 use crate::scanner::arrival::key::{AGES, Key, SIZES};
-use crate::scanner::arrival::memory::{Known, ONE, PRIOR_EDGES, PRIOR_SQUARE, SQUARE_BITS};
+use crate::scanner::arrival::memory::{Known, ONE, PRIOR_EDGES, PRIOR_SQUARE, SQUARE_BITS, root};
 
 // The idea. Long memory knows what edges of a kind mostly become, and takes hours to unlearn it.
 // How long edges live changes sooner than that: another quoter, another hour, and what stood for a
@@ -153,13 +153,13 @@ pub fn corrected(known: &Known, own: &Lately, all: &Lately) -> Known {
     let of_own = variance * i128::from(own.weight);
     let error = (of_own + of_wide * square(drawn)) / square(own.weight + drawn).max(1);
     let weight = i64::from(known.samples) * ONE;
-    let error = (error * i128::from(ONE)).isqrt() as i64 / DOUBT_PART;
+    let error = root(error * i128::from(ONE)) / DOUBT_PART;
     let error = i128::from(part(error, weight));
     let long = i128::from(known.error.bits() >> (16 - SQUARE_BITS));
-    let error = (error * error + long * long).isqrt() << (16 - SQUARE_BITS);
+    let error = root(error * error + long * long) << (16 - SQUARE_BITS);
     Known {
         drift: known.drift + Bps::from_bits(part(off, weight)),
-        error: Bps::from_bits(error as i64),
+        error: Bps::from_bits(error),
         ..*known
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::market::score::ORDERS;
 use crate::market::units::{Bps, Nanos, SECOND};
-use crate::scanner::arrival::key::{KEYS, Key};
+use crate::scanner::arrival::key::{AGES, KEYS, Key};
 use crate::scanner::arrival::lately::{Lately, ROWS, row};
 
 // The idea. What an edge makes is its net edge when seen, plus what prices do until the orders are
@@ -73,6 +73,8 @@ pub struct Memory {
     grid: u64,
     /// Grows with every lesson and every step: what was worked out from it is good while it stands.
     version: u32,
+    /// The same, by age, of long memory alone.
+    versions: [u32; AGES],
 }
 
 /// What is known of one order of the legs, within a kind.
@@ -141,6 +143,7 @@ impl Memory {
             lately: vec![[Lately::default(); ORDERS]; ROWS].into_boxed_slice(),
             grid: 0,
             version: 0,
+            versions: [0; AGES],
         }
     }
 
@@ -148,6 +151,8 @@ impl Memory {
     pub fn add(&mut self, now: Nanos, key: Key, net: Bps, edges: &[Option<Bps>; ORDERS]) {
         self.fade(now);
         self.version = self.version.wrapping_add(1);
+        let of_age = &mut self.versions[key.age_idx()];
+        *of_age = of_age.wrapping_add(1);
         let cell = &mut self.cells[key.idx()];
         cell.tries = cell.tries.saturating_add(ONE);
         for (sums, edge) in cell.orders.iter_mut().zip(edges) {
@@ -195,7 +200,16 @@ impl Memory {
             lately.each(|sum| faded(sum, halves, factor));
         }
         self.grid = grid;
+        self.change();
+    }
+
+    /// Whatever was worked out from it is out of date.
+    #[cold]
+    fn change(&mut self) {
         self.version = self.version.wrapping_add(1);
+        for of_age in &mut self.versions {
+            *of_age = of_age.wrapping_add(1);
+        }
     }
 
     /// Goes on from `now` as if no more than one half-life had passed since it was put away: what
@@ -244,7 +258,7 @@ impl Memory {
     #[cold]
     pub fn restore(&mut self, key: Key, cell: Cell) {
         self.cells[key.idx()] = cell;
-        self.version = self.version.wrapping_add(1);
+        self.change();
     }
 
     /// Steps of the grid up to which it has faded.
@@ -262,6 +276,12 @@ impl Memory {
     #[inline]
     pub fn version(&self) -> u32 {
         self.version
+    }
+
+    /// What [`Wide::of`] a kind of this age worked out is good while this stands.
+    #[inline]
+    pub fn version_of(&self, key: Key) -> u32 {
+        self.versions[key.age_idx()]
     }
 
     /// All its sums are sums that lessons can have made.
@@ -283,21 +303,41 @@ impl Memory {
 
 /// What is known of a kind in a market, for each order of the legs. `None` where too little is.
 pub fn known(market: &Memory, all: &Memory, key: Key) -> [Option<Known>; ORDERS] {
-    let own = market.cell(key.idx());
-    let pool = all.cell(key.idx());
-    let wide = pool.plus(all.cell(key.twin().idx()));
-    let of_age = |key: Key| key.of_age(key.age_idx()).map(|idx| *all.cell(idx));
-    let cells = of_age(key).chain(of_age(key.twin()));
-    let any = cells.fold(Cell::default(), |sum, cell| sum.plus(&cell));
-    std::array::from_fn(|order| {
-        let of = |cell: &Cell| Mean::of(cell, order);
-        let [own, pool, wide, any] = [own, pool, &wide, &any].map(of);
-        let is_warm = any.filled >= SAMPLES_MIN * ONE;
-        is_warm.then(|| {
-            let wide = wide.drawn_to(&any);
-            own.drawn_to(&pool.drawn_to(&wide)).known(any.filled)
-        })
-    })
+    let (own, wide) = (market.cell(key.idx()), Wide::of(all, key));
+    std::array::from_fn(|order| wide.known(own, order))
+}
+
+/// What all markets together say of a kind, by order of legs: what a market's own edges are drawn
+/// to, whichever market it is.
+#[derive(Clone, Copy)]
+pub struct Wide {
+    /// And the weight of all edges behind it.
+    orders: [(Mean, i64); ORDERS],
+}
+
+impl Wide {
+    /// Adds up the kinds of its age: too long for the path of an order, and the same for all
+    /// markets.
+    pub fn of(all: &Memory, key: Key) -> Wide {
+        let pool = all.cell(key.idx());
+        let wide = pool.plus(all.cell(key.twin().idx()));
+        let of_age = |key: Key| key.of_age(key.age_idx()).map(|idx| *all.cell(idx));
+        let cells = of_age(key).chain(of_age(key.twin()));
+        let any = cells.fold(Cell::default(), |sum, cell| sum.plus(&cell));
+        let orders = std::array::from_fn(|order| {
+            let [pool, wide, any] = [pool, &wide, &any].map(|cell| Mean::of(cell, order));
+            (pool.drawn_to(&wide.drawn_to(&any)), any.filled)
+        });
+        Wide { orders }
+    }
+
+    /// What is known of one order of the legs in a market with these edges of its own.
+    #[inline]
+    pub fn known(&self, own: &Cell, order: usize) -> Option<Known> {
+        let (wide, samples) = &self.orders[order];
+        let is_warm = *samples >= SAMPLES_MIN * ONE;
+        is_warm.then(|| Mean::of(own, order).drawn_to(wide).known(*samples))
+    }
 }
 
 /// Means of a kind, and how many edges they are worth.
@@ -354,14 +394,19 @@ impl Mean {
         let prior = i128::from(PRIOR_EDGES * ONE);
         let square = i128::from(spread) * edges + i128::from(PRIOR_SQUARE) * prior;
         let variance = square / (edges + prior);
-        let error = (variance * i128::from(ONE) / edges).isqrt() << (16 - SQUARE_BITS);
+        let error = root(variance * i128::from(ONE) / edges) << (16 - SQUARE_BITS);
         Known {
             fill_e4: ((self.fill * 10_000) >> 16).clamp(0, 10_000) as u32,
             drift: Bps::from_bits(self.drift),
-            error: Bps::from_bits(error as i64),
+            error: Bps::from_bits(error),
             samples: (samples / ONE).min(i64::from(u32::MAX)) as u32,
         }
     }
+}
+
+/// Of a square of what is bounded: it fits 64 bits, where a root costs a tenth.
+pub(super) fn root(square: i128) -> i64 {
+    u64::try_from(square).unwrap_or(u64::MAX).isqrt() as i64
 }
 
 fn faded(sum: i64, halves: u32, factor: i128) -> i64 {

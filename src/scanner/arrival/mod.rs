@@ -26,7 +26,7 @@ use crate::market::{Instrument, InstrumentId, Reason, VENUE_COUNT, Venue};
 use crate::scanner::arrival::delays::Delays;
 use crate::scanner::arrival::key::{AGES, KEYS, Key, SIZES};
 use crate::scanner::arrival::lately::{corrected, row};
-use crate::scanner::arrival::memory::{Known, Memory, ONE, known};
+use crate::scanner::arrival::memory::{Known, ONE, Wide};
 use crate::scanner::arrival::table::Table;
 use crate::scanner::arrival::watch::Watched;
 use crate::scanner::board::Touch;
@@ -45,11 +45,19 @@ const LATER_BITS: u32 = 4;
 /// Edges of an age (decayed) before it is worth waiting for.
 const LATER_MIN: i64 = 8 * ONE;
 
+/// Kinds that an idle turn looks at for one to settle. More: settled sooner after a lesson, and an
+/// idle turn, which a message may have to wait for, is longer.
+const KEYS_PER_LOOK: usize = 8;
+
 /// What is learned, and what it says.
 pub struct Arrival {
     table: Table,
     watched: Box<[Watched]>,
     answers: Box<[Answer]>,
+    /// What all markets say of each kind, with the version that it came from.
+    wides: Box<[Option<(u32, Wide)>]>,
+    /// The kind that was settled last.
+    settled: usize,
     /// By venue that moved: an edge of this age waits for a later one.
     waits: [[bool; AGES]; VENUE_COUNT],
     delays: [Delays; VENUE_COUNT],
@@ -108,6 +116,8 @@ impl Arrival {
             table: Table::new(instruments.len()),
             watched: instruments.iter().map(watched).collect(),
             answers: vec![unknown; instruments.len() * KEYS].into_boxed_slice(),
+            wides: vec![None; KEYS].into_boxed_slice(),
+            settled: 0,
             waits: [[false; AGES]; VENUE_COUNT],
             delays: limits.match_delay_ns.map(Delays::new),
             legs: limits.leg_order,
@@ -124,6 +134,7 @@ impl Arrival {
             for answer in &mut self.answers {
                 answer.version = None;
             }
+            self.wides.fill(None);
             for moved in crate::market::VENUES {
                 self.weigh_ages(Key::new(moved, 0, Bps::ZERO));
             }
@@ -322,12 +333,59 @@ impl Arrival {
         let market = &mut self.table.markets[instrument.idx()];
         market.fade(now);
         let version = self.table.all.version().wrapping_add(market.version());
-        let answer = &mut self.answers[instrument.idx() * KEYS + key.idx()];
-        if answer.version != Some(version) {
-            answer.version = Some(version);
-            answer.orders = known_now(market, &self.table.all, key);
+        let at = instrument.idx() * KEYS + key.idx();
+        if self.answers[at].version != Some(version) {
+            self.answers[at] = Answer {
+                version: Some(version),
+                orders: self.known_now(instrument, key),
+            };
         }
-        answer.orders
+        self.answers[at].orders
+    }
+
+    /// What is known of a kind in a market now: of long memory, with what is off lately. Of one
+    /// order of the legs, where that is set.
+    fn known_now(&mut self, instrument: InstrumentId, key: Key) -> [Option<Known>; ORDERS] {
+        let wide = self.wide(key);
+        let (market, all) = (&self.table.markets[instrument.idx()], &self.table.all);
+        let (cell, row) = (market.cell(key.idx()), row(key));
+        let (own, others) = (market.lately(row), all.lately(row));
+        let set = order_set(self.legs);
+        std::array::from_fn(|order| {
+            let is_asked = set.is_none_or(|set| set == order);
+            let known = is_asked.then(|| wide.known(cell, order)).flatten()?;
+            Some(corrected(&known, &own[order], &others[order]))
+        })
+    }
+
+    /// What all markets together say of a kind.
+    fn wide(&mut self, key: Key) -> Wide {
+        let version = self.table.all.version_of(key);
+        match self.wides[key.idx()] {
+            Some((of, wide)) if of == version => wide,
+            _ => {
+                let wide = Wide::of(&self.table.all, key);
+                self.wides[key.idx()] = Some((version, wide));
+                wide
+            }
+        }
+    }
+
+    /// For turns with nothing else to do: works out what all markets say of one kind of which
+    /// something was learned since, so that the next edge of it finds that done. How many it was.
+    pub fn settle(&mut self) -> usize {
+        for _ in 0..KEYS_PER_LOOK {
+            self.settled = (self.settled + 1) % KEYS;
+            let Some(key) = Key::from_number(self.settled as u16) else {
+                continue;
+            };
+            let version = self.table.all.version_of(key);
+            if self.wides[key.idx()].is_none_or(|(of, _)| of != version) {
+                self.wide(key);
+                return 1;
+            }
+        }
+        0
     }
 
     /// For each age, whether entering at a later one has made more in all, edges that did not live
@@ -362,12 +420,4 @@ impl Arrival {
             later = later.max(made[age]);
         }
     }
-}
-
-/// What is known of a kind in a market now: of long memory, with what is off lately.
-fn known_now(market: &Memory, all: &Memory, key: Key) -> [Option<Known>; ORDERS] {
-    let known = known(market, all, key);
-    let (own, wide) = (market.lately(row(key)), all.lately(row(key)));
-    let now = |order: usize| Some(corrected(&known[order]?, &own[order], &wide[order]));
-    std::array::from_fn(now)
 }
