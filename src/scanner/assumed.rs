@@ -45,6 +45,13 @@ impl Pair {
         assumed.map(|known| known.filter(|known| known.size.0 > 0).map(untold))
     }
 
+    /// What a leg was found to have lost, to an order or to the venue, and nobody has told yet.
+    pub fn closed_untold(&self, venue: Venue) -> Size {
+        let untold = self.untold(venue).into_iter().flatten();
+        let closed = untold.filter(|(_, side, _)| *side != self.opening_side(venue));
+        closed.fold(Size::ZERO, |sum, (_, _, size)| sum + size)
+    }
+
     /// What a venue was found to have taken away of a leg, and has not yet told as a trade.
     pub fn taken_untold(&self, venue: Venue) -> Size {
         let untold = self.untold(venue).into_iter().flatten();

@@ -46,13 +46,10 @@ impl Scanner {
             let instrument = self.boards[idx].instrument.id;
             for venue in VENUES {
                 self.look_at_owed(instrument, venue, now);
-                let drift = self.drift(instrument, venue);
-                if let Some(drift) = drift
-                    && self.follow_shrunk(instrument, venue, drift, now, Source::Beat)
-                {
+                if self.follow_shrunk(instrument, venue, now, Source::Beat) {
                     continue;
                 }
-                let drift = drift.unwrap_or(Size::ZERO);
+                let drift = self.drift(instrument, venue).unwrap_or(Size::ZERO);
                 let board = &mut self.boards[idx];
                 let since = &mut board.drift_since[venue.idx()];
                 if drift.0 == 0 {
@@ -104,5 +101,27 @@ impl Scanner {
             drift -= pair.position(venue);
         }
         Some(drift)
+    }
+
+    /// What the venue's word is nearer to nothing than the least that the pairs may hold there,
+    /// whatever becomes of all that is under way; `None` while the venue can't be heard.
+    pub(super) fn lost(&self, instrument: InstrumentId, venue: Venue) -> Option<Size> {
+        let account = &self.desk.accounts[venue.idx()];
+        let position = account.position(instrument).filter(|_| account.is_up);
+        let position = position? - self.boards[instrument.idx()].base[venue.idx()];
+        let [mut ours, mut lowest, mut highest] = [Size::ZERO; 3];
+        let pairs = self.pairs[self.slots_of(instrument)].iter();
+        for pair in pairs.filter(|pair| pair.is_active()) {
+            let leg = &pair.legs[venue.idx()];
+            let (least, most) = (leg.least().min(leg.held), leg.most());
+            ours += pair.position(venue);
+            lowest += if venue == pair.long { least } else { -most };
+            highest += if venue == pair.long { most } else { -least };
+        }
+        Some(match ours.0.signum() {
+            1 => (position - lowest).min(Size::ZERO),
+            -1 => (position - highest).max(Size::ZERO),
+            _ => Size::ZERO,
+        })
     }
 }

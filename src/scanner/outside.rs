@@ -200,44 +200,45 @@ impl Scanner {
 
     /// A position was reported: has it become smaller than the pairs explain?
     pub(super) fn look_at_position(&mut self, venue: Venue, at: InstrumentId, now: Nanos) {
-        if self.boards.get(at.idx()).is_some()
-            && let Some(drift) = self.drift(at, venue)
-        {
-            self.follow_shrunk(at, venue, drift, now, Source::Report);
+        if self.boards.get(at.idx()).is_some() {
+            self.follow_shrunk(at, venue, now, Source::Report);
         }
     }
 
-    /// Follows a difference that makes the pairs' legs smaller; true when it is one. Proven, it is
-    /// booked.
-    // Wide: one difference, its place, its time and its source; a struct would serve one call.
+    /// Follows what has made the pairs' legs smaller; true when something has. Proven, it is
+    /// booked. An order under way proves nothing and disproves nothing: what no outcome of it
+    /// explains counts, and what was seen before it left stays seen.
     pub(super) fn follow_shrunk(
         &mut self,
         instrument: InstrumentId,
         venue: Venue,
-        drift: Size,
         now: Nanos,
         source: Source,
     ) -> bool {
+        let Some(lost) = self.lost(instrument, venue) else {
+            return false;
+        };
         let pairs = &self.pairs[self.slots_of(instrument)];
         let active = pairs.iter().filter(|pair| pair.is_active());
         let ours = active.fold(Size::ZERO, |sum, pair| sum + pair.position(venue));
-        let against = drift.0.signum() == -ours.0.signum();
+        let is_bound = self.drift(instrument, venue).is_none();
         let seen = &mut self.watches[instrument.idx()].shrunk[venue.idx()];
-        if drift.0 == 0 || !against || drift.0.abs() > ours.0.abs() {
-            *seen = (Size::ZERO, now);
-            return false;
-        }
-        if seen.0 != drift {
-            *seen = (drift, now);
-            return true;
+        let is_within = is_bound && (lost.0 == 0 || lost.0.signum() == seen.0.0.signum());
+        if !is_within || lost.0.abs() > seen.0.0.abs() {
+            let is_ours = lost.0.abs() <= ours.0.abs();
+            let lost = if is_ours { lost } else { Size::ZERO };
+            if seen.0 != lost || lost.0 == 0 {
+                *seen = (lost, now);
+                return lost.0 != 0;
+            }
         }
         let stood_ns = now.since(seen.1);
         let is_told_twice = source == Source::Report && stood_ns >= APART_NS;
-        if is_told_twice || stood_ns >= SHRUNK_NS {
+        if lost.0 != 0 && (is_told_twice || stood_ns >= SHRUNK_NS) {
             *seen = (Size::ZERO, now);
-            self.book_shrunk(instrument, venue, drift, now);
+            self.book_shrunk(instrument, venue, lost, now);
         }
-        true
+        lost.0 != 0
     }
 
     /// The position has shown it: taken at the last price seen, until the venue tells the trade.
@@ -329,7 +330,7 @@ impl Scanner {
             let is_closing = pair.is_active() && fill.side != pair.opening_side(taken.venue);
             let held = pair.legs[taken.venue.idx()].held.max(Size::ZERO);
             let untold = match taken.is_told {
-                true => pair.taken_untold(taken.venue),
+                true => pair.closed_untold(taken.venue),
                 false => Size::ZERO,
             };
             fill.size = left.min(held + untold);

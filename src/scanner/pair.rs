@@ -377,14 +377,15 @@ impl Pair {
 
     /// A true fill of something already assumed only corrects the price; what is left over of it
     /// comes back. The estimated fee stands. The position does not say whose fill it shows: what
-    /// was taken for one order's may turn out to be another's, but not to be both.
+    /// was taken for one order's may turn out to be another's or the venue's own, but not to be
+    /// both. Where it was both after all, the position shows that soon.
     fn net_assumed(&mut self, venue: Venue, fill: &Fill) -> Option<Fill> {
         let mut rest = *fill;
         for is_other in [false, true] {
             for assumed in self.legs[venue.idx()].assumed.iter_mut().flatten() {
                 let is_its = match is_other {
                     false => assumed.id == fill.id,
-                    true => fill.id != OrderId::NONE && assumed.side == fill.side,
+                    true => assumed.side == fill.side,
                 };
                 let size = assumed.size.min(rest.size);
                 if is_its && size.0 > 0 {

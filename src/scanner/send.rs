@@ -339,11 +339,16 @@ fn forget_order(pair: &mut Pair, venue: Venue, scene: &Scene<'_>) {
 /// nothing about how the market takes it, and the position is told about soon.
 fn is_overtaken(pair: &Pair, venue: Venue, scene: &Scene<'_>) -> bool {
     let leg = &pair.legs[venue.idx()];
-    let shown = scene.ours[venue.idx()].map(|ours| match venue == pair.long {
+    let shown = held_by_word(pair, venue, scene);
+    leg.may_fill_late() || shown.is_some_and(|shown| shown < leg.held)
+}
+
+/// What the venue's position says that a leg holds.
+fn held_by_word(pair: &Pair, venue: Venue, scene: &Scene<'_>) -> Option<Size> {
+    scene.ours[venue.idx()].map(|ours| match venue == pair.long {
         true => ours,
         false => -ours,
-    });
-    leg.may_fill_late() || shown.is_some_and(|shown| shown < leg.held)
+    })
 }
 
 /// Asks the venue what became of an order. Until it answers, the order counts as if it had filled
@@ -385,14 +390,18 @@ enum Shown {
 }
 
 /// Reads an order's fills off the position: what the venue says we hold, less what everything else
-/// explains. `None` when the position can't judge yet: others are in the way, or the venue's own
-/// word says that more has filled than the position shows. Then the stream that tells positions is
-/// the one to be doubted: a broken one is found by its silence, and comes back with the true
-/// position.
+/// explains. `None` when the position can't judge yet: others are in the way, the leg has become
+/// smaller than the order explains (the venue took some away, which `outside.rs` books when it is
+/// proven), or the venue's own word says that more has filled than the position shows. Then the
+/// stream that tells positions is the one to be doubted: a broken one is found by its silence, and
+/// comes back with the true position.
 fn shown(order: &Working, pair: &Pair, venue: Venue, scene: &Scene<'_>) -> Option<Shown> {
     let size = moved(order, pair, venue, scene)?;
     if size.0 < 0 || size > order.rest() {
-        return Some(Shown::Strange);
+        let is_smaller = order.role.opens() == (size.0 < 0);
+        let is_turned = held_by_word(pair, venue, scene).is_some_and(|held| held.0 < 0);
+        let may_be_taken = is_smaller && (pair.is_crowded || !is_turned);
+        return (!may_be_taken).then_some(Shown::Strange);
     }
     let says_more = order.said.is_some_and(|said| said > order.filled + size);
     (!says_more).then_some(Shown::Fill)

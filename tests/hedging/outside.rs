@@ -5,7 +5,7 @@ use crate::scripted::*;
 use parallax::market::InstrumentId;
 use parallax::market::book::Side;
 use parallax::market::event::{Adopted, Control, Event, ExitCause, HaltCause, PairEnd};
-use parallax::market::order::{Order, OrderId, Refusal, ReportKind};
+use parallax::market::order::{Order, OrderId, OrderState, Refusal, ReportKind};
 use parallax::market::units::{Bps, Notional, SECOND, Size};
 use parallax::market::{VENUES, Venue};
 use parallax::scanner::risk::Limits;
@@ -318,6 +318,102 @@ fn row_35_a_trade_that_is_told_a_minute_late_ends_nothing() {
         assert_eq!(rig.summary().cause, ExitCause::Forced);
         assert_eq!(rig.halts(), 0, "over before it was told: {is_over}");
         assert_eq!(rig.last_status.pairs_open, 0);
+    }
+}
+
+/// The front door is shut: nobody knows what became of an order, and the venue takes some of that
+/// order's leg meanwhile. Its trade can't be asked for yet, only its position tells.
+#[test]
+fn row_20_row_35_what_is_taken_beside_an_unknown_order_takes_the_other_leg_with_it() {
+    // What of the hedge did trade, and what the venue then took of both.
+    for (traded, taken) in [("0", "0.1"), ("0.199", "0.3"), ("0.1", "0.4"), ("0", "0.3")] {
+        let mut rig = Rig::ready(limits());
+        rig.edge();
+        let slow = rig.only(Lighter);
+        rig.fill_all(&slow);
+        let first = rig.only(Extended);
+        rig.fill_part(&first, size("0.3"));
+        rig.pass(3_200);
+        let unknown = rig.only(Extended);
+        assert_eq!(unknown.size, slow.size - size("0.3"));
+        rig.state(&unknown, OrderState::Unknown, Size::ZERO);
+        rig.turn();
+        rig.pass(2_000);
+        let left = size("0.3") + size(traded) - size(taken);
+        rig.position(Extended, left);
+        rig.pass(5_100);
+        // Long before the order is judged: both legs go, of Extended what is proven to be there.
+        let out = rig.only(Lighter);
+        assert_eq!((out.size, out.reduce_only), (slow.size, true));
+        rig.fill_all(&out);
+        for _ in 0..100 {
+            rig.pass(100);
+            for order in rig.placed() {
+                assert!(order.venue == Extended && order.reduce_only);
+                assert_eq!(order.size, left);
+                rig.fill_all(&order);
+            }
+        }
+        assert_eq!(rig.halts(), 0, "{traded} {taken}");
+        // A minute later both are told, in the order in which they were.
+        rig.pass(60_000);
+        rig.positions_follow = false;
+        if size(traded).0 > 0 {
+            rig.fill(&unknown, size(traded), unknown.price);
+        }
+        rig.force(Extended, Side::Ask, size(taken), price("990.0"));
+        rig.position(Extended, Size::ZERO);
+        rig.turn();
+        rig.pass(300_000);
+        assert_eq!(rig.halts(), 0, "{traded} {taken}");
+        let told = rig.summaries();
+        assert!(told.iter().all(|told| told.end != PairEnd::Stuck));
+        assert_eq!(
+            (told[0].end, told[0].cause),
+            (PairEnd::Closed, ExitCause::Forced)
+        );
+        assert_eq!(rig.last_status.pairs_open, 0);
+    }
+}
+
+/// What the position shows of a close that nobody knows may have been the venue's doing.
+#[test]
+fn row_20_row_35_what_was_taken_for_a_closes_fill_is_not_taken_once_more() {
+    for is_filled in [false, true] {
+        let mut rig = Rig::ready(limits());
+        let (slow, _) = rig.hedged();
+        rig.pass(100);
+        rig.command(Control::Drain);
+        rig.pass(10);
+        let close = rig.only(Lighter);
+        rig.state(&close, OrderState::Unknown, Size::ZERO);
+        rig.position(Lighter, size("-0.2"));
+        rig.turn();
+        rig.pass(10_300);
+        let part = slow.size - size("0.2");
+        let mut out = rig.placed();
+        rig.positions_follow = false;
+        match is_filled {
+            true => rig.fill(&close, part, close.price),
+            false => {
+                rig.force(Lighter, Side::Bid, part, price("1010.0"));
+                rig.position(Lighter, size("-0.2"));
+            }
+        }
+        rig.positions_follow = true;
+        rig.turn();
+        for _ in 0..100 {
+            out.extend(rig.placed());
+            for order in out.drain(..) {
+                assert!(order.reduce_only);
+                rig.fill_all(&order);
+            }
+            rig.pass(100);
+        }
+        rig.pass(60_000);
+        assert_eq!((rig.halts(), rig.last_status.pairs_open), (0, 0));
+        assert_eq!(rig.summary().end, PairEnd::Closed, "{is_filled}");
+        assert_eq!(rig.held(), [Size::ZERO; 2]);
     }
 }
 

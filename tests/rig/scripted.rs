@@ -403,6 +403,11 @@ impl Rig {
         self.tell(venue, OrderId::NONE, ReportKind::Position { size });
     }
 
+    /// Where both positions were told to stand.
+    pub fn held(&self) -> [Size; 2] {
+        self.positions
+    }
+
     pub fn turn(&mut self) {
         self.scanner.turn(self.now);
         self.collect();
