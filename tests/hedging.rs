@@ -12,6 +12,8 @@ mod outside;
 mod rows;
 #[path = "rig/scripted.rs"]
 mod scripted;
+#[path = "hedging/weather.rs"]
+mod weather;
 
 use parallax::market::InstrumentId;
 use parallax::market::book::Side;

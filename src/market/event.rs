@@ -13,7 +13,7 @@ pub use crate::market::reason::{REASONS, Reason};
 pub use crate::market::score::{Expected, Score};
 pub use crate::market::step::{STEPS, Step};
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
-use crate::market::{InstrumentId, Venue};
+use crate::market::{InstrumentId, VENUE_COUNT, Venue};
 
 /// How a pair ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -407,6 +407,24 @@ pub enum Event {
         /// Why.
         why: HaltCause,
     },
+    /// What a halt that the scanner raised was about.
+    Apart(Apart),
+}
+
+/// Legs as our fills say, and as the venues do: those of a pair that can't be settled, or of a
+/// market that holds what nobody explains. Arrays are by [`Venue::idx`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// The pair; `None`: all of the market's.
+    pub pair: Option<u32>,
+    /// Of which market.
+    pub instrument: InstrumentId,
+    /// Signed sizes that our fills explain.
+    pub counted: [Size; VENUE_COUNT],
+    /// How much of that orders in flight, unknown or late may still change.
+    pub in_doubt: [Size; VENUE_COUNT],
+    /// What the venue says that it is; `None`: nothing, or other pairs' orders are in the way.
+    pub told: [Option<Size>; VENUE_COUNT],
 }
 
 /// Why halt was raised.

@@ -80,6 +80,7 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
         "signing": signing(totals),
         "latency_ns": latency(totals),
         "halts": halts(totals),
+        "apart": apart(totals, facts),
         "journal_dropped": facts.journal_dropped,
         "unbalanced_pairs": totals.unbalanced,
     })
@@ -137,6 +138,20 @@ fn frame_kinds(totals: &Totals, venue: Venue) -> Value {
 /// Messages of one kind from both venues.
 fn frames_of(totals: &Totals, kind: crate::market::event::FrameKind) -> u64 {
     totals.frames.iter().map(|kinds| kinds[kind as usize]).sum()
+}
+
+/// What halts were about: each market or pair, as our fills and as the venues say.
+fn apart(totals: &Totals, facts: &Facts) -> Value {
+    let all = totals.apart.iter().map(|apart| {
+        json!({
+            "market": facts.market(apart.instrument),
+            "pair": apart.pair,
+            "counted": by_venue(|venue| json!(whole(apart.counted[venue.idx()]))),
+            "in_doubt": by_venue(|venue| json!(whole(apart.in_doubt[venue.idx()]))),
+            "told": by_venue(|venue| json!(apart.told[venue.idx()].map(whole))),
+        })
+    });
+    all.collect()
 }
 
 /// Raised halts by cause; all zero after a run that ended well.
@@ -243,7 +258,6 @@ fn funding(totals: &Totals) -> Value {
 
 /// Positions by the venue's word. `net` is computed before the floats, so that hedged reads 0.
 fn positions(totals: &Totals, facts: &Facts) -> Value {
-    let whole = |size: Size| size.0 as f64 / SCALE as f64;
     let object: Map<String, Value> = facts
         .markets
         .iter()
@@ -258,6 +272,10 @@ fn positions(totals: &Totals, facts: &Facts) -> Value {
         })
         .collect();
     Value::Object(object)
+}
+
+fn whole(size: Size) -> f64 {
+    size.0 as f64 / SCALE as f64
 }
 
 /// Every step, also those never taken: count 0 and null figures.

@@ -21,7 +21,7 @@ pub mod refusals;
 pub mod report;
 mod shapes;
 
-use crate::market::event::{DOUBTS, Event, Level, PairEnd, PairSummary, STEPS, Score, Step};
+use crate::market::event::{Apart, DOUBTS, Event, Level, PairEnd, PairSummary, STEPS, Score, Step};
 use crate::market::lasting::Standing;
 use crate::market::order::Strays;
 use crate::market::ranking::Ranked;
@@ -188,6 +188,8 @@ pub struct Totals {
     pub signed_first: [SignedCounts; VENUE_COUNT],
     /// Raised halts by cause.
     pub halts: [u64; names::HALT_CAUSES.len()],
+    /// What the first of them were about.
+    pub apart: Vec<Apart>,
     /// What the pairs of a market have earned it, where that has changed.
     pub standings: BTreeMap<InstrumentId, Standing>,
     /// The last finished pairs, oldest first.
@@ -239,6 +241,7 @@ impl Totals {
             signed: Default::default(),
             signed_first: Default::default(),
             halts: Default::default(),
+            apart: Vec::with_capacity(APART_MAX),
             standings: BTreeMap::new(),
             pairs: VecDeque::with_capacity(PAIRS_MAX),
             pairs_dropped: 0,
@@ -356,6 +359,8 @@ impl Totals {
                 *worst = level.max(*worst);
             }
             Event::Halt { why } => self.halts[why as usize] += 1,
+            Event::Apart(apart) if self.apart.len() < APART_MAX => self.apart.push(apart),
+            Event::Apart(_) => {}
         }
     }
 
@@ -467,6 +472,8 @@ const DRAIN_MAX: usize = 4096;
 /// Pairs kept whole, about 2 MB. Larger only costs memory; beyond it planted and natural pairs can
 /// no longer be told apart.
 const PAIRS_MAX: usize = 10_000;
+/// Halts of which it is kept what they were about: a run ends with its first.
+const APART_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests;

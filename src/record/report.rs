@@ -4,7 +4,7 @@
 //! is shown by cause and adds up. Refuses: colours, opinions, and numbers without a unit.
 
 use crate::market::VENUES;
-use crate::market::event::{FrameKind, PairEnd, PairSummary, STEPS, Step};
+use crate::market::event::{Apart, FrameKind, PairEnd, PairSummary, STEPS, Step};
 use crate::market::units::Notional;
 use crate::record::durations::Quantiles;
 use crate::record::{Facts, SignedCounts, Totals, edges, market_data, names, shapes};
@@ -440,6 +440,7 @@ fn troubles(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
             lines.push(format!("HALT: {} ({count})", names::halt_cause(why)));
         }
     }
+    lines.extend(totals.apart.iter().map(|apart| told_apart(apart, facts)));
     if totals.unbalanced > 0 {
         lines.push(format!(
             "{} pairs whose causes do not add up",
@@ -457,6 +458,25 @@ fn troubles(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     }
     writeln!(out, "\nnot as it should be")?;
     lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+/// What a halt was about.
+fn told_apart(apart: &Apart, facts: &Facts) -> String {
+    let of = VENUES.map(|venue| {
+        let (at, name) = (venue.idx(), venue.name());
+        let (counted, in_doubt) = (apart.counted[at], apart.in_doubt[at]);
+        let told = apart.told[at].map_or("nothing clear".to_owned(), |told| told.to_string());
+        let doubt = match in_doubt.0 {
+            0 => String::new(),
+            _ => format!(" ({in_doubt} in doubt)"),
+        };
+        format!("{name} {counted}{doubt} by our fills, {told} by its word")
+    });
+    let market = facts.market(apart.instrument);
+    let pair = apart
+        .pair
+        .map_or(String::new(), |pair| format!(" pair {pair}"));
+    format!("  at {market}{pair}: {}", of.join("; "))
 }
 
 /// A duration in the unit in which it reads best, three significant digits.
@@ -487,8 +507,9 @@ const BAR_WIDTH: u64 = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::Venue;
     use crate::market::event::{Event, ExitCause, FrameKind, HaltCause};
+    use crate::market::units::{SCALE, Size};
+    use crate::market::{InstrumentId, Venue};
     use crate::record::tests::{facts, pair, run};
 
     fn text(totals: &Totals, facts: &Facts) -> String {
@@ -595,10 +616,20 @@ mod tests {
         totals.add(&Event::Halt {
             why: HaltCause::PairStuck,
         });
+        totals.add(&Event::Apart(Apart {
+            pair: Some(7),
+            instrument: InstrumentId(1),
+            counted: [Size(SCALE), Size(-2 * SCALE)],
+            in_doubt: [Size(SCALE / 10), Size::ZERO],
+            told: [Some(Size(SCALE / 2)), None],
+        }));
         let mut facts = facts();
         facts.journal_dropped = 3;
         let text = text(&totals, &facts);
         assert!(text.contains("HALT: pair_stuck (1)"));
+        let about = "at ETH pair 7: extended 1 (0.1 in doubt) by our fills, 0.5 by its word; \
+                     lighter -2 by our fills, nothing clear by its word";
+        assert!(text.contains(about), "{text}");
         assert!(text.contains("3 events did not fit on the journal"));
     }
 

@@ -9,7 +9,7 @@
 //! Promises: a position that no pair explains raises halt, whether or not a pair is open.
 //! Refuses: to correct it. What to do about a stranger's position is for a human to say.
 
-use crate::market::event::HaltCause;
+use crate::market::event::{Apart, HaltCause};
 use crate::market::units::{Nanos, SECOND, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::Scanner;
@@ -58,7 +58,9 @@ impl Scanner {
                     // Told once: from here on it counts as a stranger's.
                     *since = None;
                     board.base[venue.idx()] += drift;
-                    self.desk.raise(HaltCause::Unexplained);
+                    let mut apart = self.apart(instrument);
+                    apart.told[venue.idx()] = apart.told[venue.idx()].map(|told| told + drift);
+                    self.desk.raise_about(HaltCause::Unexplained, apart);
                 }
             }
         }
@@ -101,6 +103,24 @@ impl Scanner {
             drift -= pair.position(venue);
         }
         Some(drift)
+    }
+
+    /// A market's legs by our fills, and by the venues' word less what was there before.
+    pub(super) fn apart(&self, instrument: InstrumentId) -> Apart {
+        let pairs = self.pairs[self.slots_of(instrument)].iter();
+        let active = || pairs.clone().filter(|pair| pair.is_active());
+        let sum = |size: &dyn Fn(&Pair) -> Size| active().fold(Size::ZERO, |sum, p| sum + size(p));
+        let base = self.boards[instrument.idx()].base;
+        Apart {
+            pair: None,
+            instrument,
+            counted: VENUES.map(|venue| sum(&|pair| pair.position(venue))),
+            in_doubt: VENUES.map(|venue| sum(&|pair| pair.legs[venue.idx()].in_doubt())),
+            told: VENUES.map(|venue| {
+                let position = self.desk.accounts[venue.idx()].position(instrument);
+                position.map(|position| position - base[venue.idx()])
+            }),
+        }
     }
 
     /// What the venue's word is nearer to nothing than the least that the pairs may hold there,

@@ -3,7 +3,7 @@
 //! Promises: nothing here blocks or waits. A full journal link drops the record and counts it; a
 //! full order link hands the refusal to the caller, who knows whether it may be dropped.
 
-use crate::market::event::{Event, HaltCause, PairSummary};
+use crate::market::event::{Apart, Event, HaltCause, PairSummary};
 use crate::market::order::{Action, Order};
 use crate::market::units::{Nanos, SECOND};
 use crate::market::{VENUE_COUNT, Venue};
@@ -163,6 +163,13 @@ impl Desk {
     #[inline]
     pub fn look_at_halt(&mut self) {
         self.halted = self.halt.is_raised();
+    }
+
+    /// Raises halt, says why, and what it is about.
+    #[cold]
+    pub fn raise_about(&mut self, why: HaltCause, apart: Apart) {
+        self.raise(why);
+        self.note(Event::Apart(apart));
     }
 
     /// Raises halt and says why.

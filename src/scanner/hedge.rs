@@ -13,7 +13,7 @@
 //! fills agree, else it is asked about and finally judged by the venue's position.
 
 use crate::market::edge::Parts;
-use crate::market::event::{Adopted, Event, ExitCause, HaltCause, PairEnd, Reason};
+use crate::market::event::{Adopted, Apart, Event, ExitCause, HaltCause, PairEnd, Reason};
 use crate::market::order::{OrderId, OrderState, Refusal, Report, ReportKind};
 use crate::market::units::{Bps, Nanos, Notional, Price, Size};
 use crate::market::{VENUE_COUNT, VENUES, Venue};
@@ -314,7 +314,9 @@ fn perform(deed: Deed, from: State, pair: &mut Pair, scene: &mut Scene<'_>) -> b
         Deed::Rest => rest(pair, from, scene),
         Deed::Call => {
             pair.told_alone = true;
-            scene.desk.raise(HaltCause::PairStuck);
+            scene
+                .desk
+                .raise_about(HaltCause::PairStuck, apart(pair, scene));
             return true;
         }
         Deed::EndMissed => finish(pair, PairEnd::Missed, scene),
@@ -360,7 +362,18 @@ pub(super) fn give_up(pair: &mut Pair, scene: &mut Scene<'_>, why: HaltCause) {
     pair.state = State::Stuck;
     pair.end = PairEnd::Stuck;
     scene.desk.end(pair.summary(PairEnd::Stuck, scene.now));
-    scene.desk.raise(why);
+    scene.desk.raise_about(why, apart(pair, scene));
+}
+
+/// What its fills say of a pair, and what the venues do.
+fn apart(pair: &Pair, scene: &Scene<'_>) -> Apart {
+    Apart {
+        pair: Some(pair.number),
+        instrument: pair.instrument,
+        counted: VENUES.map(|venue| pair.position(venue)),
+        in_doubt: VENUES.map(|venue| pair.legs[venue.idx()].in_doubt()),
+        told: scene.ours,
+    }
 }
 
 /// What the lone part is worth now, on executable prices.

@@ -149,7 +149,8 @@ impl Scanner {
             Late::Lone(long, size) => {
                 let mut slots = self.slots_of(instrument);
                 let Some(slot) = slots.find(|at| !self.pairs[*at].is_active()) else {
-                    return self.desk.raise(HaltCause::Unexplained);
+                    let apart = self.apart(instrument);
+                    return self.desk.raise_about(HaltCause::Unexplained, apart);
                 };
                 fill.size = size;
                 self.pairs_made = self.pairs_made.wrapping_add(1) & 0xFF_FFFF;
@@ -165,7 +166,10 @@ impl Scanner {
                 self.tally.count(slot, &self.pairs[slot]);
                 self.uneven[instrument.idx() / 64] |= 1 << (instrument.idx() % 64);
             }
-            Late::Strange => self.desk.raise(HaltCause::Unexplained),
+            Late::Strange => {
+                let apart = self.apart(instrument);
+                self.desk.raise_about(HaltCause::Unexplained, apart);
+            }
         }
     }
 
@@ -306,7 +310,8 @@ impl Scanner {
             board.t_rest = board.t_rest.max(now.plus(SECOND));
         }
         if is_over && !is_told {
-            self.desk.raise(HaltCause::Forced);
+            let apart = self.apart(instrument);
+            self.desk.raise_about(HaltCause::Forced, apart);
         }
     }
 

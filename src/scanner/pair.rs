@@ -114,6 +114,11 @@ impl Leg {
         least.max(Size::ZERO)
     }
 
+    /// How far apart the most and the least are that it may turn out to hold.
+    pub fn in_doubt(&self) -> Size {
+        (self.most() - self.least()).max(Size::ZERO)
+    }
+
     /// What the order in flight may still open or close.
     fn rest_of(&self, opens: bool) -> Size {
         let order = self.order.filter(|order| order.role.opens() == opens);
