@@ -16,6 +16,8 @@ pub(super) struct Assumed {
     pub side: Side,
     pub price: Price,
     pub size: Size,
+    /// Orders that the pair had made by then: later ones had no part in it.
+    pub orders: u8,
 }
 
 /// Orders of one leg that may be judged by the position before the first of them is told. Larger
@@ -26,6 +28,7 @@ impl Pair {
     /// Books a fill that only a position report tells of, at the order's limit (the worst).
     pub fn assume(&mut self, venue: Venue, fill: &Fill) {
         self.fill(venue, fill);
+        let orders = self.orders;
         let all = &mut self.legs[venue.idx()].assumed;
         let is_free = |known: &Option<Assumed>| known.is_none_or(|known| known.size.0 == 0);
         // Full of what is still awaited: the first gives way.
@@ -35,6 +38,7 @@ impl Pair {
             side: fill.side,
             price: fill.price,
             size: fill.size,
+            orders,
         });
     }
 

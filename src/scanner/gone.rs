@@ -26,6 +26,8 @@ struct Past {
     untold: [[Option<(OrderId, Side, Size)>; ASSUMED_MAX]; VENUE_COUNT],
     /// Told as taken, of what untold fills must have opened, by venue.
     taken: [Size; VENUE_COUNT],
+    /// Told as taken, of what was concluded to be an order's fill, by venue.
+    swapped: [Size; VENUE_COUNT],
 }
 
 impl Past {
@@ -80,6 +82,7 @@ impl Gone {
             taken: pair
                 .legs
                 .map(|leg| leg.taken_early.map_or(Size::ZERO, |fill| fill.size)),
+            swapped: [Size::ZERO; VENUE_COUNT],
         });
         self.next = (self.next + 1) % PAIRS_MAX;
     }
@@ -91,16 +94,24 @@ impl Gone {
         of_it.fold(Size::ZERO, |sum, past| sum + past.taken(venue))
     }
 
-    /// The venue tells that it took something: so much of it was concluded before.
+    /// The venue tells that it took something: so much of it was concluded before, to be taken or,
+    /// since the position does not say whose doing it shows, to be the fill of a close.
     pub fn hear_taken(&mut self, instrument: InstrumentId, venue: Venue, fill: &Fill) -> Size {
         let mut left = fill.size;
-        let all = self.pairs.iter_mut().flatten();
-        for past in all.filter(|past| past.instrument == instrument) {
-            for (id, side, untold) in past.untold[venue.idx()].iter_mut().flatten() {
-                if *id == OrderId::NONE && *side == fill.side {
-                    let known = left.min(*untold);
-                    *untold -= known;
-                    left -= known;
+        for is_orders in [false, true] {
+            let all = self.pairs.iter_mut().flatten();
+            for past in all.filter(|past| past.instrument == instrument) {
+                let is_closing = (fill.side == Side::Bid) != (venue == past.long);
+                for (id, side, untold) in past.untold[venue.idx()].iter_mut().flatten() {
+                    let is_it = is_closing && *side == fill.side;
+                    if is_it && (*id != OrderId::NONE) == is_orders {
+                        let known = left.min(*untold);
+                        *untold -= known;
+                        left -= known;
+                        if is_orders {
+                            past.swapped[venue.idx()] += known;
+                        }
+                    }
                 }
             }
         }
@@ -134,6 +145,10 @@ impl Gone {
             let taken = size.min(past.taken[venue.idx()]);
             past.taken[venue.idx()] -= taken;
             size -= taken;
+        } else {
+            let swapped = size.min(past.swapped[venue.idx()]);
+            past.swapped[venue.idx()] -= swapped;
+            size -= swapped;
         }
         match (size.0, opens) {
             (0, _) => Late::Known,
@@ -175,6 +190,27 @@ mod tests {
         // The same while the pair lives.
         pair.fill(Venue::Extended, &told);
         assert_eq!(pair.position(Venue::Extended), Size::ZERO);
+    }
+
+    /// The position had shown a close's fill, it seemed, but the venue had taken the leg.
+    #[test]
+    fn row_35_what_was_concluded_of_an_order_may_be_told_as_taken() {
+        let mut pair = Pair::new(InstrumentId(0));
+        (pair.number, pair.long) = (7, Venue::Extended);
+        pair.fill(Venue::Extended, &fill(1, Side::Bid, 5));
+        pair.assume(Venue::Extended, &fill(2, Side::Ask, 5));
+        let mut gone = Gone::new();
+        gone.keep(&pair);
+        let taken = Fill {
+            id: OrderId::NONE,
+            ..fill(0, Side::Ask, 5)
+        };
+        let mut hear = || gone.hear_taken(InstrumentId(0), Venue::Extended, &taken);
+        assert_eq!([hear(), hear()], [Size(5), Size::ZERO]);
+        // Both did happen, after all: that is known too, once.
+        let told = fill(2, Side::Ask, 5);
+        assert_eq!(gone.hear(7, Venue::Extended, &told), Late::Known);
+        assert_eq!(gone.hear(7, Venue::Extended, &told), Late::Strange);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! Refuses: to guess. One position report is one source at one time.
 
 use crate::market::book::Side;
-use crate::market::event::{Adopted, ExitCause, HaltCause};
+use crate::market::event::{Adopted, HaltCause};
 use crate::market::order::{OrderId, Report, ReportKind};
 use crate::market::units::{Nanos, Notional, SECOND, Size};
 use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
@@ -383,7 +383,9 @@ impl Scanner {
     }
 
     /// A fill may come after the word that the venue took what it opened, or show that what was
-    /// taken was another pair's: after a break nobody says in which order things were.
+    /// taken was another pair's: after a break nobody says in which order things were. Or a close
+    /// whose leg an untold fill had closed already took it from another pair: the venue lets no
+    /// reduce-only order turn a position, but knows of no pairs.
     pub(super) fn settle_taken(&mut self, slot: usize, report: &Report, now: Nanos) {
         let Some(fill) = Fill::of(report) else { return };
         let (venue, instrument) = (report.venue, report.instrument);
@@ -393,7 +395,7 @@ impl Scanner {
         }
         let pair = &self.pairs[slot];
         let over = -pair.legs[venue.idx()].held;
-        if over.0 <= 0 || pair.cause != ExitCause::Forced {
+        if over.0 <= 0 {
             return;
         }
         let fill = Fill {

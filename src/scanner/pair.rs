@@ -20,7 +20,7 @@ use crate::scanner::impact::Foreseen;
 use crate::scanner::spread::Yardstick;
 
 pub use crate::scanner::table::State;
-pub use crate::scanner::working::{Fill, LATE_FILL_NS, Role, Standing, Working};
+pub use crate::scanner::working::{Fill, LATE_FILL_NS, ORDERS_MASK, Role, Standing, Working};
 
 /// Trade ids a leg remembers: a fill told twice counts once. The gateways tell each once already;
 /// this holds for the last few, where a repetition would be.
@@ -51,6 +51,9 @@ pub struct Leg {
     pub late_close: Size,
     /// Until when, the venue's streams being live.
     pub t_late: Nanos,
+    /// What opening orders that are over by word have not filled, however long ago: a stream may
+    /// have been dead while it was waited for.
+    pub left_open: Size,
     /// Told by the venue as taken, of what it must have opened first in fills that it has not told.
     pub taken_early: Option<Fill>,
     trades: [Option<u64>; TRADES_KEPT],
@@ -75,7 +78,10 @@ impl Leg {
     /// An order is over by word with so much of it unfilled: that may come late.
     pub fn expect_late(&mut self, opens: bool, size: Size, until: Nanos) {
         match opens {
-            true => self.late_open += size,
+            true => {
+                self.late_open += size;
+                self.left_open += size;
+            }
             false => self.late_close += size,
         }
         self.t_late = self.t_late.max(until);
@@ -365,6 +371,7 @@ impl Pair {
             planned = opens;
         } else if opens {
             leg.late_open = (leg.late_open - fill.size).max(Size::ZERO);
+            leg.left_open = (leg.left_open - fill.size).max(Size::ZERO);
         } else {
             leg.late_close = (leg.late_close - fill.size).max(Size::ZERO);
         }
@@ -386,11 +393,19 @@ impl Pair {
     /// both. Where it was both after all, the position shows that soon.
     fn net_assumed(&mut self, venue: Venue, fill: &Fill) -> Option<Fill> {
         let mut rest = *fill;
+        let leg = &mut self.legs[venue.idx()];
+        // What an order in flight may do was left out of account when the position was read.
+        let is_working = leg.order.is_some_and(|order| order.id == fill.id);
+        let number = match fill.id {
+            OrderId::NONE => 0,
+            id => id.leg_attempt() & ORDERS_MASK,
+        };
         for is_other in [false, true] {
-            for assumed in self.legs[venue.idx()].assumed.iter_mut().flatten() {
+            for assumed in leg.assumed.iter_mut().flatten() {
+                let is_earlier = !is_working && number <= assumed.orders;
                 let is_its = match is_other {
                     false => assumed.id == fill.id,
-                    true => assumed.side == fill.side,
+                    true => assumed.side == fill.side && is_earlier,
                 };
                 let size = assumed.size.min(rest.size);
                 if is_its && size.0 > 0 {

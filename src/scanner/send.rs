@@ -12,7 +12,9 @@ use crate::market::{VENUE_COUNT, Venue};
 use crate::scanner::board::Board;
 use crate::scanner::desk::Desk;
 use crate::scanner::hedge::{fold, give_up};
-use crate::scanner::pair::{Fill, LATE_FILL_NS, Leg, Pair, Role, Standing, State, Working};
+use crate::scanner::pair::{
+    Fill, LATE_FILL_NS, Leg, ORDERS_MASK, Pair, Role, Standing, State, Working,
+};
 use crate::scanner::risk::Limits;
 use crate::scanner::sight::UNWIND_COST_MAX;
 use crate::scanner::spread::{Haircut, take};
@@ -20,8 +22,6 @@ use crate::scanner::table::{LegDeed, LegWhen};
 
 /// Orders of one pair, all told: the attempt field of an id has seven bits.
 const ORDERS_MAX: u8 = 120;
-/// Those seven bits; the eighth names the venue.
-const ORDERS_MASK: u8 = 0x7F;
 /// Pause after an order that fell short, times the tries so far; after a close, times their square:
 /// ten take six seconds and not one. Larger: longer alone. Smaller: the next try meets the same
 /// book.
@@ -397,7 +397,12 @@ enum Shown {
 /// comes back with the true position.
 fn shown(order: &Working, pair: &Pair, venue: Venue, scene: &Scene<'_>) -> Option<Shown> {
     let size = moved(order, pair, venue, scene)?;
-    if size.0 < 0 || size > order.rest() {
+    // Of orders before it more may have filled than was told.
+    let before = match order.role.opens() {
+        true => pair.legs[venue.idx()].left_open,
+        false => Size::ZERO,
+    };
+    if size.0 < 0 || size > order.rest() + before {
         let is_smaller = order.role.opens() == (size.0 < 0);
         let is_turned = held_by_word(pair, venue, scene).is_some_and(|held| held.0 < 0);
         let may_be_taken = is_smaller && (pair.is_crowded || !is_turned);

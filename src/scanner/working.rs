@@ -12,6 +12,9 @@ use crate::market::units::{Nanos, Notional, Price, SECOND, Size};
 /// held longer after a miss. Smaller: a late fill finds nobody.
 pub const LATE_FILL_NS: u64 = 3 * SECOND;
 
+/// The bits of an id's attempt that number a pair's orders; the eighth names the venue.
+pub const ORDERS_MASK: u8 = 0x7F;
+
 /// What an order is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

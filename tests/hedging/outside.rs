@@ -233,6 +233,48 @@ fn row_35_a_close_that_was_not_heard_leaves_what_was_taken_to_the_other_pair() {
     assert!(ends.iter().all(|told| told.end == PairEnd::Closed));
 }
 
+/// A close was called cancelled and had filled; the next one, seconds later, closed another pair's
+/// leg: the venue sees one position.
+#[test]
+fn row_23_a_close_too_many_takes_the_other_pairs_second_leg_with_it() {
+    let mut rig = opened(limits(), ["0.8", "-0.8"]);
+    rig.command(Control::Adopt(adopted()));
+    rig.command(Control::Adopt(adopted()));
+    rig.command(Control::Drain);
+    rig.book(Lighter, "1000.9", "1001.1");
+    rig.book(Extended, "999.9", "1000.1");
+    rig.pass(100);
+    let mut closes = rig.placed();
+    closes.retain(|order| order.venue == Lighter);
+    assert_eq!(closes.len(), 2);
+    rig.positions_follow = false;
+    rig.fill_part(&closes[0], Size::ZERO);
+    rig.state(&closes[1], OrderState::Unknown, Size::ZERO);
+    rig.pass(3_500);
+    let mut fast = rig.placed();
+    let again = fast.iter().position(|order| order.venue == Lighter);
+    let again = fast.remove(again.expect("the first pair goes on"));
+    rig.fill_all(&again);
+    rig.fill(&closes[0], size("0.4"), closes[0].price);
+    rig.position(Lighter, Size::ZERO);
+    rig.reject(&closes[1]);
+    rig.pass(10);
+    let mut out = Size::ZERO;
+    for _ in 0..60 {
+        fast.extend(rig.placed());
+        for order in fast.drain(..) {
+            assert_eq!(order.venue, Extended, "nothing is left on Lighter");
+            out += order.size;
+            rig.fill_all(&order);
+        }
+        rig.pass(100);
+    }
+    assert_eq!((out, rig.halts()), (size("0.8"), 0));
+    let ends = rig.summaries();
+    assert_eq!(ends.len(), 2);
+    assert!(ends.iter().all(|told| told.end == PairEnd::Closed));
+}
+
 #[test]
 fn row_35_a_forced_trade_of_what_no_pair_holds_moves_no_pair() {
     let mut rig = Rig::ready(limits());

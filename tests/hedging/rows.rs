@@ -387,3 +387,36 @@ fn what_a_lone_leg_risked_is_told() {
     let off = (usd_s - about).abs();
     assert!(off < Notional::from_usd(1), "{usd_s:?} and {about:?}");
 }
+
+/// A hedge was called cancelled and had filled, but the stream that would have told died unnoticed:
+/// its fill comes to light beside the next hedge's, by the position.
+#[test]
+fn row_20_what_orders_before_it_may_have_filled_is_not_strange_beside_an_unknown_one() {
+    let mut rig = Rig::ready(limits());
+    rig.edge();
+    let slow = rig.only(Lighter);
+    rig.fill_all(&slow);
+    rig.positions_follow = false;
+    let first = rig.only(Extended);
+    rig.fill_part(&first, Size::ZERO);
+    rig.pass(50);
+    let second = rig.only(Extended);
+    rig.state(&second, OrderState::Unknown, Size::ZERO);
+    rig.pass(8_000);
+    rig.tell(Extended, OrderId::NONE, ReportKind::Down);
+    rig.pass(4_000);
+    rig.position(Extended, slow.size + slow.size);
+    rig.tell(Extended, OrderId::NONE, ReportKind::Up);
+    rig.pass(20);
+    let back = rig.only(Extended);
+    assert_eq!((back.size, back.reduce_only), (slow.size, true));
+    rig.fill_all(&back);
+    rig.position(Extended, slow.size);
+    for hedge in [&first, &second] {
+        rig.fill(hedge, hedge.size, hedge.price);
+    }
+    rig.turn();
+    assert!(rig.placed().is_empty());
+    rig.pass(40_000);
+    assert_eq!((rig.halts(), rig.last_status.pairs_legged), (0, 0));
+}
