@@ -393,7 +393,8 @@ impl Weather {
             ReportKind::Fill { .. } | ReportKind::Forced { .. }
         );
         if word.is_streamed && site.is_dead {
-            if is_trade {
+            // It will be read from a list, which has each trade once.
+            if is_trade && site.missed.iter().all(|known| known.kind != word.kind) {
                 site.missed.push(word);
             }
             return;
