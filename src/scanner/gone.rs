@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn row_20_what_was_concluded_of_one_order_may_be_told_of_another() {
         let mut pair = Pair::new(InstrumentId(0));
-        (pair.number, pair.long) = (7, Venue::Extended);
+        (pair.number, pair.long, pair.orders) = (7, Venue::Extended, 3);
         pair.fill(Venue::Extended, &fill(1, Side::Bid, 5));
         pair.assume(Venue::Extended, &fill(3, Side::Ask, 5));
         let mut gone = Gone::new();
@@ -187,9 +187,15 @@ mod tests {
         let told = fill(2, Side::Ask, 5);
         assert_eq!(gone.hear(7, Venue::Extended, &told), Late::Known);
         assert_eq!(gone.hear(7, Venue::Extended, &told), Late::Strange);
-        // The same while the pair lives.
+        // The same while the pair lives. A later order had no part in it.
         pair.fill(Venue::Extended, &told);
         assert_eq!(pair.position(Venue::Extended), Size::ZERO);
+        pair.fill(Venue::Extended, &fill(1, Side::Bid, 5));
+        pair.assume(Venue::Extended, &fill(3, Side::Ask, 5));
+        pair.fill(Venue::Extended, &fill(1, Side::Bid, 5));
+        pair.fill(Venue::Extended, &fill(4, Side::Ask, 5));
+        assert_eq!(pair.position(Venue::Extended), Size::ZERO);
+        assert_eq!(pair.closed_untold(Venue::Extended), Size(5));
     }
 
     /// The position had shown a close's fill, it seemed, but the venue had taken the leg.
