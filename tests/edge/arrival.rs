@@ -13,7 +13,7 @@ use parallax::sim::plant::Plant;
 
 /// Seeds that the table that ships is learned on; no test judges by them.
 const LEARNED_ON: std::ops::RangeInclusive<u64> = 1001..=2000;
-/// Each edge of theirs counts for one of so many. Of a hundred seeds alone the mean errs by 0.3 bps.
+/// Each edge of theirs counts for one of so many. The mean of a hundred seeds errs by 0.3 bps.
 const PART: i64 = 10;
 /// How it is made again.
 const COMMAND: &str = "cargo test --test edge -- --ignored the_table_that_ships_is_made";

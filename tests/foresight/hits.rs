@@ -94,8 +94,8 @@ struct Sent {
 }
 
 /// Most first orders on Extended find theirs ready: an edge mostly comes by the other venue's
-/// price, or is entered some time after it came. They go first on the way out too, and that comes by
-/// Extended's own price: a third of those do.
+/// price, or is entered some time after it came. They go first on the way out too, and that comes
+/// by Extended's own price: a third of those do.
 #[test]
 fn most_of_what_a_demo_sends_was_foreseen() {
     let sent = sent(LegOrder::Auto);
