@@ -17,6 +17,7 @@ mod ladder;
 pub mod lasting;
 pub mod level;
 pub mod order;
+pub mod quotient;
 pub mod ranking;
 mod reason;
 pub mod reference;

@@ -1,6 +1,7 @@
 //! Where the scanner meets `arrival`: what it shows of books, edges and fills, and when it looks
 //! again because time alone has made an edge older.
 
+use crate::market::edge::Parts;
 use crate::market::event::{Event, Reason};
 use crate::market::order::{Report, ReportKind};
 use crate::market::units::{Bps, Nanos, Notional};
@@ -63,9 +64,11 @@ impl Scanner {
 
     /// How long the first fill of an order took from its decision, for the looks to come.
     pub(super) fn measure(&mut self, slot: usize, report: &Report) {
-        let order = self.pairs[slot].legs[report.venue.idx()].order;
+        let order = &self.pairs[slot].legs[report.venue.idx()].order;
         let is_fill = matches!(report.kind, ReportKind::Fill { .. });
-        if let Some(order) = order.filter(|order| is_fill && order.id == report.order)
+        if let Some(order) = order
+            .as_ref()
+            .filter(|order| is_fill && order.id == report.order)
             && order.filled.0 == 0
             && order.unsure_since.is_none()
         {
@@ -103,7 +106,7 @@ impl Scanner {
         is_border: bool,
     ) {
         let (instrument, long, now) = (chance.instrument, chance.long, chance.now);
-        let net = self.seen_net(chance, chance.gross());
+        let net = self.seen_net(chance, chance.gross(), &self.costs(chance));
         let board = &self.boards[instrument.idx()];
         let is_believed = now >= board.t_absurd
             && !chance.pays(self.limits.plausible_max)
@@ -127,12 +130,12 @@ impl Scanner {
         }
     }
 
-    /// What both legs bring at a gross edge, all costs taken off but the slippage of the opening
-    /// legs: what prices do until those are matched is what is learned of arrival. Of the closing
-    /// legs it sees nothing.
-    pub(super) fn seen_net(&self, chance: &Chance, gross: Bps) -> Bps {
+    /// What both legs bring at a gross edge, all these costs taken off but the slippage of the
+    /// opening legs: what prices do until those are matched is what is learned of arrival. Of the
+    /// closing legs it sees nothing.
+    pub(super) fn seen_net(&self, chance: &Chance, gross: Bps, costs: &Parts) -> Bps {
         let opening = self.boards[chance.instrument.idx()].own.opening();
-        gross + opening - self.costs(chance).costs()
+        gross + opening - costs.costs()
     }
 
     /// What the best level of both books holds after the haircut, at most a market's limit.

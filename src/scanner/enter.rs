@@ -91,10 +91,10 @@ impl Scanner {
         let chances = self.chances(instrument, t_tick, now);
         let half = Bps::from_bits(self.limits.gross_min.bits() / 2);
         let stands = |edge: Bps| chances.is_some_and(|both| both.iter().any(|c| c.pays(edge)));
-        let edge = match (stands(self.limits.gross_min), stands(half)) {
-            (true, _) => Edge::High,
-            (false, true) => Edge::Some,
-            (false, false) => Edge::Calm,
+        let edge = match stands(self.limits.gross_min) {
+            true => Edge::High,
+            false if stands(half) => Edge::Some,
+            false => Edge::Calm,
         };
         let is_absurd = edge == Edge::High && stands(self.limits.plausible_max);
         let board = &mut self.boards[instrument.idx()];
@@ -317,7 +317,7 @@ impl Scanner {
         }
         let worst = walk.taken.map(|taken| (taken.worst, taken.worst));
         let gross = walk.gross(&terms);
-        let seen = self.seen_net(chance, gross);
+        let seen = self.seen_net(chance, gross, costs);
         let (instrument, key, now) = (chance.instrument, chance.key, chance.now);
         let expected = self.arrival.admit(instrument, key, seen, now)?;
         let plan = Plan {

@@ -272,9 +272,10 @@ pub fn advance(pair: &mut Pair, scene: &mut Scene<'_>) {
 
 /// The first row of the pair's state that holds now.
 fn standing(pair: &Pair, scene: &mut Scene<'_>) -> Option<Row> {
-    let rows = scene.desk.rules.pair;
+    let rules = &scene.desk.rules;
+    let (rows, mut places) = (rules.pair, rules.rows_of(pair.state));
     let holds = |row: &Row| row.from == pair.state && is_so(row.when, pair, scene);
-    let idx = rows.iter().position(holds)?;
+    let idx = places.find(|idx| holds(&rows[*idx]))?;
     #[cfg(test)]
     {
         scene.desk.reached |= 1 << idx;

@@ -4,6 +4,7 @@
 //! [`PRIOR`] samples, and halves its memory in about 44 samples. Refuses: to know pairs; prices and
 //! sizes come in.
 
+use crate::market::quotient::quotient;
 use crate::market::units::{Bps, Nanos, Price, Size};
 use crate::market::{VENUE_COUNT, Venue};
 use crate::scanner::spread::ratio;
@@ -50,7 +51,7 @@ pub struct Foreseen {
 impl Foreseen {
     /// Of an order for `size` where `depth` lies within its limit, a spread of twice `half`.
     pub fn new(size: Size, depth: Size, half: Bps, walked: Bps) -> Foreseen {
-        let share = (i128::from(size.0) << 32).checked_div(i128::from(depth.0));
+        let share = quotient(i128::from(size.0) << 32, i128::from(depth.0));
         let share = share.unwrap_or(1 << 32).clamp(0, 1 << 32) as u64;
         // The root of a 32-bit fraction is a 16-bit one.
         let by_share = (half.bits() * share.isqrt() as i64) >> 16;
@@ -132,7 +133,7 @@ impl Own {
         let impact = (extended.impact + lighter.impact).bits().max(0);
         let impact = (i128::from(impact) * i128::from(self.factor())) >> 16;
         let whole = impact + 2 * i128::from(closing.bits().max(0));
-        let score = (impact * 10_000).checked_div(whole).unwrap_or(0);
+        let score = quotient(impact * 10_000, whole).unwrap_or(0);
         score as u16
     }
 
@@ -180,7 +181,7 @@ impl Mean {
     }
 
     fn value(&self) -> i64 {
-        let value = (i128::from(self.sum) << 16).checked_div(i128::from(self.weight));
+        let value = quotient(i128::from(self.sum) << 16, i128::from(self.weight));
         value.unwrap_or(0) as i64
     }
 }
@@ -196,7 +197,7 @@ pub fn worse(is_bid: bool, price: Price, shown: Price) -> Bps {
 
 /// The weight of a part of an order, in 2^-16.
 pub fn part_of(part: Size, whole: Size) -> i64 {
-    let share = (i128::from(part.0) << 16).checked_div(i128::from(whole.0));
+    let share = quotient(i128::from(part.0) << 16, i128::from(whole.0));
     share.unwrap_or(0).clamp(0, ONE.into()) as i64
 }
 

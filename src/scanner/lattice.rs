@@ -9,7 +9,7 @@
 //! within the pair's own size. Refuses: to know books or pairs; prices come in.
 
 use crate::market::units::{Bps, Notional, Price, Size};
-use crate::market::{Market, VENUE_COUNT, VENUES, Venue};
+use crate::market::{Market, VENUE_COUNT, Venue};
 use crate::scanner::spread::joint_step;
 
 /// So far may prices fall after an entry, and the smallest pair still be above both venues'
@@ -80,8 +80,13 @@ impl Lattice {
 
     /// Whether a venue takes an order of this size, floored to its lot, at this limit.
     pub fn takes(&self, venue: Venue, size: Size, price: Price) -> bool {
+        self.takes_floored(venue, self.floor(venue, size), price)
+    }
+
+    /// The same of a size that lies on the venue's lot.
+    #[inline]
+    pub fn takes_floored(&self, venue: Venue, size: Size, price: Price) -> bool {
         let rules = &self.rules[venue.idx()];
-        let size = size.floor_to(rules.lot);
         size.0 > 0 && size >= rules.size_min && price * size >= rules.notional_min
     }
 
@@ -98,7 +103,7 @@ impl Lattice {
     pub fn remedy(&self, large: Venue, excess: Size, prices: [Price; VENUE_COUNT]) -> Remedy {
         let small = large.other();
         let hedge = self.floor(small, excess);
-        let hedges = self.takes(small, excess, prices[small.idx()]);
+        let hedges = self.takes_floored(small, hedge, prices[small.idx()]);
         let closes = self.takes(large, excess, prices[large.idx()]);
         match (hedges, closes) {
             (true, true) => Remedy::Either(hedge),
@@ -111,16 +116,25 @@ impl Lattice {
     /// The dust rule: the largest excess of either leg that neither venue takes at these prices,
     /// one grain below the smaller of what each asks for. Zero: every excess can be dealt with.
     pub fn dust(&self, prices: [Price; VENUE_COUNT]) -> Size {
-        let [extended, lighter] = VENUES.map(|venue| self.least(venue, prices[venue.idx()]));
+        let [extended, lighter] = self.least_of_both(prices);
         extended.min(lighter) - self.grain
+    }
+
+    fn least_of_both(&self, prices: [Price; VENUE_COUNT]) -> [Size; VENUE_COUNT] {
+        let [extended, lighter] = prices;
+        [
+            self.least(Venue::Extended, extended),
+            self.least(Venue::Lighter, lighter),
+        ]
     }
 
     /// Smallest pair at these bids, on the joint step: what both venues take after the fall in
     /// price that is allowed for, and beside it the dust that may have to be topped up.
     pub fn size_min(&self, bids: [Price; VENUE_COUNT]) -> Size {
         let low = bids.map(|bid| bid - FALL.of_price(bid));
-        let [extended, lighter] = VENUES.map(|venue| self.least(venue, low[venue.idx()]));
-        let whole = extended.max(lighter) + self.dust(low);
+        let [extended, lighter] = self.least_of_both(low);
+        // The larger, and beside it the dust: what lies a grain below the smaller.
+        let whole = extended + lighter - self.grain;
         Size(whole.0.min(2 * OUT_OF_REACH)).ceil_to(self.step.max(Size(1)))
     }
 }

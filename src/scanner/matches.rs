@@ -1,7 +1,8 @@
 //! What a match found: how much of the book lay within our limit when a fill was heard, and how
 //! much worse the fill was than the ladder when its order left. Fills teach from here.
 //!
-//! Looked at after the pairs have acted on what was heard: a hedge does not wait for statistics.
+//! Looked at when the orders of what was heard have left, or before a book changes, whichever comes
+//! first: a hedge does not wait for statistics, and they are of the book that it met.
 //! Promises: fixed memory; a fill too many in one turn is not weighed. Refuses: to decide anything.
 
 use crate::market::book::Side;
@@ -44,6 +45,14 @@ struct Matched {
     size: Size,
 }
 
+impl Matches {
+    /// Some wait to be weighed.
+    #[inline]
+    pub(super) fn is_any(&self) -> bool {
+        self.len > 0
+    }
+}
+
 impl Scanner {
     /// A pair's order has filled: weighed when the pairs have acted. Called before the fill is
     /// booked, while the order is there.
@@ -52,7 +61,7 @@ impl Scanner {
             return;
         };
         let (pair, venue) = (&self.pairs[slot], report.venue);
-        let order = pair.legs[venue.idx()].order;
+        let order = pair.legs[venue.idx()].order.as_ref();
         let Some(order) = order.filter(|order| order.id == report.order) else {
             return;
         };
@@ -75,7 +84,7 @@ impl Scanner {
         self.matches.len += 1;
     }
 
-    /// Tells the depth found and learns from the price, of each fill of this turn.
+    /// Tells the depth found and learns from the price, of each fill that waits.
     pub(super) fn weigh_matches(&mut self) {
         for idx in 0..std::mem::take(&mut self.matches.len) {
             let Some(one) = self.matches.waiting[idx].take() else {

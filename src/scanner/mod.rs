@@ -268,7 +268,6 @@ impl Scanner {
         }
         if work > 0 {
             self.advance_dirty(now);
-            self.weigh_matches();
         }
         work
     }
@@ -386,6 +385,10 @@ impl Scanner {
                     break;
                 };
                 work += 1;
+                // A fill is weighed on the book that it met.
+                if self.matches.is_any() {
+                    self.weigh_matches();
+                }
                 let Some(board) = self.boards.get_mut(delta.instrument.idx()) else {
                     continue;
                 };
@@ -435,13 +438,13 @@ impl Stage for Scanner {
     /// What happened to us comes before what happened in the markets: a fill that waits is
     /// exposure.
     fn turn(&mut self, now: Nanos) -> usize {
-        let work = match self.relay(now) {
-            0 => match self.foretell(now) {
-                0 => self.arrival.settle(),
-                work => work,
-            },
-            work => work,
-        };
+        let mut work = self.relay(now);
+        if work == 0 {
+            work = self.foretell(now);
+        }
+        if work == 0 {
+            work = self.arrival.settle();
+        }
         self.follow_up();
         self.desk.tell();
         work

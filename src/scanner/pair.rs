@@ -127,8 +127,9 @@ impl Leg {
 
     /// What the order in flight may still open or close.
     fn rest_of(&self, opens: bool) -> Size {
-        let order = self.order.filter(|order| order.role.opens() == opens);
-        order.map_or(Size::ZERO, |order| order.rest())
+        let order = self.order.as_ref();
+        let order = order.filter(|order| order.role.opens() == opens);
+        order.map_or(Size::ZERO, Working::rest)
     }
 
     /// Whether this trade was told before; it is remembered from now on.

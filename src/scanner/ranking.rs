@@ -130,7 +130,7 @@ impl Scanner {
             return row;
         }
         let chance = self.aged(chance);
-        let seen = self.seen_net(&chance, gross);
+        let seen = self.seen_net(&chance, gross, &costs);
         row.expected = self
             .arrival
             .expect(chance.instrument, chance.key, seen, chance.now);

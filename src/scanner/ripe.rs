@@ -122,10 +122,14 @@ impl Scanner {
         }
     }
 
-    /// Learns of what was entered and seen, now that the orders have left: all that is remembered of edges
-    /// under observation is far more memory than the entry itself needs, and none of it near.
+    /// Learns of what was entered, seen and filled, now that orders have left: all that is
+    /// remembered of edges under observation is far more memory than the entry itself needs, and
+    /// none of it near.
     #[inline]
     pub(super) fn follow_up(&mut self) {
+        if self.matches.is_any() {
+            self.weigh_matches();
+        }
         for at in 0..self.met.len() {
             let met = self.met[at];
             self.conclude(&met.chance, Some(met.entered), met.is_border);

@@ -223,11 +223,11 @@ pub(super) fn settle_order(pair: &mut Pair, venue: Venue, scene: &mut Scene<'_>)
         leg.forget_late();
     }
     for idx in 0..scene.desk.rules.leg.len() {
-        let Some(order) = pair.legs[venue.idx()].order else {
+        let Some(order) = &pair.legs[venue.idx()].order else {
             return;
         };
         let row = scene.desk.rules.leg[idx];
-        if !is_so(row.when, &order, pair, venue, scene) {
+        if !is_so(row.when, order, pair, venue, scene) {
             continue;
         }
         #[cfg(test)]

@@ -172,7 +172,8 @@ pub(super) fn hedge_wish(pair: &Pair, scene: &Scene<'_>) -> Option<Wish> {
         role: Role::Hedge,
         planned: pair.lead.is_some() && pair.hedge_tries == 0 && !pair.told_hedged,
     };
-    (scene.board.is_placeable(small, size, price)).then_some(wish)
+    let lattice = &scene.board.lattice;
+    lattice.takes_floored(small, size, price).then_some(wish)
 }
 
 /// The order that makes a lone remainder large enough to be closed.
@@ -282,7 +283,7 @@ fn is_too_long(pair: &Pair, scene: &Scene<'_>) -> bool {
     let is_alone = pair.t_uneven;
     let in_doubt = pair.legs.iter().filter(|leg| leg.may_fill_late());
     let in_doubt = in_doubt.map(|leg| leg.t_late).min();
-    let orders = pair.legs.iter().filter_map(|leg| leg.order);
+    let orders = pair.legs.iter().filter_map(|leg| leg.order.as_ref());
     let unsure = orders.filter_map(|order| order.unsure_since);
     let mut since = is_alone.into_iter().chain(in_doubt).chain(unsure);
     since.any(|since| scene.now.since(since) >= ALONE_NS_MAX)

@@ -7,21 +7,19 @@
 use crate::market::event::{Event, ExitCause, PairEnd};
 use crate::market::order::Report;
 use crate::market::units::{Nanos, Size};
-use crate::market::{InstrumentId, VENUES, Venue};
+use crate::market::{InstrumentId, VENUE_COUNT, VENUES, Venue};
 use crate::scanner::pair::{Pair, State};
 use crate::scanner::send::Scene;
 use crate::scanner::spread::Yardstick;
-use crate::scanner::{DIRTY_LEN, Scanner, hedge, leave, ramp};
+use crate::scanner::{Scanner, hedge, leave, ramp};
 
 impl Scanner {
     /// The slot of the pair whose order a report is about: among its instrument's, or, should the
     /// gateway not have known that, among all.
     pub(super) fn slot_of(&self, report: &Report) -> Option<usize> {
         let number = report.order.pair();
-        let is_it = |slot: &usize| {
-            let pair = &self.pairs[*slot];
-            pair.is_active() && pair.number == number
-        };
+        let is_it =
+            |slot: &usize| self.tally.is_active(*slot) && self.pairs[*slot].number == number;
         let near = self.slots_of(report.instrument);
         let near = near.start.min(self.pairs.len())..near.end.min(self.pairs.len());
         near.into_iter()
@@ -31,7 +29,10 @@ impl Scanner {
 
     /// Lets every pair act that has news, in slot order.
     pub(super) fn advance_dirty(&mut self, now: Nanos) {
-        for word in 0..DIRTY_LEN {
+        for word in 0..self.pairs.len().div_ceil(64) {
+            if self.dirty[word] == 0 {
+                continue;
+            }
             let mut bits = std::mem::take(&mut self.dirty[word]);
             while bits != 0 {
                 let slot = word * 64 + bits.trailing_zeros() as usize;
@@ -48,8 +49,7 @@ impl Scanner {
         now: Nanos,
         deed: impl FnOnce(&mut Pair, &mut Scene<'_>),
     ) {
-        let ours = VENUES.map(|venue| self.ours(slot, venue));
-        let is_crowded = self.is_crowded(slot);
+        let (ours, is_crowded) = self.ours(slot);
         let pair = &mut self.pairs[slot];
         if !pair.is_active() {
             return;
@@ -96,28 +96,34 @@ impl Scanner {
         self.gone.keep(pair);
     }
 
-    /// Another pair holds something of the same market.
-    fn is_crowded(&self, slot: usize) -> bool {
-        let mut slots = self.slots_of(self.pairs[slot].instrument);
-        slots.any(|other| other != slot && self.pairs[other].is_active())
-    }
-
-    /// What the venue's position says that this pair holds there: all of it, less what was there
-    /// before and what the other pairs explain. `None` while another pair has an order there.
-    fn ours(&self, slot: usize, venue: Venue) -> Option<Size> {
+    /// What each venue's position says that this pair holds there: all of it, less what was there
+    /// before and what the other pairs explain; `None` while another pair has an order there. And
+    /// whether there are other pairs. Free slots are told by the tally, whose answers lie close
+    /// together, and not by their pairs, each of which lies in memory of its own.
+    fn ours(&self, slot: usize) -> ([Option<Size>; VENUE_COUNT], bool) {
         let instrument = self.pairs[slot].instrument;
-        let mut ours = self.desk.accounts[venue.idx()].position(instrument)?
-            - self.boards[instrument.idx()].base[venue.idx()];
-        for other in self.slots_of(instrument).filter(|other| *other != slot) {
+        let base = &self.boards[instrument.idx()].base;
+        let of = |venue: Venue| {
+            let position = self.desk.accounts[venue.idx()].position(instrument)?;
+            Some(position - base[venue.idx()])
+        };
+        let mut ours = [of(Venue::Extended), of(Venue::Lighter)];
+        let mut is_crowded = false;
+        for other in self.slots_of(instrument) {
+            if other == slot || !self.tally.is_active(other) {
+                continue;
+            }
+            is_crowded = true;
             let pair = &self.pairs[other];
-            if pair.is_active() {
-                ours -= pair.position(venue);
-                if pair.legs[venue.idx()].order.is_some() {
-                    return None;
-                }
+            for venue in VENUES {
+                let ours = &mut ours[venue.idx()];
+                let is_free = pair.legs[venue.idx()].order.is_none();
+                *ours = ours
+                    .filter(|_| is_free)
+                    .map(|ours| ours - pair.position(venue));
             }
         }
-        Some(ours)
+        (ours, is_crowded)
     }
 
     /// Leaves a hedged pair when its time has come. A drain takes every pair, and margin those that

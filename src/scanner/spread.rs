@@ -14,6 +14,7 @@
 //! Refuses: to know fees, limits or slots; they come in as terms.
 
 use crate::market::book::{Book, Level, Side};
+use crate::market::quotient::quotient;
 use crate::market::units::{Bps, Notional, Price, Size};
 use crate::market::{VENUE_COUNT, Venue};
 
@@ -75,7 +76,7 @@ impl Yardstick {
 /// `part / whole` in bps, clamped; zero when there is no whole. The only division in this room's
 /// comparisons, and never in a walk.
 pub(super) fn ratio(part: i128, whole: i128) -> Bps {
-    let bits = (part * i128::from(WHOLE)).checked_div(whole).unwrap_or(0);
+    let bits = quotient(part * i128::from(WHOLE), whole).unwrap_or(0);
     Bps::from_bits(bits.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
 }
 

@@ -15,6 +15,10 @@ use crate::scanner::board::Board;
 use crate::scanner::pair::Pair;
 use crate::scanner::repair::{self, Way};
 
+/// How many states there are, and how many kinds of news.
+const STATES: usize = State::Stuck as usize + 1;
+const NEWS: usize = When::ExitDue as usize + 1;
+
 /// Where a pair stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
@@ -203,14 +207,20 @@ pub struct Rules {
     pub leg: &'static [LegRow],
     /// Whether hedge or unwind is the cheaper.
     pub cheaper: fn(&Pair, &Board, Venue, Size) -> Way,
+    index: Index,
+}
+
+/// Where to look in the table, so that neither news nor a step searches all of it.
+#[derive(Clone, Copy, Debug)]
+struct Index {
+    /// Where a pair stands after news, by state and news.
+    after: [[State; NEWS]; STATES],
+    /// The rows of each state that are no news: the first, and one past the last.
+    rows: [(u8, u8); STATES],
 }
 
 /// The rules of a run.
-pub const RULES: Rules = Rules {
-    pair: PAIR_ROWS,
-    leg: LEG_ROWS,
-    cheaper: repair::cheaper,
-};
+pub const RULES: Rules = Rules::new(PAIR_ROWS, LEG_ROWS, repair::cheaper);
 
 const fn row(from: State, when: When, next: State, deed: Deed) -> Row {
     Row {
@@ -335,10 +345,89 @@ pub const LEG_ROWS: &[LegRow] = &[
 ];
 
 impl Rules {
-    /// Where a pair stands after news: the row for it, else as before.
+    /// Of these rows, no more than 255.
+    pub const fn new(
+        pair: &'static [Row],
+        leg: &'static [LegRow],
+        cheaper: fn(&Pair, &Board, Venue, Size) -> Way,
+    ) -> Rules {
+        Rules {
+            pair,
+            leg,
+            cheaper,
+            index: Index::new(pair),
+        }
+    }
+
+    /// Where a pair stands after news: the first row for it, else as before. Anything else than
+    /// news changes nothing.
+    #[inline]
     pub fn after(&self, from: State, news: When) -> State {
-        let mut rows = self.pair.iter();
-        let row = rows.find(|row| row.from == from && row.when == news);
-        row.map_or(from, |row| row.next)
+        let after = self.index.after[from as usize].get(news as usize);
+        after.copied().unwrap_or(from)
+    }
+
+    /// The rows among which those of a state are that are no news, by their place in the table.
+    #[inline]
+    pub fn rows_of(&self, state: State) -> std::ops::Range<usize> {
+        let (first, end) = self.index.rows[state as usize];
+        usize::from(first)..usize::from(end)
+    }
+}
+
+impl Index {
+    const fn new(pair: &[Row]) -> Index {
+        assert!(pair.len() <= u8::MAX as usize, "a row's place is a byte");
+        let states = [Flat, Entering, Legged, Hedged, Leaving, Unwinding, Stuck];
+        let mut index = Index {
+            after: [[Flat; NEWS]; STATES],
+            rows: [(0, 0); STATES],
+        };
+        let mut at = 0;
+        while at < STATES {
+            index.after[states[at] as usize] = [states[at]; NEWS];
+            at += 1;
+        }
+        // From the last to the first, so that of two rows for the same the first counts.
+        let mut at = pair.len();
+        while at > 0 {
+            at -= 1;
+            let (from, when) = (pair[at].from as usize, pair[at].when as usize);
+            if when < NEWS {
+                index.after[from][when] = pair[at].next;
+            } else if index.rows[from].1 == 0 {
+                index.rows[from] = (at as u8, at as u8 + 1);
+            } else {
+                index.rows[from].0 = at as u8;
+            }
+        }
+        index
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The judge looks through the whole table.
+    #[test]
+    fn the_index_leads_where_a_search_would() {
+        let whens = PAIR_ROWS.iter().map(|row| row.when);
+        for from in PAIR_ROWS.iter().flat_map(|row| [row.from, row.next]) {
+            for when in whens.clone() {
+                let row = PAIR_ROWS
+                    .iter()
+                    .find(|row| row.from == from && row.when == when);
+                let is_news = (when as usize) < NEWS;
+                let after = row.filter(|_| is_news).map_or(from, |row| row.next);
+                assert_eq!(RULES.after(from, when), after, "{from:?} {when:?}");
+            }
+            let is_its = |row: &&Row| row.from == from && row.when as usize >= NEWS;
+            let searched: Vec<&Row> = PAIR_ROWS.iter().filter(is_its).collect();
+            let indexed = PAIR_ROWS[RULES.rows_of(from)].iter().filter(is_its);
+            assert_eq!(indexed.collect::<Vec<_>>(), searched, "{from:?}");
+        }
+        let first = RULES.rows_of(State::Legged).start;
+        assert_eq!(PAIR_ROWS[first].when, When::OverClosed);
     }
 }

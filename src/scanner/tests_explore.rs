@@ -437,11 +437,7 @@ fn broken(at: Break) -> Rules {
         }
     };
     assert!(broken.is_some(), "{at:?} is in no table");
-    Rules {
-        pair: rows.leak(),
-        leg: leg_rows.leak(),
-        ..RULES
-    }
+    Rules::new(rows.leak(), leg_rows.leak(), RULES.cheaper)
 }
 
 #[test]

@@ -193,10 +193,7 @@ impl Rig {
         let breakers = Breakers::new(limits.breaker);
         let outside = ([Budget::new(9), Budget::new(9)], accounts, breakers);
         let mut desk = Desk::new(RUN, [o0.0, o1.0], journal_tx, Halt::default(), outside);
-        desk.rules = Rules {
-            cheaper: setup.cheaper,
-            ..rules
-        };
+        desk.rules = Rules::new(rules.pair, rules.leg, setup.cheaper);
         Rig {
             board,
             limits,
