@@ -1,20 +1,21 @@
-//! One step of the hedge machine: a report is heard, the legs are booked, the next row is taken.
+//! One step of the hedge machine, and the step that makes a pair: news are heard, an order leaves.
 //!
-//! `cargo bench --bench hedge`. The budget of a step is 200 ns. What is timed is the scanner's turn
-//! in which it happens; what is told is that turn less the same turn with a report that concerns no
-//! pair, in alternating rounds, the median of the rounds. So in the step are: finding the pair,
-//! booking, the machine, pricing, and putting an order on its link. Not in it are what any report
-//! costs: its way over its link, the account, the turn's look at the other links, the clock.
+//! `cargo bench --bench hedge`. The budget of a step is 200 ns. Timed is the scanner's pass in
+//! which it happens, as it runs before the gateways in one thread; told is that pass less the same
+//! with a report that concerns no pair, the median of alternating rounds. So in the step are: finding the
+//! pair, booking, the machine, pricing, and the order put on its link. Beside it stand what comes
+//! after (what the fill teaches, the journal), and what any report costs: its way over its link,
+//! the account, a look at the other links, the clock. An entry is told less a calm message.
 //!
-//! Three steps: a word on an order in flight while a leg stands alone (what it is worth is looked
-//! at as well), a part of a fill, and the fill that sends the hedge. The last happens once a pair;
-//! its turns are timed one by one, in a rig that has lived through a hundred pairs, and for
-//! comparison in new rigs, where memory and branches are as cold as they get. What each step did
-//! is asserted.
+//! A word on an order in flight and a part of a fill are means of many. The fill that sends the
+//! hedge and the entry happen once a pair: each is timed after idle turns, in a rig that has lived
+//! through a hundred pairs, again with the near caches emptied, and the fill in new rigs, whose
+//! branches are cold too. What each step did is asserted.
 
 #[path = "../tests/rig/scripted.rs"]
 mod scripted;
 
+use parallax::market::book::{Side, flags};
 use parallax::market::order::{Order, OrderId, OrderState, ReportKind};
 use parallax::market::units::{Bps, Notional, Size};
 use parallax::scanner::breaker;
@@ -23,7 +24,7 @@ use parallax::scanner::funding::Hours;
 use parallax::scanner::ramp;
 use parallax::scanner::risk::Limits;
 use parallax::stage::Stage;
-use scripted::{Extended, Lighter, RUN, Rig, price, size};
+use scripted::{BTC, Extended, Lighter, RUN, Rig, price, size};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -31,10 +32,15 @@ use std::time::Instant;
 const ROUNDS: usize = 400;
 /// Pairs that a rig lives through before its rounds count.
 const LIVED: usize = 100;
+/// Idle turns before a round: more than there is for them to do.
+const IDLE: usize = 300;
 /// Words in a round.
 const WORDS: u32 = 1_000;
 /// Fills of one lot in a round: they fit into one leg of the rig's pairs.
 const LOTS: u32 = 400;
+
+/// Bytes that are read to push everything else out of the caches of a core.
+const COLD_BYTES: usize = 4 << 20;
 
 /// A pair whose slow leg has begun to fill and whose hedge is out.
 fn legged() -> (Rig, Order, Order) {
@@ -52,7 +58,15 @@ fn entering() -> (Rig, Order) {
     rig.positions_follow = false;
     rig.edge();
     let slow = rig.only(Lighter);
+    idle(&mut rig);
     (rig, slow)
+}
+
+/// Turns with nothing to do, until what idle turns are for is done.
+fn idle(rig: &mut Rig) {
+    for _ in 0..IDLE {
+        rig.scanner.turn(rig.now);
+    }
 }
 
 /// A word on an order of another run, which no pair hears of.
@@ -61,14 +75,30 @@ fn strange(rig: &mut Rig) {
     rig.tell(Lighter, nobodys, ReportKind::Acknowledged);
 }
 
-/// Nanoseconds of one of `count` turns.
-fn turns(rig: &mut Rig, count: u32, mut tell: impl FnMut(&mut Rig)) -> f64 {
-    let begun = Instant::now();
+/// Nanoseconds of a pass, up to its orders on their links, and of what follows it.
+#[derive(Clone, Copy, Default)]
+struct Passed {
+    step: f64,
+    after: f64,
+}
+
+/// The mean of `count` passes, each with its own news.
+fn passes(rig: &mut Rig, count: u32, mut tell: impl FnMut(&mut Rig)) -> Passed {
+    let mut sum = Passed::default();
     for _ in 0..count {
         tell(rig);
+        let begun = Instant::now();
+        black_box(rig.scanner.relay(rig.now));
+        let done = Instant::now();
         black_box(rig.scanner.turn(rig.now));
+        sum.step += (done - begun).as_nanos() as f64;
+        sum.after += done.elapsed().as_nanos() as f64;
     }
-    begun.elapsed().as_nanos() as f64 / f64::from(count)
+    let mean = |ns: f64| ns / f64::from(count);
+    Passed {
+        step: mean(sum.step),
+        after: mean(sum.after),
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -76,24 +106,28 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Rounds of (the turn with the step, the turn without).
-fn told(name: &str, rounds: Vec<(f64, f64)>) {
-    let whole = median(rounds.iter().map(|round| round.0).collect());
-    let empty = median(rounds.iter().map(|round| round.1).collect());
-    let step = median(rounds.iter().map(|round| round.0 - round.1).collect());
-    println!("step, {name}: {step:.0} ns (turn {whole:.0} ns, without the step {empty:.0} ns)");
+/// Rounds of (the pass with the step, the pass without).
+fn told(name: &str, rounds: &[(Passed, Passed)]) {
+    let of = |take: fn(&(Passed, Passed)) -> f64| median(rounds.iter().map(take).collect());
+    let step = of(|(whole, empty)| whole.step - empty.step);
+    let after = of(|(whole, empty)| whole.after - empty.after);
+    let (whole, empty) = (of(|round| round.0.step), of(|round| round.1.step));
+    println!(
+        "step, {name}: {step:.0} ns (pass {whole:.0} ns, without the step {empty:.0} ns), then \
+         {after:.0} ns for what it teaches and the journal"
+    );
 }
 
 fn word() {
     let (mut rig, _, hedge) = legged();
     let round = |_| {
-        let empty = turns(&mut rig, WORDS, strange);
-        let whole = turns(&mut rig, WORDS, |rig| {
+        let empty = passes(&mut rig, WORDS, strange);
+        let whole = passes(&mut rig, WORDS, |rig| {
             rig.tell(Extended, hedge.id, ReportKind::Acknowledged);
         });
         (whole, empty)
     };
-    told("a word", (0..ROUNDS).map(round).collect());
+    told("a word", &(0..ROUNDS).map(round).collect::<Vec<_>>());
     // It was that order's: the other leg's next fill still waits for it.
     assert!(rig.placed().is_empty());
 }
@@ -102,26 +136,52 @@ fn part() {
     let lot = size("0.001");
     let round = |_| {
         let (mut rig, slow, hedge) = legged();
-        let empty = turns(&mut rig, LOTS, strange);
-        let whole = turns(&mut rig, LOTS, |rig| rig.fill(&slow, lot, slow.price));
+        let empty = passes(&mut rig, LOTS, strange);
+        let whole = passes(&mut rig, LOTS, |rig| rig.fill(&slow, lot, slow.price));
         rig.fill_all(&hedge);
         let rest = rig.only(Extended).size;
         assert_eq!(rest, Size(lot.0 * i64::from(LOTS)), "every part was booked");
         (whole, empty)
     };
-    told("a part of a fill", (0..ROUNDS).map(round).collect());
+    told(
+        "a part of a fill",
+        &(0..ROUNDS).map(round).collect::<Vec<_>>(),
+    );
 }
 
-/// Opens a pair, times the turn that sends its hedge, and leaves the pair again.
-fn lived(rig: &mut Rig) -> (f64, f64) {
+/// A level of Lighter's book, unheard as yet.
+fn level(rig: &mut Rig, side: Side, at: &str, of: &str, flags: u8) {
+    rig.delta(BTC, Lighter, (side, price(at), size(of)), flags);
+}
+
+/// Opens a pair, times the passes that send its first order and its hedge, each after `before`, and
+/// leaves the pair again.
+fn lived(rig: &mut Rig, before: fn()) -> [(Passed, Passed); 2] {
     rig.settle();
-    rig.edge();
+    for gone in ["1000.1", "1001.1"] {
+        level(rig, Side::Ask, gone, "0", 0);
+    }
+    idle(rig);
+    let calm = passes(rig, 1, |rig| {
+        level(rig, Side::Bid, "900.0", "1", flags::LAST);
+        before();
+    });
+    let edge = passes(rig, 1, |rig| {
+        level(rig, Side::Bid, "1001.4", "2", flags::LAST);
+        before();
+    });
+    rig.turn();
     let slow = rig.only(Lighter);
     rig.positions_follow = false;
-    strange(rig);
-    let empty = turns(rig, 1, |_| {});
-    rig.fill(&slow, slow.size, slow.price);
-    let whole = turns(rig, 1, |_| {});
+    idle(rig);
+    let empty = passes(rig, 1, |rig| {
+        strange(rig);
+        before();
+    });
+    let whole = passes(rig, 1, |rig| {
+        rig.fill(&slow, slow.size, slow.price);
+        before();
+    });
     rig.positions_follow = true;
     rig.position(Lighter, -slow.size);
     rig.state(&slow, OrderState::Filled, slow.size);
@@ -139,7 +199,14 @@ fn lived(rig: &mut Rig) -> (f64, f64) {
     }
     rig.pass(3_200);
     rig.events.clear();
-    (whole, empty)
+    [(edge, calm), (whole, empty)]
+}
+
+/// Leaves nothing of the scanner's in a core's own caches.
+fn chill() {
+    static FAR: [u8; COLD_BYTES] = [1; COLD_BYTES];
+    let lines = black_box(&FAR).chunks(64).map(|line| u64::from(line[0]));
+    black_box(lines.sum::<u64>());
 }
 
 fn hedge() {
@@ -171,24 +238,33 @@ fn hedge() {
     });
     // Pairs last 3.2 s: no look falls on a full hour, when funding is paid.
     rig.pass(50);
-    let rounds: Vec<_> = (0..ROUNDS + LIVED).map(|_| lived(&mut rig)).collect();
-    assert!(!rig.halt.is_raised());
-    told("a fill and its hedge", rounds[LIVED..].to_vec());
+    for (caches, before) in [("", (|| {}) as fn()), (", caches cold", chill)] {
+        let rounds = (0..ROUNDS + LIVED).map(|_| lived(&mut rig, before));
+        let rounds: Vec<_> = rounds.collect();
+        assert!(!rig.halt.is_raised());
+        let [edges, hedges] = [0, 1].map(|step| {
+            let of = rounds[LIVED..].iter().map(|round| round[step]);
+            of.collect::<Vec<_>>()
+        });
+        told(&format!("an edge and its order{caches}"), &edges);
+        told(&format!("a fill and its hedge{caches}"), &hedges);
+    }
 }
 
 fn cold_hedge() {
     let round = |_| {
         let (mut rig, _) = entering();
-        strange(&mut rig);
-        let empty = turns(&mut rig, 1, |_| {});
+        let empty = passes(&mut rig, 1, strange);
         let (mut rig, slow) = entering();
-        rig.fill(&slow, slow.size, slow.price);
-        let whole = turns(&mut rig, 1, |_| {});
+        let whole = passes(&mut rig, 1, |rig| rig.fill(&slow, slow.size, slow.price));
         rig.turn();
         assert_eq!(rig.only(Extended).size, slow.size);
         (whole, empty)
     };
-    told("the same in new rigs", (0..ROUNDS).map(round).collect());
+    told(
+        "a fill and its hedge in new rigs",
+        &(0..ROUNDS).map(round).collect::<Vec<_>>(),
+    );
 }
 
 fn main() {
