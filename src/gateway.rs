@@ -55,8 +55,12 @@ pub struct Parts<O: Orders> {
 
 /// Between two orders that are signed ahead. Larger: a ladder is full later. Smaller: an order, or
 /// a stage on the same thread, more often waits for such a signature to end (some ten
-/// microseconds; at this, one in a hundred may).
-const PREPARE_GAP_NS: u64 = MS;
+/// microseconds; at this, one in two hundred may).
+const PREPARE_GAP_NS: u64 = 2 * MS;
+/// An idle gateway asks the system for news this often. Larger: a fill is heard later. Smaller: an
+/// order that waits on the link, or a feed on the same thread, is seen later by the time of a
+/// system call.
+const POLL_GAP_NS: u64 = 2_000;
 /// Words heard before the next is signed. What is not heard yet the scanner still knows better: a
 /// full link makes it wait and then tell what holds by then.
 const WORDS_PER_TURN: usize = 8;
@@ -69,6 +73,7 @@ pub struct Gateway<O: Orders> {
     foresight: Option<Rx<Foresight>>,
     pace: Option<Rx<u32>>,
     t_prepared: Nanos,
+    t_polled: Nanos,
     /// Halt was seen: nothing is signed ahead any more.
     is_halted: bool,
     batch: Reports,
@@ -108,6 +113,7 @@ impl<O: Orders> Gateway<O> {
             foresight: None,
             pace: None,
             t_prepared: Nanos::ZERO,
+            t_polled: Nanos::ZERO,
             is_halted: false,
             batch: Reports::new(REPORTS_PER_MESSAGE_MAX),
             backlog: VecDeque::with_capacity(BACKLOG_MAX),
@@ -415,7 +421,10 @@ impl<O: Orders> Stage for Gateway<O> {
 
     fn turn(&mut self, now: Nanos) -> usize {
         let mut work = self.relay(now);
-        self.parts.lanes.poll();
+        if now.since(self.t_polled) >= POLL_GAP_NS {
+            self.t_polled = now;
+            self.parts.lanes.poll();
+        }
         let mut from = 0;
         while let Some(lane) = self.parts.lanes.next_ready(from) {
             from = lane + 1;

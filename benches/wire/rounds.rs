@@ -25,8 +25,8 @@ const SLOW: usize = 80;
 const PAUSE: Duration = Duration::from_millis(80);
 /// Time for the engine to take in what it was told.
 const SETTLE: Duration = Duration::from_millis(20);
-/// A gateway signs a ready order a millisecond, idle.
-const RUNG_EVERY: Duration = Duration::from_micros(1_200);
+/// A gateway signs a ready order each two milliseconds, idle.
+const RUNG_EVERY: Duration = Duration::from_micros(2_200);
 /// Events told, latest first, when a round can't go on.
 const TOLD_MAX: usize = 40;
 const WAIT_MAX: Duration = Duration::from_secs(20);

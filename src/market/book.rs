@@ -125,7 +125,7 @@ pub enum Applied {
 
 /// Both ladders of one market at one venue, and the fast top while it is ahead of them.
 pub struct Book {
-    tick: i64,
+    grid: Grid,
     ladders: [Ladder; 2],
     /// By side; `None` while the full book is the newest there is.
     top: Option<[Option<Level>; 2]>,
@@ -139,7 +139,7 @@ impl Book {
             "a market's tick is positive: it is checked when the market is read"
         );
         Book {
-            tick: tick.0,
+            grid: Grid::new(tick.0),
             ladders: [Ladder::new(), Ladder::new()],
             top: None,
         }
@@ -148,10 +148,9 @@ impl Book {
     /// Sets a level to an absolute size; zero removes it.
     #[inline]
     pub fn apply(&mut self, side: Side, price: Price, size: Size) -> Applied {
-        let ticks = price.0 / self.tick;
-        if price.0 <= 0 || size.0 < 0 || ticks * self.tick != price.0 {
+        let Some(ticks) = self.grid.ticks(price).filter(|_| size.0 >= 0) else {
             return Applied::OffGrid;
-        }
+        };
         let ladder = &mut self.ladders[side.idx()];
         if ladder.set(key(side, ticks), size.0) {
             Applied::Done
@@ -187,7 +186,7 @@ impl Book {
         }
         let (price, size) = (delta.price, delta.size);
         let is_level = !has(flags::EMPTY);
-        if is_level && (price.0 <= 0 || size.0 <= 0 || price.0 % self.tick != 0) {
+        if is_level && (size.0 <= 0 || self.grid.ticks(price).is_none()) {
             return Some(Applied::OffGrid);
         }
         let top = self.top.get_or_insert_default();
@@ -208,7 +207,7 @@ impl Book {
         let Some(top) = &self.top else {
             let (key_at, size) = self.ladders[side.idx()].levels().next()?;
             return Some(Level {
-                price: Price(key(side, key_at) * self.tick),
+                price: Price(key(side, key_at) * self.grid.tick),
                 size: Size(size),
             });
         };
@@ -222,7 +221,7 @@ impl Book {
         if let Some(top) = &self.top {
             levels.first = top[side.idx()];
             levels.inner = match levels.first {
-                Some(best) => levels.inner.below(key(side, best.price.0 / self.tick)),
+                Some(best) => levels.inner.below(key(side, best.price.0 / self.grid.tick)),
                 None => levels.inner.none(),
             };
         }
@@ -236,7 +235,7 @@ impl Book {
             inner: self.ladders[side.idx()].levels(),
             first: None,
             side,
-            tick: self.tick,
+            tick: self.grid.tick,
         }
     }
 
@@ -249,10 +248,8 @@ impl Book {
     /// off the grid, or cut off.
     #[inline]
     pub fn size_at(&self, side: Side, price: Price) -> Option<Size> {
-        let ticks = price.0 / self.tick;
-        let is_on_grid = price.0 > 0 && ticks * self.tick == price.0;
-        let key = is_on_grid.then(|| key(side, ticks))?;
-        self.ladders[side.idx()].size_at(key).map(Size)
+        let ticks = self.grid.ticks(price)?;
+        self.ladders[side.idx()].size_at(key(side, ticks)).map(Size)
     }
 
     /// Best bid at or above best ask in the full book: it can't be true.
@@ -283,6 +280,35 @@ impl Book {
     /// Levels cut off for want of room since the last `clear`, both sides.
     pub fn cut_count(&self) -> u64 {
         self.ladders[0].cut_count() + self.ladders[1].cut_count()
+    }
+}
+
+/// Prices to ticks, by multiplication: each level of a message asks twice or three times.
+struct Grid {
+    tick: i64,
+    /// 2^64 / tick, rounded up.
+    inverse: u64,
+}
+
+impl Grid {
+    fn new(tick: i64) -> Grid {
+        Grid {
+            tick,
+            // For a tick of 1 it does not fit, and is not asked for.
+            inverse: (u64::MAX / tick.unsigned_abs()).wrapping_add(1),
+        }
+    }
+
+    /// `None` for what is not a positive multiple of the tick. The inverse is too large by less
+    /// than one part in 2^64 / tick: over a price below 2^63 that is less than half a tick in a
+    /// tick, so the floor of an exact multiple is exact, and any other fails the test.
+    #[inline]
+    fn ticks(&self, price: Price) -> Option<i64> {
+        let ticks = match self.tick {
+            1 => price.0,
+            _ => ((i128::from(price.0) * i128::from(self.inverse)) >> 64) as i64,
+        };
+        (price.0 > 0 && ticks.checked_mul(self.tick) == Some(price.0)).then_some(ticks)
     }
 }
 
@@ -437,6 +463,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn ticks_are_as_by_division(tick in 1_i64..i64::MAX, price: i64, shift in 0_u32..63) {
+            for tick in [tick >> shift, 1, 2, 100_000_000].map(|tick| tick.max(1)) {
+                let grid = Grid::new(tick);
+                let multiple = price / tick * tick;
+                for price in [price, multiple, multiple.saturating_add(1), multiple.saturating_sub(1), tick] {
+                    let is_on_grid = price > 0 && price % tick == 0;
+                    let judge = is_on_grid.then(|| price / tick);
+                    prop_assert_eq!(grid.ticks(Price(price)), judge);
+                }
+            }
+        }
+
         /// Tops come and go over a book that changes beneath them; nothing of the book is lost.
         #[test]
         fn the_fast_top_lies_over_the_full_book(
