@@ -194,6 +194,13 @@ impl Book {
         Some(Applied::Done)
     }
 
+    /// Asks memory for what changes near the touch will need, before they are read.
+    #[inline]
+    pub fn bring_near(&self) {
+        self.ladders[0].bring_near();
+        self.ladders[1].bring_near();
+    }
+
     /// Empties everything.
     pub fn clear(&mut self) {
         self.ladders[0].clear();

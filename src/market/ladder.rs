@@ -13,6 +13,8 @@
 //! Left out: a tree (cache misses), a window over everything (a dollar of BTC is ten ticks, a book
 //! reaches thousands of dollars), vector instructions (a handful of levels a message).
 
+use std::hint::black_box;
+
 /// Ticks in the window; a power of two, 64 words of 64 bits. Larger: more memory, fewer moves.
 const WIDTH: usize = 4096;
 /// Words in the bitmap; the summary has a bit for each.
@@ -104,6 +106,12 @@ impl Ladder {
     fn far_size_at(&self, key: i64) -> i64 {
         let found = self.far_keys.binary_search(&key);
         found.map_or(0, |at| self.far_sizes[at])
+    }
+
+    /// Asks memory for what changes near the best will need; see `scanner/near.rs`.
+    #[inline]
+    pub fn bring_near(&self) {
+        black_box(self.levels().next());
     }
 
     /// Levels from the best.

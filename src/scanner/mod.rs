@@ -33,6 +33,7 @@ pub mod margin;
 mod matches;
 pub mod median;
 mod mirror;
+mod near;
 pub mod order_of_legs;
 mod outlook;
 mod outside;
@@ -388,6 +389,9 @@ impl Scanner {
                 // A fill is weighed on the book that it met.
                 if self.matches.is_any() {
                     self.weigh_matches();
+                }
+                if self.open[venue.idx()].is_none() {
+                    self.bring_near(venue, delta.instrument);
                 }
                 let Some(board) = self.boards.get_mut(delta.instrument.idx()) else {
                     continue;

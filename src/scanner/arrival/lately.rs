@@ -3,6 +3,7 @@
 //! Promises: integers only, fixed memory; sums fade by lessons, so it follows within a handful of
 //! edges, and is drawn to "not off at all" where there are few.
 
+use crate::market::quotient::quotient;
 use crate::market::units::Bps;
 use crate::scanner::arrival::key::{AGES, Key, SIZES};
 use crate::scanner::arrival::memory::{Known, ONE, PRIOR_EDGES, PRIOR_SQUARE, SQUARE_BITS, root};
@@ -115,7 +116,7 @@ impl Lately {
         let prior = PRIOR_EDGES * ONE;
         let sum = i128::from(spread) * i128::from(self.weight)
             + i128::from(PRIOR_SQUARE) * i128::from(prior);
-        sum / i128::from(self.weight + prior)
+        over_wide(sum, i128::from(self.weight + prior))
     }
 
     /// So many edges of its own outweigh a wider one that is so far off: what one edge errs by over
@@ -127,11 +128,10 @@ impl Lately {
         };
         let variance = self.variance();
         let apart = i128::from((mean - wide) >> (16 - SQUARE_BITS)).pow(2);
-        let by_chance = variance * i128::from(ONE) / i128::from(self.weight);
+        let by_chance = over_wide(variance * i128::from(ONE), i128::from(self.weight));
         let true_square = (apart - by_chance).max(0);
         let both = variance + true_square * i128::from(DRAWN / ONE);
-        let drawn = (i128::from(DRAWN) * variance).checked_div(both);
-        drawn.unwrap_or(0) as i64
+        over_wide(i128::from(DRAWN) * variance, both) as i64
     }
 }
 
@@ -149,9 +149,11 @@ pub fn corrected(known: &Known, own: &Lately, all: &Lately) -> Known {
     // Errors of independent edges add up in squares; edges not off at all have none.
     let square = |weight: i64| i128::from(weight) * i128::from(weight);
     let variance = all.variance();
-    let of_wide = variance * i128::from(all.weight) / square(all.weight + all.still()).max(1);
+    let of_wide = variance * i128::from(all.weight);
+    let of_wide = over_wide(of_wide, square(all.weight + all.still()));
     let of_own = variance * i128::from(own.weight);
-    let error = (of_own + of_wide * square(drawn)) / square(own.weight + drawn).max(1);
+    let error = of_own + of_wide * square(drawn);
+    let error = over_wide(error, square(own.weight + drawn));
     let weight = i64::from(known.samples) * ONE;
     let error = root(error * i128::from(ONE)) / DOUBT_PART;
     let error = i128::from(part(error, weight));
@@ -169,11 +171,16 @@ pub fn corrected(known: &Known, own: &Lately, all: &Lately) -> Known {
 fn part(value: i64, long: i64) -> i64 {
     let [long, thin] = [long, THIN].map(|edges| i128::from(edges / ONE).pow(2));
     let part = i128::from(value) * long;
-    part.checked_div(long + thin).unwrap_or(0) as i64
+    over_wide(part, long + thin) as i64
 }
 
 fn over(sum: i128, weight: i64) -> i64 {
-    sum.checked_div(i128::from(weight)).unwrap_or(0) as i64
+    over_wide(sum, i128::from(weight)) as i64
+}
+
+/// Nothing over nothing is nothing.
+fn over_wide(sum: i128, weight: i128) -> i128 {
+    quotient(sum, weight).unwrap_or(0)
 }
 
 #[cfg(test)]

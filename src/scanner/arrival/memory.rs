@@ -3,10 +3,12 @@
 //! Promises: integers only, fixed memory; the same lessons in the same order give the same memory,
 //! on the scanner's thread and on a cold copy beside it.
 
+use crate::market::quotient::quotient;
 use crate::market::score::ORDERS;
 use crate::market::units::{Bps, Nanos, SECOND};
 use crate::scanner::arrival::key::{AGES, KEYS, Key};
 use crate::scanner::arrival::lately::{Lately, ROWS, row};
+use std::hint::black_box;
 
 // The idea. What an edge makes is its net edge when seen, plus what prices do until the orders are
 // matched: the *drift*, mostly a loss. Within a kind the drift hardly depends on the edge itself,
@@ -212,6 +214,15 @@ impl Memory {
         }
     }
 
+    /// Asks memory for the kinds of one age.
+    #[inline]
+    pub fn bring_near(&self, key: Key) {
+        for cell in &self.cells[key.of_age(key.age_idx())] {
+            black_box((cell.tries, cell.orders[ORDERS - 1].made));
+        }
+        black_box(self.lately[row(key)][ORDERS - 1].square);
+    }
+
     /// Goes on from `now` as if no more than one half-life had passed since it was put away: what
     /// was not watched has not been contradicted.
     #[cold]
@@ -369,12 +380,12 @@ impl Mean {
     fn drawn_to(&self, wide: &Mean) -> Mean {
         let worth = |weight: i64| {
             let most = i128::from(DRAWN * ONE);
-            (most * i128::from(weight) / (most + i128::from(weight))) as i64
+            quotient(most * i128::from(weight), most + i128::from(weight)).unwrap_or(0) as i64
         };
         let mix = |own: i64, weight: i64, other: i64, drawn: i64| {
             let sum = i128::from(own) * i128::from(weight) + i128::from(other) * i128::from(drawn);
             let over = i128::from(weight) + i128::from(drawn);
-            sum.checked_div(over).unwrap_or(0) as i64
+            quotient(sum, over).unwrap_or(0) as i64
         };
         let (by_tries, by_fills) = (worth(wide.tries), worth(wide.filled));
         Mean {
@@ -393,8 +404,9 @@ impl Mean {
         let edges = i128::from(self.filled.max(1));
         let prior = i128::from(PRIOR_EDGES * ONE);
         let square = i128::from(spread) * edges + i128::from(PRIOR_SQUARE) * prior;
-        let variance = square / (edges + prior);
-        let error = root(variance * i128::from(ONE) / edges) << (16 - SQUARE_BITS);
+        let variance = quotient(square, edges + prior).unwrap_or(0);
+        let error =
+            root(quotient(variance * i128::from(ONE), edges).unwrap_or(0)) << (16 - SQUARE_BITS);
         Known {
             fill_e4: ((self.fill * 10_000) >> 16).clamp(0, 10_000) as u32,
             drift: Bps::from_bits(self.drift),

@@ -168,6 +168,13 @@ impl Arrival {
         }
     }
 
+    /// Asks memory for what an edge that begins now, made by this venue, would be judged by.
+    #[inline]
+    pub fn bring_near(&self, instrument: InstrumentId, moved: Venue) {
+        self.watched[instrument.idx()].bring_near();
+        self.table.markets[instrument.idx()].bring_near(Key::new(moved, 0, Bps::ZERO));
+    }
+
     /// An episode begins: whatever stood before is over.
     pub fn begin(&mut self, instrument: InstrumentId, long: Venue) {
         self.watched[instrument.idx()].direction(long).age = key::Age::NEW;

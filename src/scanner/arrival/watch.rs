@@ -12,6 +12,7 @@ use crate::scanner::arrival::key::{Age, Key};
 use crate::scanner::board::Touch;
 use crate::scanner::order_of_legs::{Band, LOOKS, Moves, Terms, worth};
 use crate::scanner::risk::{Limits, SLOW};
+use std::hint::black_box;
 
 /// Edges of one direction that may be under observation at once: a new one each border of age,
 /// over the time to the last look, and those that were refused or taken in between.
@@ -124,6 +125,15 @@ impl Watched {
         {
             self.t_level = now;
             self.levels = [touches.map(|touch| touch.mid()), self.levels[0]];
+        }
+    }
+
+    /// Asks memory for what a look begins with.
+    #[inline]
+    pub fn bring_near(&self) {
+        black_box((self.held.is_some(), self.t_level));
+        for direction in &self.directions {
+            black_box((direction.due, direction.moved));
         }
     }
 

@@ -180,6 +180,9 @@ impl ExtendedFeed {
             told: call.told,
         };
         taking.book = call.books.get(taking.track.instrument.idx());
+        if let Some(book) = taking.book {
+            book.bring_near();
+        }
         let kind = if is_top {
             taking.scan_top(head)?
         } else {

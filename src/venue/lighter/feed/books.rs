@@ -195,6 +195,9 @@ impl Rows {
             (Hearing::Living, Book::Live { sequence }) => Some(sequence),
             _ => return None,
         };
+        if let Some(book) = call.books.get(row.instrument.idx()) {
+            book.bring_near();
+        }
         let chain = head.read(levels)?;
         let heard = |kind| Some(about(row.instrument, kind));
         if begins.is_some_and(|sequence| sequence != chain.begin_nonce) {
