@@ -3,7 +3,7 @@
 //! Promises: the field names are stable; a figure that nobody knows is null, never 0; money is in
 //! dollars, durations say their unit in their name. Refuses: text for people, which is `report`.
 
-use crate::market::event::{PairEnd, REASONS, STEPS};
+use crate::market::event::{Apart, PairEnd, REASONS, STEPS};
 use crate::market::order::Strays;
 use crate::market::units::{Notional, SCALE, Size};
 use crate::market::{VENUES, Venue};
@@ -80,7 +80,7 @@ pub fn report(totals: &Totals, facts: &Facts) -> Value {
         "signing": signing(totals),
         "latency_ns": latency(totals),
         "halts": halts(totals),
-        "apart": apart(totals, facts),
+        "apart": totals.apart.iter().map(|one| apart(one, facts)).collect::<Value>(),
         "journal_dropped": facts.journal_dropped,
         "unbalanced_pairs": totals.unbalanced,
     })
@@ -140,18 +140,15 @@ fn frames_of(totals: &Totals, kind: crate::market::event::FrameKind) -> u64 {
     totals.frames.iter().map(|kinds| kinds[kind as usize]).sum()
 }
 
-/// What halts were about: each market or pair, as our fills and as the venues say.
-fn apart(totals: &Totals, facts: &Facts) -> Value {
-    let all = totals.apart.iter().map(|apart| {
-        json!({
-            "market": facts.market(apart.instrument),
-            "pair": apart.pair,
-            "counted": by_venue(|venue| json!(whole(apart.counted[venue.idx()]))),
-            "in_doubt": by_venue(|venue| json!(whole(apart.in_doubt[venue.idx()]))),
-            "told": by_venue(|venue| json!(apart.told[venue.idx()].map(whole))),
-        })
-    });
-    all.collect()
+/// What a halt was about: a market or a pair, as our fills and as the venues say.
+fn apart(apart: &Apart, facts: &Facts) -> Value {
+    json!({
+        "market": facts.market(apart.instrument),
+        "pair": apart.pair,
+        "counted": by_venue(|venue| json!(whole(apart.counted[venue.idx()]))),
+        "in_doubt": by_venue(|venue| json!(whole(apart.in_doubt[venue.idx()]))),
+        "told": by_venue(|venue| json!(apart.told[venue.idx()].map(whole))),
+    })
 }
 
 /// Raised halts by cause; all zero after a run that ended well.

@@ -5,6 +5,7 @@
 //! Refuses: judging, printing and clocks. `report` prints for people, `json` for programs,
 //! `progress` while it runs; time is an argument.
 
+mod apart;
 pub mod board;
 pub mod compare;
 pub mod counts;

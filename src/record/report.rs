@@ -4,10 +4,10 @@
 //! is shown by cause and adds up. Refuses: colours, opinions, and numbers without a unit.
 
 use crate::market::VENUES;
-use crate::market::event::{Apart, FrameKind, PairEnd, PairSummary, STEPS, Step};
+use crate::market::event::{FrameKind, PairEnd, PairSummary, STEPS, Step};
 use crate::market::units::Notional;
 use crate::record::durations::Quantiles;
-use crate::record::{Facts, SignedCounts, Totals, edges, market_data, names, shapes};
+use crate::record::{Facts, SignedCounts, Totals, apart, edges, market_data, names, shapes};
 use std::io::{Result, Write};
 
 /// Writes the whole report.
@@ -440,7 +440,7 @@ fn troubles(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
             lines.push(format!("HALT: {} ({count})", names::halt_cause(why)));
         }
     }
-    lines.extend(totals.apart.iter().map(|apart| told_apart(apart, facts)));
+    lines.extend(totals.apart.iter().map(|apart| apart::line(apart, facts)));
     if totals.unbalanced > 0 {
         lines.push(format!(
             "{} pairs whose causes do not add up",
@@ -458,25 +458,6 @@ fn troubles(totals: &Totals, facts: &Facts, out: &mut dyn Write) -> Result<()> {
     }
     writeln!(out, "\nnot as it should be")?;
     lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
-}
-
-/// What a halt was about.
-fn told_apart(apart: &Apart, facts: &Facts) -> String {
-    let of = VENUES.map(|venue| {
-        let (at, name) = (venue.idx(), venue.name());
-        let (counted, in_doubt) = (apart.counted[at], apart.in_doubt[at]);
-        let told = apart.told[at].map_or("nothing clear".to_owned(), |told| told.to_string());
-        let doubt = match in_doubt.0 {
-            0 => String::new(),
-            _ => format!(" ({in_doubt} in doubt)"),
-        };
-        format!("{name} {counted}{doubt} by our fills, {told} by its word")
-    });
-    let market = facts.market(apart.instrument);
-    let pair = apart
-        .pair
-        .map_or(String::new(), |pair| format!(" pair {pair}"));
-    format!("  at {market}{pair}: {}", of.join("; "))
 }
 
 /// A duration in the unit in which it reads best, three significant digits.
@@ -507,7 +488,7 @@ const BAR_WIDTH: u64 = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::event::{Event, ExitCause, FrameKind, HaltCause};
+    use crate::market::event::{Apart, Event, ExitCause, FrameKind, HaltCause};
     use crate::market::units::{SCALE, Size};
     use crate::market::{InstrumentId, Venue};
     use crate::record::tests::{facts, pair, run};

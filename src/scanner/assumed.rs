@@ -1,13 +1,13 @@
 //! Fills that only a position report tells of, until the true ones come.
 //!
 //! Promises: each is booked once, at its order's limit, the worst it can have been; a true fill
-//! only corrects the price (`pair.rs`). Refuses: to conclude anything; that is `send.rs`.
+//! only corrects the price. Refuses: to conclude anything; that is `send.rs`.
 
 use crate::market::Venue;
 use crate::market::book::Side;
 use crate::market::order::OrderId;
-use crate::market::units::{Price, Size};
-use crate::scanner::pair::{Fill, Pair};
+use crate::market::units::{Notional, Price, Size};
+use crate::scanner::pair::{Fill, ORDERS_MASK, Pair, signed};
 
 /// A fill that was concluded from a position report, until the true one comes.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,39 @@ impl Pair {
             size: fill.size,
             orders,
         });
+    }
+
+    /// A true fill of something already assumed only corrects the price; what is left over of it
+    /// comes back, and by how much the rest was better. The estimated fee stands. The position does
+    /// not say whose fill it shows: what was taken for one order's may turn out to be another's or
+    /// the venue's own, but not to be both. Where it was both after all, the position shows that
+    /// soon.
+    pub(super) fn net_assumed(&mut self, venue: Venue, fill: &Fill) -> (Fill, Notional) {
+        let (mut rest, mut gained) = (*fill, Notional::ZERO);
+        let leg = &mut self.legs[venue.idx()];
+        // What an order in flight may do was left out of account when the position was read.
+        let is_working = leg.order.is_some_and(|order| order.id == fill.id);
+        let number = match fill.id {
+            OrderId::NONE => 0,
+            id => id.leg_attempt() & ORDERS_MASK,
+        };
+        for is_other in [false, true] {
+            for assumed in leg.assumed.iter_mut().flatten() {
+                let is_earlier = !is_working && number <= assumed.orders;
+                let is_its = match is_other {
+                    false => assumed.id == fill.id,
+                    true => assumed.side == fill.side && is_earlier,
+                };
+                let size = assumed.size.min(rest.size);
+                if is_its && size.0 > 0 {
+                    assumed.size -= size;
+                    rest.size -= size;
+                    let better = (fill.price - assumed.price) * size;
+                    gained += signed(fill.side, better);
+                }
+            }
+        }
+        (rest, gained)
     }
 
     /// What was concluded of orders from the position, and has not been told as fills yet.

@@ -107,15 +107,20 @@ impl Scanner {
 
     /// A market's legs by our fills, and by the venues' word less what was there before.
     pub(super) fn apart(&self, instrument: InstrumentId) -> Apart {
+        let (mut counted, mut in_doubt) = ([Size::ZERO; VENUE_COUNT], [Size::ZERO; VENUE_COUNT]);
         let pairs = self.pairs[self.slots_of(instrument)].iter();
-        let active = || pairs.clone().filter(|pair| pair.is_active());
-        let sum = |size: &dyn Fn(&Pair) -> Size| active().fold(Size::ZERO, |sum, p| sum + size(p));
+        for pair in pairs.filter(|pair| pair.is_active()) {
+            for venue in VENUES {
+                counted[venue.idx()] += pair.position(venue);
+                in_doubt[venue.idx()] += pair.legs[venue.idx()].in_doubt();
+            }
+        }
         let base = self.boards[instrument.idx()].base;
         Apart {
             pair: None,
             instrument,
-            counted: VENUES.map(|venue| sum(&|pair| pair.position(venue))),
-            in_doubt: VENUES.map(|venue| sum(&|pair| pair.legs[venue.idx()].in_doubt())),
+            counted,
+            in_doubt,
             told: VENUES.map(|venue| {
                 let position = self.desk.accounts[venue.idx()].position(instrument);
                 position.map(|position| position - base[venue.idx()])

@@ -352,9 +352,11 @@ impl Pair {
 
     /// Books a fill, whichever of the pair's orders it belongs to.
     pub fn fill(&mut self, venue: Venue, fill: &Fill) {
-        let Some(fill) = self.net_assumed(venue, fill) else {
+        let (fill, better) = self.net_assumed(venue, fill);
+        self.money.slippage += better;
+        if fill.size.0 == 0 {
             return;
-        };
+        }
         let opens = fill.side == self.opening_side(venue);
         let leg = &mut self.legs[venue.idx()];
         // A late fill of an order that is over: its promise is the leg's, and it was planned.
@@ -386,38 +388,6 @@ impl Pair {
         }
         self.book(&fill, promise, planned);
         self.note_evenness(fill.t);
-    }
-
-    /// A true fill of something already assumed only corrects the price; what is left over of it
-    /// comes back. The estimated fee stands. The position does not say whose fill it shows: what
-    /// was taken for one order's may turn out to be another's or the venue's own, but not to be
-    /// both. Where it was both after all, the position shows that soon.
-    fn net_assumed(&mut self, venue: Venue, fill: &Fill) -> Option<Fill> {
-        let mut rest = *fill;
-        let leg = &mut self.legs[venue.idx()];
-        // What an order in flight may do was left out of account when the position was read.
-        let is_working = leg.order.is_some_and(|order| order.id == fill.id);
-        let number = match fill.id {
-            OrderId::NONE => 0,
-            id => id.leg_attempt() & ORDERS_MASK,
-        };
-        for is_other in [false, true] {
-            for assumed in leg.assumed.iter_mut().flatten() {
-                let is_earlier = !is_working && number <= assumed.orders;
-                let is_its = match is_other {
-                    false => assumed.id == fill.id,
-                    true => assumed.side == fill.side && is_earlier,
-                };
-                let size = assumed.size.min(rest.size);
-                if is_its && size.0 > 0 {
-                    assumed.size -= size;
-                    rest.size -= size;
-                    let better = (fill.price - assumed.price) * size;
-                    self.money.slippage += signed(fill.side, better);
-                }
-            }
-        }
-        (rest.size.0 > 0).then_some(rest)
     }
 
     /// What it would have made if what it holds were closed at these prices, by venue.
@@ -504,7 +474,7 @@ impl Pair {
 }
 
 /// Selling brings, buying costs.
-fn signed(side: Side, amount: Notional) -> Notional {
+pub(super) fn signed(side: Side, amount: Notional) -> Notional {
     match side {
         Side::Bid => -amount,
         Side::Ask => amount,

@@ -1,5 +1,5 @@
-//! A storm in virtual time: two venues that execute, refuse, forget, lie and take away by seed, with
-//! their streams broken and their front doors shut for a while, against the whole scanner.
+//! A storm in virtual time: the whole scanner against two venues that execute, refuse, forget, lie
+//! and take away by seed, their streams broken and their front doors shut for a while.
 //!
 //! Promises: equal seeds give equal runs; what a venue holds is true, and in the end all is told.
 //! Refuses: sockets, signatures and nonces; that storm is `tests/storm.rs`.
