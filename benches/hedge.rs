@@ -2,10 +2,11 @@
 //!
 //! `cargo bench --bench hedge`. The budget of a step is 200 ns. Timed is the scanner's pass in
 //! which it happens, as it runs before the gateways in one thread; told is that pass less the same
-//! with a report that concerns no pair, the median of alternating rounds. So in the step are: finding the
-//! pair, booking, the machine, pricing, and the order put on its link. Beside it stand what comes
-//! after (what the fill teaches, the journal), and what any report costs: its way over its link,
-//! the account, a look at the other links, the clock. An entry is told less a calm message.
+//! with a report that concerns no pair, the median of alternating rounds. So in the step are:
+//! finding the pair, booking, the machine, pricing, and the order put on its link. Beside it stand
+//! what comes after (what the fill teaches, the journal), and what any report costs: its way over
+//! its link, the account, a look at the other links, the clock. An entry is told less a calm
+//! message.
 //!
 //! A word on an order in flight and a part of a fill are means of many. The fill that sends the
 //! hedge and the entry happen once a pair: each is timed after idle turns, in a rig that has lived
