@@ -475,7 +475,8 @@ mod tests {
             for tick in [tick >> shift, 1, 2, 100_000_000].map(|tick| tick.max(1)) {
                 let grid = Grid::new(tick);
                 let multiple = price / tick * tick;
-                for price in [price, multiple, multiple.saturating_add(1), multiple.saturating_sub(1), tick] {
+                let (above, below) = (multiple.saturating_add(1), multiple.saturating_sub(1));
+                for price in [price, multiple, above, below, tick] {
                     let is_on_grid = price > 0 && price % tick == 0;
                     let judge = is_on_grid.then(|| price / tick);
                     prop_assert_eq!(grid.ticks(Price(price)), judge);
