@@ -27,7 +27,7 @@ const APART_NS: u64 = SECOND;
 /// A position that is smaller without another report of it is believed after this time: longer than
 /// a stream that died between a trade and its position is taken for alive. Larger: the other leg
 /// stands alone for longer. Smaller: a dead stream closes legs that stand.
-const SHRUNK_NS: u64 = 5 * SECOND;
+pub(super) const SHRUNK_NS: u64 = 5 * SECOND;
 
 /// A market rests for so long after a venue took a leg there. Larger: edges missed. Smaller: a new
 /// pair stands on a margin that is still being taken apart.

@@ -12,6 +12,7 @@ use crate::market::{VENUE_COUNT, Venue};
 use crate::scanner::board::Board;
 use crate::scanner::desk::Desk;
 use crate::scanner::hedge::{fold, give_up};
+use crate::scanner::outside::SHRUNK_NS;
 use crate::scanner::pair::{
     Fill, LATE_FILL_NS, Leg, ORDERS_MASK, Pair, Role, Standing, State, Working,
 };
@@ -329,7 +330,9 @@ fn forget_order(pair: &mut Pair, venue: Venue, scene: &Scene<'_>) {
             (false, Role::Close) => RETRY_NS * tries,
             (false, _) => RETRY_NS,
         };
-        pair.t_retry = now.plus(retry_ns * tries);
+        pair.t_retry = now
+            .plus(retry_ns * tries)
+            .max(t_clear(pair, venue, &order, scene));
     }
     pair.legs[venue.idx()].order = None;
 }
@@ -341,6 +344,18 @@ fn is_overtaken(pair: &Pair, venue: Venue, scene: &Scene<'_>) -> bool {
     let leg = &pair.legs[venue.idx()];
     let shown = held_by_word(pair, venue, scene);
     leg.may_fill_late() || shown.is_some_and(|shown| shown < leg.held)
+}
+
+/// When it is clear what became of a leg whose close filled nothing, while the venue holds less of
+/// it than we do: by then a late fill is told, or what the venue took is proven and booked. A close
+/// sent before that would be in the way of both.
+fn t_clear(pair: &Pair, venue: Venue, order: &Working, scene: &Scene<'_>) -> Nanos {
+    let leg = &pair.legs[venue.idx()];
+    let is_less = held_by_word(pair, venue, scene).is_some_and(|shown| shown < leg.held);
+    match order.role == Role::Close && order.filled.0 == 0 && is_less {
+        true => leg.t_late.plus(SHRUNK_NS + SECOND),
+        false => Nanos::ZERO,
+    }
 }
 
 /// What the venue's position says that a leg holds.

@@ -555,6 +555,33 @@ fn row_35_what_is_gone_on_the_way_out_is_seen_and_not_closed_in_vain() {
     assert!(rig.last_status.drained);
 }
 
+/// A venue that takes each close and cancels it says as little: the next waits until it is clear
+/// what became of the leg.
+#[test]
+fn row_20_row_35_what_is_gone_is_not_closed_again_and_again() {
+    let mut rig = Rig::ready(limits());
+    rig.hedged();
+    rig.pass(100);
+    rig.command(Control::Drain);
+    rig.pass(10);
+    let lead = rig.only(Lighter);
+    rig.position(Extended, Size::ZERO);
+    rig.fill_all(&lead);
+    let mut closes = 0;
+    for _ in 0..300 {
+        for order in rig.placed() {
+            rig.state(&order, OrderState::Cancelled, Size::ZERO);
+            closes += 1;
+        }
+        rig.pass(100);
+    }
+    assert_eq!(closes, 1, "nothing is in the way of what shows it");
+    assert_eq!(rig.summary().cause, ExitCause::Forced);
+    assert_eq!((rig.last_status.pairs_stuck, rig.halts()), (0, 0));
+    rig.pass(300_000);
+    assert_eq!(rig.halted(), [HaltCause::Forced], "the venue owes a trade");
+}
+
 #[test]
 fn row_37_a_hedge_waits_for_its_venue_and_goes_out_as_soon_as_it_opens() {
     let mut rig = Rig::ready(limits());
