@@ -38,6 +38,8 @@ pub struct Received {
     pub is_first: bool,
     /// It may make a position larger.
     pub opens: bool,
+    /// Of which engine: each round has its own.
+    pub round: usize,
 }
 
 impl Received {
@@ -74,6 +76,8 @@ pub struct Venues {
     chains: Vec<u64>,
     book_number: u64,
     account_number: u64,
+    /// Which engine is the present one.
+    round: usize,
     /// Positions in lots, by venue and market.
     positions: [Vec<i64>; 2],
     trades: u64,
@@ -113,6 +117,7 @@ impl Venues {
             roles: HashMap::new(),
             shapes: VENUES.map(|_| vec![Shape::Calm; MARKETS]),
             chains: vec![1; MARKETS],
+            round: 0,
             book_number: 0,
             account_number: 0,
             positions: VENUES.map(|_| vec![0; MARKETS]),
@@ -139,6 +144,7 @@ impl Venues {
 
     /// What a new engine meets: nobody connected, all books calm, nothing held.
     pub fn reset(&mut self) {
+        self.round += 1;
         self.peers.clear();
         self.roles.clear();
         (self.book_number, self.account_number, self.books_asked) = (0, 0, 0);
@@ -375,6 +381,7 @@ impl Venues {
             text: text.to_owned(),
             touch,
             is_first: std::mem::take(&mut self.expects_first),
+            round: self.round,
         });
     }
 
