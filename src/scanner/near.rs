@@ -4,7 +4,7 @@
 //! The look meets them one after the other, and waits for each: measured byte to byte, the walk of
 //! two ladders took 0.7 us, of which 0.6 were spent so. A processor that is told of a dozen far
 //! places at a time waits for all of them about as long as for one. Promises: reads, and changes
-//! nothing. Refuses: to guess an edge; every message is met alike, for some ten nanoseconds where
+//! nothing. Refuses: to guess an edge; every message is met alike, for some fifty nanoseconds where
 //! its market is near already.
 
 use crate::market::reference::ReferenceKind;

@@ -622,3 +622,38 @@ fn what_was_put_away_fades_by_half_at_most() {
     }
     assert!(VENUES.len() == 2 && ELSEWHERE != HERE);
 }
+
+/// What idle turns have settled is what is worked out when it is asked for; there is an end to it
+/// until the next lesson, and that makes kinds of its age old and no others.
+#[test]
+fn what_is_settled_is_what_is_worked_out_when_asked() {
+    let lesson = |arrival: &mut Arrival, number: u16| {
+        let key = Key::from_number(number).unwrap();
+        let now = START.plus(u64::from(number) * SECOND);
+        let edges = [Some(Bps::whole(3)), Some(Bps::whole(1)), None];
+        arrival.table.all.add(now, key, Bps::whole(5), &edges);
+    };
+    let settle_all = |arrival: &mut Arrival| (0..1_000).map(|_| arrival.settle()).sum::<usize>();
+    let (mut asked, mut settled) = (arrival(), arrival());
+    for number in (0..KEYS as u16).cycle().step_by(7).take(900) {
+        lesson(&mut asked, number);
+        lesson(&mut settled, number);
+    }
+    assert_eq!(
+        (settle_all(&mut settled), settle_all(&mut settled)),
+        (KEYS, 0)
+    );
+    let now = START.plus(300 * SECOND);
+    for number in 0..KEYS as u16 {
+        let key = Key::from_number(number).unwrap();
+        let expected = settled.expect(HERE, key, Bps::whole(4), now);
+        assert_eq!(
+            expected,
+            asked.expect(HERE, key, Bps::whole(4), now),
+            "{key:?}"
+        );
+    }
+    settle_all(&mut settled);
+    lesson(&mut settled, 0);
+    assert_eq!(settle_all(&mut settled), 2 * SIZES);
+}
