@@ -197,10 +197,8 @@ fn row_35_what_was_taken_before_its_fill_was_told_is_taken_from_that_fill() {
     }
 }
 
-/// Two pairs of one market: the first one's close was not heard, and what the venue then took was
-/// the second one's.
-#[test]
-fn row_35_a_close_that_was_not_heard_leaves_what_was_taken_to_the_other_pair() {
+/// Two pairs of one market on their way out: their closes on Lighter. Positions are told by hand.
+fn two_leaving() -> (Rig, Vec<Order>) {
     let mut rig = opened(limits(), ["0.8", "-0.8"]);
     rig.command(Control::Adopt(adopted()));
     rig.command(Control::Adopt(adopted()));
@@ -212,6 +210,20 @@ fn row_35_a_close_that_was_not_heard_leaves_what_was_taken_to_the_other_pair() {
     closes.retain(|order| order.venue == Lighter);
     assert_eq!(closes.len(), 2);
     rig.positions_follow = false;
+    (rig, closes)
+}
+
+fn both_are_closed(rig: &Rig) {
+    let ends = rig.summaries();
+    assert_eq!(ends.len(), 2);
+    assert!(ends.iter().all(|told| told.end == PairEnd::Closed));
+}
+
+/// Two pairs of one market: the first one's close was not heard, and what the venue then took was
+/// the second one's.
+#[test]
+fn row_35_a_close_that_was_not_heard_leaves_what_was_taken_to_the_other_pair() {
+    let (mut rig, closes) = two_leaving();
     rig.position(Lighter, size("-0.4"));
     rig.force(Lighter, Side::Bid, size("0.4"), price("1010.0"));
     rig.turn();
@@ -228,26 +240,14 @@ fn row_35_a_close_that_was_not_heard_leaves_what_was_taken_to_the_other_pair() {
     rig.position(Extended, Size::ZERO);
     rig.pass(35_000);
     assert_eq!(rig.halts(), 0);
-    let ends = rig.summaries();
-    assert_eq!(ends.len(), 2);
-    assert!(ends.iter().all(|told| told.end == PairEnd::Closed));
+    both_are_closed(&rig);
 }
 
 /// A close was called cancelled and had filled; the next one, seconds later, closed another pair's
 /// leg: the venue sees one position.
 #[test]
 fn row_23_a_close_too_many_takes_the_other_pairs_second_leg_with_it() {
-    let mut rig = opened(limits(), ["0.8", "-0.8"]);
-    rig.command(Control::Adopt(adopted()));
-    rig.command(Control::Adopt(adopted()));
-    rig.command(Control::Drain);
-    rig.book(Lighter, "1000.9", "1001.1");
-    rig.book(Extended, "999.9", "1000.1");
-    rig.pass(100);
-    let mut closes = rig.placed();
-    closes.retain(|order| order.venue == Lighter);
-    assert_eq!(closes.len(), 2);
-    rig.positions_follow = false;
+    let (mut rig, closes) = two_leaving();
     rig.fill_part(&closes[0], Size::ZERO);
     rig.state(&closes[1], OrderState::Unknown, Size::ZERO);
     rig.pass(3_500);
@@ -270,9 +270,7 @@ fn row_23_a_close_too_many_takes_the_other_pairs_second_leg_with_it() {
         rig.pass(100);
     }
     assert_eq!((out, rig.halts()), (size("0.8"), 0));
-    let ends = rig.summaries();
-    assert_eq!(ends.len(), 2);
-    assert!(ends.iter().all(|told| told.end == PairEnd::Closed));
+    both_are_closed(&rig);
 }
 
 #[test]

@@ -197,11 +197,7 @@ impl Weather {
     /// It comes to match: what it finds trades at its limit.
     fn fill(&mut self, order: &Order, fate: Fate) {
         let venue = order.venue;
-        let lot = if venue == Extended {
-            size("0.001")
-        } else {
-            size("0.0005")
-        };
+        let lot = lot(venue);
         let site = &mut self.sites[venue.idx()];
         let held = site.position;
         let most = match (order.reduce_only, order.side) {
@@ -285,11 +281,7 @@ impl Weather {
             true => 1_000,
             false => self.random.between(200, 800) as i64,
         };
-        let lot = if venue == Extended {
-            size("0.001")
-        } else {
-            size("0.0005")
-        };
+        let lot = lot(venue);
         let site = &mut self.sites[venue.idx()];
         let held = site.position;
         let of = Size(held.0.abs() / 1_000 * share).floor_to(lot).max(lot);
@@ -470,6 +462,14 @@ fn known_state(known: &Known) -> OrderState {
     match known.filled == known.size {
         true => OrderState::Filled,
         false => OrderState::Cancelled,
+    }
+}
+
+/// A venue's smallest step of size, as the rig's market has it.
+fn lot(venue: Venue) -> Size {
+    match venue {
+        Extended => size("0.001"),
+        Lighter => size("0.0005"),
     }
 }
 

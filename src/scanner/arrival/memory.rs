@@ -243,7 +243,7 @@ impl Memory {
         for lately in self.lately.iter_mut().flatten() {
             lately.forget_mean();
         }
-        self.version = self.version.wrapping_add(1);
+        self.change();
     }
 
     /// A kind.
